@@ -1,0 +1,88 @@
+"""`python -m benchmarks`: a table of gradflow's times against PyTorch's."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+from .cases import CASES
+from .race import Outcome, WorkerError, race
+
+
+def duration(seconds: float) -> str:
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds / 1e-9:.3g} ns"
+
+
+def megabytes(count: float) -> str:
+    return f"{count / 1e6:.0f} MB"
+
+
+def rows(outcome: Outcome) -> list[list[str]]:
+    """The table's lines for a case: its time and, where it has a target, its memory."""
+    verdict = "DIFFERS" if outcome.difference else "ok" if outcome.ok else "MISS"
+    ours, theirs = map(duration, outcome.seconds)
+    lines = [[outcome.case, ours, theirs, f"{outcome.ratio:.2f}", f"{outcome.target:.2f}", verdict]]
+    if outcome.memory_target is not None:
+        ours, theirs = map(megabytes, outcome.peak_bytes)
+        verdict = "ok" if outcome.memory_ratio <= outcome.memory_target else "MISS"
+        name = "  its peak resident memory"
+        lines.append([name, ours, theirs, f"{outcome.memory_ratio:.2f}", f"{outcome.memory_target:.2f}", verdict])
+    return lines
+
+
+def show(cells: list[str], markdown: bool, width: int) -> None:
+    if markdown:
+        print("| " + " | ".join(cells) + " |", flush=True)
+    else:
+        print(cells[0].ljust(width) + "".join(cell.rjust(10) for cell in cells[1:]), flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads in each process (default 1)")
+    parser.add_argument("--only", default="", metavar="REGEX", help="only the cases whose name matches")
+    parser.add_argument("--rounds", type=int, default=15, metavar="N", help="alternating rounds per case (default 15)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured to a file")
+    parser.add_argument("--markdown", action="store_true", help="print the table as the README has it")
+    parser.add_argument("--subject", default="gradflow", metavar="MODULE", help="`torch` shows the noise of the machine")
+    parser.add_argument("--list", action="store_true", help="print the cases' names and targets and stop")
+    args = parser.parse_args()
+
+    cases = [case for case in CASES.values() if re.search(args.only, case.name)]
+    width = max((len(case.name) for case in cases), default=0)
+    if args.list:
+        for case in cases:
+            print(f"{case.name.ljust(width)}  {case.target:.2f}")
+        return 0
+
+    show(["case", args.subject, "torch", "ratio", "target", ""], args.markdown, width)
+    if args.markdown:
+        print("|---|--:|--:|--:|--:|---|")
+    outcomes, failed = [], False
+    for case in cases:
+        try:
+            outcome = race(case, args.subject, args.threads, args.rounds)
+        except WorkerError as error:
+            print(f"{case.name}: {error}", file=sys.stderr)
+            failed = True
+            continue
+        outcomes.append(outcome)
+        for cells in rows(outcome):
+            show(cells, args.markdown, width)
+        if outcome.difference:
+            print(f"{case.name}: {outcome.difference}", file=sys.stderr)
+            failed = True
+    if args.json:
+        report = {"threads": args.threads, "rounds": args.rounds, "outcomes": [o._asdict() for o in outcomes]}
+        args.json.write_text(json.dumps(report, indent=2) + "\n")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

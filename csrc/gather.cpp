@@ -1,0 +1,471 @@
+// gather, scatter_add, take_rows, add_rows: one walk over "dense" elements that each have a place in a table,
+// known from their position in the other dimensions and from an index along the table's axis.
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <initializer_list>
+
+#include "common.h"
+#include "half.h"
+
+namespace gf {
+namespace {
+
+constexpr int64_t kChunk = 1 << 15;  // elements worth a thread's while
+constexpr int64_t kLine = 256;       // bytes that two threads should not share
+constexpr int kMaxWalkDims = 2 * kMaxDims;
+
+struct Walk {
+  int ndim = 0;
+  int64_t size[kMaxWalkDims];
+  npy_intp dense[kMaxWalkDims];  // strides in bytes
+  npy_intp table[kMaxWalkDims];  // 0 in the index's own dimensions
+  npy_intp index[kMaxWalkDims];  // in elements
+  char* dense_data;
+  char* table_data;
+  const int64_t* index_data;
+  npy_intp axis_stride;
+
+  int64_t elements() const {
+    int64_t n = 1;
+    for (int d = 0; d < ndim; ++d) n *= size[d];
+    return n;
+  }
+
+  // Appends a dimension; it joins the last one where all three walk on evenly.
+  void add(int64_t n, npy_intp dense_stride, npy_intp table_stride, npy_intp index_stride) {
+    if (n == 1) return;
+    int d = ndim - 1;
+    if (d >= 0 && dense[d] == n * dense_stride && table[d] == n * table_stride && index[d] == n * index_stride) {
+      size[d] *= n;
+    } else {
+      d = ndim++;
+      size[d] = n;
+    }
+    dense[d] = dense_stride;
+    table[d] = table_stride;
+    index[d] = index_stride;
+  }
+
+  // The part of dimension d from `first`, `n` long.
+  Walk part(int d, int64_t first, int64_t n) const {
+    Walk w = *this;
+    w.size[d] = n;
+    w.dense_data += first * dense[d];
+    w.table_data += first * table[d];
+    w.index_data += first * index[d];
+    return w;
+  }
+};
+
+// Calls row(n, dense, table, index, strides...) for every run along the last dimension, in C order.
+template <class Row>
+void walk_rows(const Walk& w, const Row& row) {
+  if (w.ndim == 0) return row(1, w.dense_data, w.table_data, w.index_data, 0, 0, 0);
+  int inner = w.ndim - 1;
+  int64_t position[kMaxWalkDims] = {};
+  char *dense = w.dense_data, *table = w.table_data;
+  const int64_t* index = w.index_data;
+  for (;;) {
+    row(w.size[inner], dense, table, index, w.dense[inner], w.table[inner], w.index[inner]);
+    int d = inner - 1;
+    for (; d >= 0; --d) {
+      dense += w.dense[d];
+      table += w.table[d];
+      index += w.index[d];
+      if (++position[d] < w.size[d]) break;
+      position[d] = 0;
+      dense -= w.size[d] * w.dense[d];
+      table -= w.size[d] * w.table[d];
+      index -= w.size[d] * w.index[d];
+    }
+    if (d < 0) return;
+  }
+}
+
+// Runs `body` on parts of the walk, on several threads if it is long. `splittable(d)`: parts of dimension d are independent.
+template <class Splittable, class Body>
+void share(const Walk& w, const Splittable& splittable, const Body& body) {
+  int64_t elements = w.elements();
+  if (elements == 0) return;
+  NoGil no_gil(elements > kChunk);
+  int widest = -1;
+  for (int d = 0; d < w.ndim; ++d)
+    if (splittable(d) && (widest < 0 || w.size[d] > 2 * w.size[widest])) widest = d;  // outer ones first
+  if (widest < 0) return body(w);
+  int64_t line = std::max<int64_t>(1, kLine / std::max<int64_t>(1, std::abs(w.table[widest])));
+  int64_t parts = std::min({w.size[widest] / line, elements / kChunk, int64_t(4) * num_threads()});
+  if (parts <= 1) return body(w);
+  int64_t n = w.size[widest];
+  parallel_for(parts, [&](int64_t i) {
+    int64_t first = n * i / parts;
+    body(w.part(widest, first, n * (i + 1) / parts - first));
+  });
+}
+
+// ---- the two directions ---------------------------------------------------------------------------
+
+template <class T>
+T load(const char* p) {
+  T value;
+  memcpy(&value, p, sizeof value);
+  return value;
+}
+template <class T>
+void store(char* p, T value) {
+  memcpy(p, &value, sizeof value);
+}
+
+template <class T>  // of the item's size: values are only moved
+void read_table(const Walk& w) {
+  npy_intp along = w.axis_stride;
+  walk_rows(w, [along](int64_t n, char* dense, const char* table, const int64_t* index, npy_intp dense_stride,
+                       npy_intp table_stride, npy_intp index_stride) {
+    if (index_stride == 0) {
+      table += *index * along;
+      if (dense_stride == sizeof(T) && table_stride == sizeof(T))
+        memcpy(dense, table, size_t(n) * sizeof(T));
+      else
+        for (int64_t i = 0; i < n; ++i) store(dense + i * dense_stride, load<T>(table + i * table_stride));
+    } else {
+      for (int64_t i = 0; i < n; ++i)
+        store(dense + i * dense_stride, load<T>(table + index[i * index_stride] * along + i * table_stride));
+    }
+  });
+}
+
+// Sums as the dtype has them: integers wrap, booleans are or-ed, short floats are rounded after every sum.
+template <DType D>
+struct Adder {
+  using T = uint8_t;
+  static T sum(T a, T b) { return (a | b) != 0; }
+};
+template <class U>
+struct PlainAdder {
+  using T = U;
+  static T sum(T a, T b) { return T(a + b); }
+};
+template <> struct Adder<kUInt8> : PlainAdder<uint8_t> {};
+template <> struct Adder<kInt8> : PlainAdder<uint8_t> {};
+template <> struct Adder<kInt16> : PlainAdder<uint16_t> {};
+template <> struct Adder<kInt32> : PlainAdder<uint32_t> {};
+template <> struct Adder<kInt64> : PlainAdder<uint64_t> {};
+template <> struct Adder<kFloat32> : PlainAdder<float> {};
+template <> struct Adder<kFloat64> : PlainAdder<double> {};
+template <>
+struct Adder<kFloat16> {
+  using T = uint16_t;
+  static T sum(T a, T b) { return float_to_half(half_to_float(a) + half_to_float(b)); }
+};
+template <>
+struct Adder<kBFloat16> {
+  using T = uint16_t;
+  static T sum(T a, T b) { return float_to_bfloat(bfloat_to_float(a) + bfloat_to_float(b)); }
+};
+
+template <DType D>
+void add_to_table(const Walk& w) {
+  using T = typename Adder<D>::T;
+  npy_intp along = w.axis_stride;
+  walk_rows(w, [along](int64_t n, const char* dense, char* table, const int64_t* index, npy_intp dense_stride,
+                       npy_intp table_stride, npy_intp index_stride) {
+    auto add = [](char* to, const char* from) { store(to, Adder<D>::sum(load<T>(to), load<T>(from))); };
+    if (index_stride == 0) {
+      table += *index * along;
+      constexpr npy_intp item = sizeof(T);
+      if (dense_stride == item && table_stride == item)
+        for (int64_t i = 0; i < n; ++i) add(table + i * item, dense + i * item);
+      else
+        for (int64_t i = 0; i < n; ++i) add(table + i * table_stride, dense + i * dense_stride);
+    } else {
+      for (int64_t i = 0; i < n; ++i)
+        add(table + index[i * index_stride] * along + i * table_stride, dense + i * dense_stride);
+    }
+  });
+}
+
+void read_table(const Walk& w, DType dtype) {
+  auto any = [](int) { return true; };
+  switch (item_size(dtype)) {
+    case 1: return share(w, any, read_table<uint8_t>);
+    case 2: return share(w, any, read_table<uint16_t>);
+    case 4: return share(w, any, read_table<uint32_t>);
+    default: return share(w, any, read_table<uint64_t>);
+  }
+}
+
+// Where the table moves with the position, two positions never meet; along the index's dimensions the order of
+// the sums is kept. So the bits do not depend on the number of threads.
+void add_to_table(const Walk& w, DType dtype) {
+  auto moves = [&w](int d) { return w.table[d] != 0; };
+  switch (dtype) {
+    case kBool: return share(w, moves, add_to_table<kBool>);
+    case kUInt8: return share(w, moves, add_to_table<kUInt8>);
+    case kInt8: return share(w, moves, add_to_table<kInt8>);
+    case kInt16: return share(w, moves, add_to_table<kInt16>);
+    case kInt32: return share(w, moves, add_to_table<kInt32>);
+    case kInt64: return share(w, moves, add_to_table<kInt64>);
+    case kFloat16: return share(w, moves, add_to_table<kFloat16>);
+    case kBFloat16: return share(w, moves, add_to_table<kBFloat16>);
+    case kFloat32: return share(w, moves, add_to_table<kFloat32>);
+    case kFloat64: return share(w, moves, add_to_table<kFloat64>);
+  }
+}
+
+// ---- arguments ----------------------------------------------------------------------------------------
+
+View view_of(PyObject* array, const char* op) {
+  View v;
+  read_view(reinterpret_cast<PyArrayObject*>(array), op, &v);
+  return v;
+}
+
+// A table without dimensions is one of a single element.
+View table_of(PyObject* array, const char* op) {
+  View v = view_of(array, op);
+  if (v.ndim == 0) {
+    v.ndim = 1;
+    v.shape[0] = 1;
+    v.strides[0] = 0;
+  }
+  return v;
+}
+
+int axis_argument(PyObject* object, const View& table, const char* op) {
+  int64_t axis = int_argument(object, op, "axis");
+  if (axis < -table.ndim || axis >= table.ndim)
+    raise(ErrorKind::Axis, "%s: axis %lld is out of range for %d dimensions; use %d to %d", op,
+          static_cast<long long>(axis), table.ndim, -table.ndim, table.ndim - 1);
+  return int(axis < 0 ? axis + table.ndim : axis);
+}
+
+bool is_contiguous(const View& v) {
+  npy_intp expected = item_size(v.dtype);
+  for (int d = v.ndim - 1; d >= 0; --d) {
+    if (v.shape[d] != 1 && v.strides[d] != expected) return false;
+    expected *= v.shape[d];
+  }
+  return true;
+}
+
+// The indices as adjacent int64, all within [0, size); what a kernel may write must not be among them.
+struct Indices {
+  View view;
+  Ref copy;
+  const int64_t* data() const { return reinterpret_cast<const int64_t*>(view.data); }
+
+  Indices(PyObject* array, const char* op, const View* written) : view(view_of(array, op)) {
+    if (view.dtype != kInt64 && view.dtype != kInt32)
+      raise(ErrorKind::DType, "%s: index must be int64 or int32, got %s; convert it", op, kDTypeNames[view.dtype]);
+    bool as_it_is = view.dtype == kInt64 && view.aligned && is_contiguous(view);
+    if (as_it_is && (!written || overlap(view, *written) == Overlap::None)) return;
+    copy = Ref(new_array(view.ndim, view.shape, kInt64));
+    View fresh = view_of(copy.get(), op);
+    copy_view(view, fresh);
+    view = fresh;
+  }
+
+  void check(int64_t size, int axis, const char* op) const {
+    const int64_t* index = data();
+    int64_t n = view.size(), chunks = n / kChunk + 1;
+    std::atomic<bool> wrong{false};
+    auto check_chunk = [&](int64_t chunk) {
+      uint64_t signs = 0;  // negative where an index, or what is left above it, is: vectorises everywhere
+      for (int64_t i = n * chunk / chunks, end = n * (chunk + 1) / chunks; i < end; ++i)
+        signs |= uint64_t(index[i]) | (uint64_t(size - 1) - uint64_t(index[i]));
+      if (signs >> 63) wrong = true;
+    };
+    if (chunks == 1) {
+      check_chunk(0);
+    } else {
+      NoGil no_gil(true);
+      parallel_for(chunks, check_chunk);
+    }
+    if (!wrong) return;
+    int64_t i = 0;
+    while (uint64_t(index[i]) < uint64_t(size)) ++i;
+    raise(ErrorKind::Index, "%s: index %lld is out of bounds for axis %d with size %lld", op,
+          static_cast<long long>(index[i]), axis, static_cast<long long>(size));
+  }
+};
+
+void require(bool condition, const char* op, const char* rule, const View& table, const View& index, const View* dense) {
+  if (condition) return;
+  std::string text = "the table is " + shape_text(table.ndim, table.shape) + ", index is " + shape_text(index.ndim, index.shape);
+  if (dense) text += ", the source is " + shape_text(dense->ndim, dense->shape);
+  raise(ErrorKind::Shape, "%s: the shapes do not fit: %s; %s", op, text.c_str(), rule);
+}
+
+void require_same_dtype(const View& table, const View& dense, const char* op) {
+  if (table.dtype != dense.dtype)
+    raise(ErrorKind::DType, "%s: dtypes differ: out is %s, the source is %s; convert one of them", op,
+          kDTypeNames[table.dtype], kDTypeNames[dense.dtype]);
+}
+
+void require_writeable(PyObject* array, const char* op) {
+  auto* out = reinterpret_cast<PyArrayObject*>(array);
+  given_out_ok(array, PyArray_NDIM(out), PyArray_DIMS(out), op);
+}
+
+// A source that shares memory with what is written is copied first.
+Ref unshared(View* dense, const View& written, const char* op) {
+  if (overlap(*dense, written) == Overlap::None) return Ref();
+  Ref copy(new_array(dense->ndim, dense->shape, dense->dtype));
+  View fresh = view_of(copy.get(), op);
+  copy_view(*dense, fresh);
+  *dense = fresh;
+  return copy;
+}
+
+// One index per element: index and dense have the table's dimensions.
+Walk element_walk(const View& table, int axis, const Indices& indices, const View& dense) {
+  Walk w;
+  const View& index = indices.view;
+  for (int d = 0; d < index.ndim; ++d)
+    w.add(index.shape[d], dense.strides[d], d == axis ? 0 : table.strides[d], index.strides[d] / 8);
+  w.dense_data = dense.data;
+  w.table_data = table.data;
+  w.index_data = indices.data();
+  w.axis_stride = table.strides[axis];
+  return w;
+}
+
+// One index per row: dense has the index's dimensions in place of the table's axis.
+Walk row_walk(const View& table, int axis, const Indices& indices, const View& dense) {
+  Walk w;
+  const View& index = indices.view;
+  for (int d = 0; d < axis; ++d) w.add(table.shape[d], dense.strides[d], table.strides[d], 0);
+  for (int d = 0; d < index.ndim; ++d) w.add(index.shape[d], dense.strides[axis + d], 0, index.strides[d] / 8);
+  for (int d = axis + 1; d < table.ndim; ++d)
+    w.add(table.shape[d], dense.strides[index.ndim + d - 1], table.strides[d], 0);
+  w.dense_data = dense.data;
+  w.table_data = table.data;
+  w.index_data = indices.data();
+  w.axis_stride = table.strides[axis];
+  return w;
+}
+
+int row_shape(const View& table, int axis, const View& index, npy_intp* shape, const char* op) {
+  int ndim = table.ndim - 1 + index.ndim;
+  if (ndim > kMaxDims) raise(ErrorKind::Shape, "%s: the result would have %d dimensions; at most %d are supported", op, ndim, kMaxDims);
+  std::copy(table.shape, table.shape + axis, shape);
+  std::copy(index.shape, index.shape + index.ndim, shape + axis);
+  std::copy(table.shape + axis + 1, table.shape + table.ndim, shape + axis + index.ndim);
+  return ndim;
+}
+
+bool all_arrays(PyObject* const* args, std::initializer_list<int> which) {
+  for (int i : which)
+    if (!is_array(args[i])) return false;
+  return true;
+}
+
+void require_count(Py_ssize_t count, int least, int most, const char* op) {
+  if (count < least || count > most)
+    raise(ErrorKind::Type, "%s: takes %d to %d arguments, got %d", op, least, most, int(count));
+}
+
+// `walk(view)` of the result, into `out` if given; through a temporary where out's dtype differs or memory is shared.
+template <class MakeWalk>
+PyObject* read_into(PyObject* out, int ndim, const npy_intp* shape, const View& table, const Indices& indices, const char* op,
+                    const MakeWalk& make_walk) {
+  bool given = given_out_ok(out, ndim, shape, op);
+  if (given) {
+    View target = view_of(out, op);
+    if (target.dtype == table.dtype && overlap(target, table) == Overlap::None &&
+        overlap(target, indices.view) == Overlap::None) {
+      read_table(make_walk(target), table.dtype);
+      Py_INCREF(out);
+      return out;
+    }
+  }
+  Ref result(new_array(ndim, shape, table.dtype));
+  View fresh = view_of(result.get(), op);
+  read_table(make_walk(fresh), table.dtype);
+  if (!given) return result.release();
+  copy_view(fresh, view_of(out, op));
+  Py_INCREF(out);
+  return out;
+}
+
+}  // namespace
+
+// gather(x, axis, index, out=None): out[i][j] = x[index[i][j]][j] for axis 0
+PyObject* gather(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  constexpr const char* op = "gather";
+  require_count(count, 3, 4, op);
+  PyObject* out = count > 3 && args[3] != Py_None ? args[3] : nullptr;
+  if (!all_arrays(args, {0, 2}) || (out && !is_array(out))) return call_fallback(op, args, count);
+  View table = table_of(args[0], op);
+  int axis = axis_argument(args[1], table, op);
+  Indices indices(args[2], op, nullptr);
+  const View& index = indices.view;
+  bool fits = index.ndim == table.ndim || (index.ndim == 0 && table.ndim == 1);
+  for (int d = 0; fits && d < index.ndim; ++d) fits = d == axis || index.shape[d] <= table.shape[d];
+  require(fits, op, "index needs as many dimensions, and is nowhere longer but along the axis", table, index, nullptr);
+  indices.check(table.shape[axis], axis, op);
+  return read_into(out, index.ndim, index.shape, table, indices, op,
+                   [&](const View& dense) { return element_walk(table, axis, indices, dense); });
+}
+
+// scatter_add(out, axis, index, src): out[index[i][j]][j] += src[i][j] for axis 0; returns out
+PyObject* scatter_add(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  constexpr const char* op = "scatter_add";
+  require_count(count, 4, 4, op);
+  if (!all_arrays(args, {0, 2, 3})) return call_fallback(op, args, count);
+  View table = table_of(args[0], op), dense = view_of(args[3], op);
+  int axis = axis_argument(args[1], table, op);
+  Indices indices(args[2], op, &table);
+  const View& index = indices.view;
+  bool fits = index.ndim == dense.ndim && (index.ndim == table.ndim || (index.ndim == 0 && table.ndim == 1));
+  for (int d = 0; fits && d < index.ndim; ++d)
+    fits = index.shape[d] <= dense.shape[d] && (d == axis || index.shape[d] <= table.shape[d]);
+  require(fits, op, "all need as many dimensions, and index is nowhere longer than the source, nor than the table but along the axis",
+          table, index, &dense);
+  require_same_dtype(table, dense, op);
+  require_writeable(args[0], op);
+  indices.check(table.shape[axis], axis, op);
+  Ref copy = unshared(&dense, table, op);
+  add_to_table(element_walk(table, axis, indices, dense), table.dtype);
+  Py_INCREF(args[0]);
+  return args[0];
+}
+
+// take_rows(x, axis, index, out=None): x.take(index, axis)
+PyObject* take_rows(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  constexpr const char* op = "take_rows";
+  require_count(count, 3, 4, op);
+  PyObject* out = count > 3 && args[3] != Py_None ? args[3] : nullptr;
+  if (!all_arrays(args, {0, 2}) || (out && !is_array(out))) return call_fallback(op, args, count);
+  View table = table_of(args[0], op);
+  int axis = axis_argument(args[1], table, op);
+  Indices indices(args[2], op, nullptr);
+  indices.check(table.shape[axis], axis, op);
+  npy_intp shape[kMaxDims];
+  int ndim = row_shape(table, axis, indices.view, shape, op);
+  return read_into(out, ndim, shape, table, indices, op,
+                   [&](const View& dense) { return row_walk(table, axis, indices, dense); });
+}
+
+// add_rows(out, axis, index, src): out[..., index, ...] += src; returns out
+PyObject* add_rows(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  constexpr const char* op = "add_rows";
+  require_count(count, 4, 4, op);
+  if (!all_arrays(args, {0, 2, 3})) return call_fallback(op, args, count);
+  View table = table_of(args[0], op), dense = view_of(args[3], op);
+  int axis = axis_argument(args[1], table, op);
+  Indices indices(args[2], op, &table);
+  npy_intp shape[kMaxDims];
+  int ndim = row_shape(table, axis, indices.view, shape, op);
+  bool fits = dense.ndim == ndim && std::equal(shape, shape + ndim, dense.shape);
+  require(fits, op, "the source needs the index's shape in place of the axis", table, indices.view, &dense);
+  require_same_dtype(table, dense, op);
+  require_writeable(args[0], op);
+  indices.check(table.shape[axis], axis, op);
+  Ref copy = unshared(&dense, table, op);
+  add_to_table(row_walk(table, axis, indices, dense), table.dtype);
+  Py_INCREF(args[0]);
+  return args[0];
+}
+
+}  // namespace gf

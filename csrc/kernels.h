@@ -1,0 +1,120 @@
+// The table of compiled loops. kernels_*.cpp are built once per instruction set, each filling one
+// table; the interpreters (elementwise, reduce, rows) call through the table chosen at import.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "dtype.h"
+#include "gradflow/scalar.h"
+
+namespace gf {
+
+// ---- opcodes: the primitives in the order of the X-macro, then those the interpreters know ------
+enum Opcode : int {
+#define GF_OPCODE(name, domain) kOp_##name,
+  GF_PRIMITIVES(GF_OPCODE, GF_OPCODE, GF_OPCODE, GF_OPCODE)
+#undef GF_OPCODE
+      kOpPrimitives,
+  kOpCast = kOpPrimitives,
+  kOpRandom,
+  kOpLinearIndex,
+  kOpColumnIndex,
+  kOpRowSum,
+  kOpRowMax,
+  kOpcodes,
+};
+
+// ---- register types as table columns ---------------------------------------------------------
+enum Reg : int { kRegBool, kRegInt32, kRegInt64, kRegFloat32, kRegFloat64, kRegs };
+
+constexpr Reg kRegIndex[kDTypes] = {kRegBool,  kRegInt32,   kRegInt32,   kRegInt32,   kRegInt32,
+                                    kRegInt64, kRegFloat32, kRegFloat32, kRegFloat32, kRegFloat64};
+constexpr Reg reg_index(DType dtype) { return kRegIndex[dtype]; }
+
+template <class T>
+struct RegOf;
+template <>
+struct RegOf<bool8> {
+  static constexpr Reg value = kRegBool;
+};
+template <>
+struct RegOf<int32_t> {
+  static constexpr Reg value = kRegInt32;
+};
+template <>
+struct RegOf<int64_t> {
+  static constexpr Reg value = kRegInt64;
+};
+template <>
+struct RegOf<float> {
+  static constexpr Reg value = kRegFloat32;
+};
+template <>
+struct RegOf<double> {
+  static constexpr Reg value = kRegFloat64;
+};
+
+// ---- loops -----------------------------------------------------------------------------------
+
+// dst[i] = f(a[i], b[i], c[i]) over contiguous, aligned tiles; dst may be one of the sources.
+using TileFn = void (*)(void* dst, const void* a, const void* b, const void* c, int64_t n);
+
+// n1 runs of n0 elements, strides in bytes on the array's side, dense on the tile's side.
+using LoadFn = void (*)(void* tile, const char* src, int64_t n0, int64_t s0, int64_t n1, int64_t s1);
+using StoreFn = void (*)(char* dst, const void* tile, int64_t n0, int64_t s0, int64_t n1, int64_t s1);
+
+enum Kind : int { kSum, kProd, kMax, kMin, kAny, kAll, kArgMax, kArgMin, kKinds };
+constexpr int kFolds = 6;  // the kinds without an index
+
+// A fold keeps *lanes* (register type, where vertical sums of a few rows run) and *accumulators*
+// (wider: double for float32, a compensated pair for float64).
+struct Fold {
+  size_t acc_size;
+  int64_t lane_rows;  // flush lanes after at most this many rows; 0: no need to
+  void (*init)(void* acc, int64_t n);
+  void (*init_lanes)(void* lanes, int64_t n);
+  // acc[r] op= fold of the n elements of row r; rows are dense
+  void (*rows)(void* acc, const void* x, int64_t n, int64_t rows);
+  // lanes[i] op= fold over rows of x[row][i]; rows are `stride` bytes apart
+  void (*vertical)(void* lanes, const void* x, int64_t w, int64_t rows, int64_t stride);
+  void (*flush)(void* acc, void* lanes, int64_t n);  // acc op= lanes; lanes = identity
+  void (*combine)(void* acc, const void* other, int64_t n);
+  void (*finish)(void* out, const void* acc, int64_t n, double scale);  // to the register type
+};
+
+// argmax / argmin: the best value so far and its index (-1: none yet). The first of equals wins.
+struct ArgFold {
+  void (*rows)(void* value, int64_t* index, const void* x, int64_t n, int64_t rows, int64_t base);
+  void (*vertical)(void* value, int64_t* index, const void* x, int64_t w, int64_t rows, int64_t stride,
+                   int64_t base);
+  void (*combine)(void* value, int64_t* index, const void* value2, const int64_t* index2, int64_t n);
+};
+
+struct Kernels {
+  TileFn op[kOpPrimitives][kRegs];  // column: type of the operands; null where undefined
+  TileFn cast[kDTypes][kRegs];      // to the register of [dtype], rounded through it, from [reg]
+  LoadFn load[kDTypes];             // array of [dtype] to its register type
+  StoreFn store[kDTypes];           // and back
+  StoreFn accumulate[kDTypes];      // array += tile (bool: or)
+  Fold fold[kFolds][kRegs];
+  ArgFold arg[2][kRegs];  // argmax, argmin
+  void (*iota)(int64_t* dst, int64_t start, int64_t step, int64_t n);
+  void (*random)(int64_t* dst, int64_t seed, int64_t start, int64_t n);  // consecutive counters
+  void (*random_at)(int64_t* dst, const int64_t* index, int64_t seed, int64_t offset, int64_t n);
+};
+
+// One table per instruction set, filled by three files each.
+#define GF_DECLARE_KERNELS(isa)      \
+  namespace isa {                    \
+  void fill_primitives(Kernels& k);  \
+  void fill_moves(Kernels& k);       \
+  void fill_folds(Kernels& k);       \
+  }
+GF_DECLARE_KERNELS(v2)
+GF_DECLARE_KERNELS(v3)
+GF_DECLARE_KERNELS(v4)
+GF_DECLARE_KERNELS(generic)
+#undef GF_DECLARE_KERNELS
+
+}  // namespace gf

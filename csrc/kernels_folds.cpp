@@ -1,0 +1,370 @@
+// Folds of tiles: sums, products, extremes, any/all, argmax/argmin.
+#include <limits>
+#include <type_traits>
+
+#include "half.h"
+#include "kernels.h"
+
+namespace gf {
+namespace GF_ISA {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kVectorBytes = 64;
+#elif defined(__AVX__)
+constexpr int kVectorBytes = 32;
+#else
+constexpr int kVectorBytes = 16;
+#endif
+
+// A SIMD register as a GCC vector; the second type may be loaded from any address.
+template <class T>
+struct Simd {
+  typedef T type __attribute__((vector_size(kVectorBytes)));
+  typedef T unaligned __attribute__((vector_size(kVectorBytes), aligned(alignof(T)), may_alias));
+  static constexpr int width = kVectorBytes / int(sizeof(T));
+};
+
+// ---- the operations ------------------------------------------------------------------------------
+// `apply` is written once for scalars and SIMD vectors alike.
+
+template <class T>
+struct Unsigned {
+  using type = T;
+};
+template <>
+struct Unsigned<int32_t> {
+  using type = uint32_t;
+};
+template <>
+struct Unsigned<int64_t> {
+  using type = uint64_t;
+};
+
+struct Sum {
+  template <class T>
+  static constexpr T identity = T(0);
+  template <class V>
+  GF_INLINE V apply(V a, V b) {
+    return a + b;
+  }
+};
+
+struct Prod {
+  template <class T>
+  static constexpr T identity = T(1);
+  template <class V>
+  GF_INLINE V apply(V a, V b) {
+    return a * b;
+  }
+};
+
+struct Max {
+  template <class T>
+  static constexpr T identity =
+      std::numeric_limits<T>::has_infinity ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::lowest();
+  template <class V>
+  GF_INLINE V apply(V a, V b) {
+    V larger = b > a ? b : a;  // keeps a nan in a ...
+    return b != b ? b : larger;  // ... and takes one from b
+  }
+};
+
+struct Min {
+  template <class T>
+  static constexpr T identity =
+      std::numeric_limits<T>::has_infinity ? std::numeric_limits<T>::infinity() : std::numeric_limits<T>::max();
+  template <class V>
+  GF_INLINE V apply(V a, V b) {
+    V smaller = b < a ? b : a;
+    return b != b ? b : smaller;
+  }
+};
+
+struct Any {
+  template <class T>
+  static constexpr T identity = T(0);
+  template <class V>
+  GF_INLINE V apply(V a, V b) {
+    return a | b;
+  }
+};
+
+struct All {
+  template <class T>
+  static constexpr T identity = T(1);
+  template <class V>
+  GF_INLINE V apply(V a, V b) {
+    return a & b;
+  }
+};
+
+// ---- accumulators --------------------------------------------------------------------------------
+
+// A double sum with the rounding errors of its additions carried along (Neumaier).
+struct Compensated {
+  double sum, error;
+};
+
+GF_INLINE void add(Compensated& acc, double x) {
+  double s = acc.sum + x;
+  double from_x = s - acc.sum;
+  acc.error += (acc.sum - (s - from_x)) + (x - from_x);
+  acc.sum = s;
+}
+
+// Plain accumulator: its own type A, the operation itself.
+template <class Op, class T, class A>
+struct Accumulator {
+  using Type = A;
+  GF_INLINE A start() { return Op::template identity<A>; }
+  GF_INLINE void take(A& acc, T x) { acc = Op::apply(acc, A(x)); }
+  GF_INLINE void merge(A& acc, A other) { acc = Op::apply(acc, other); }
+  GF_INLINE T finish(A acc, double) { return T(acc); }
+};
+
+template <>
+struct Accumulator<Sum, float, double> {
+  using Type = double;
+  GF_INLINE double start() { return 0; }
+  GF_INLINE void take(double& acc, double x) { acc += x; }
+  GF_INLINE void merge(double& acc, double other) { acc += other; }
+  GF_INLINE float finish(double acc, double scale) { return float(acc * scale); }
+};
+
+template <>
+struct Accumulator<Sum, double, Compensated> {
+  using Type = Compensated;
+  GF_INLINE Compensated start() { return {0, 0}; }
+  GF_INLINE void take(Compensated& acc, double x) { add(acc, x); }
+  GF_INLINE void merge(Compensated& acc, Compensated other) {
+    add(acc, other.sum);
+    acc.error += other.error;
+  }
+  GF_INLINE double finish(Compensated acc, double scale) {
+    // infinite or nan sums have a meaningless error term
+    return scale * (acc.error == acc.error && __builtin_isfinite(acc.sum) ? acc.sum + acc.error : acc.sum);
+  }
+};
+
+// ---- a run of elements to one value --------------------------------------------------------------
+
+template <class Op, class T>
+GF_INLINE T across(typename Simd<T>::type v) {
+  T result = v[0];
+  for (int i = 1; i < Simd<T>::width; ++i) result = Op::apply(result, v[i]);
+  return result;
+}
+
+constexpr int64_t kUnroll = 4;  // vectors in flight, to cover the latency of the operation
+
+// Every lane takes at most 8 elements before the lanes join the accumulator.
+template <class Op, class T, class Acc>
+GF_INLINE void fold_run(typename Acc::Type& acc, const T* x, int64_t n) {
+  using V = typename Simd<T>::type;
+  using U = typename Simd<T>::unaligned;
+  constexpr int64_t width = Simd<T>::width, step = kUnroll * width;
+  while (n >= step) {
+    const U* p = reinterpret_cast<const U*>(x);
+    V a = p[0], b = p[1], c = p[2], d = p[3];
+    int64_t blocks = n / step < 8 ? n / step : 8;
+    for (int64_t i = 1; i < blocks; ++i) {
+      p += kUnroll;
+      a = Op::apply(a, V(p[0]));
+      b = Op::apply(b, V(p[1]));
+      c = Op::apply(c, V(p[2]));
+      d = Op::apply(d, V(p[3]));
+    }
+    a = Op::apply(Op::apply(a, b), Op::apply(c, d));
+    Acc::take(acc, across<Op, T>(a));
+    x += blocks * step;
+    n -= blocks * step;
+  }
+  if (n >= width) {
+    V a = *reinterpret_cast<const U*>(x);
+    x += width;
+    n -= width;
+    for (; n >= width; x += width, n -= width) a = Op::apply(a, V(*reinterpret_cast<const U*>(x)));
+    Acc::take(acc, across<Op, T>(a));
+  }
+  if (n > 0) {
+    T last = x[0];
+    for (int64_t i = 1; i < n; ++i) last = Op::apply(last, x[i]);
+    Acc::take(acc, last);
+  }
+}
+
+// ---- the table's functions -----------------------------------------------------------------------
+
+// R: register type; T: the type to compute in (unsigned for integers, so that overflow wraps).
+template <class Op, class R, class T, class Acc>
+struct FoldFunctions {
+  using A = typename Acc::Type;
+
+  static void init(void* acc, int64_t n) {
+    A* a = static_cast<A*>(acc);
+    for (int64_t i = 0; i < n; ++i) a[i] = Acc::start();
+  }
+
+  static void init_lanes(void* lanes, int64_t n) {
+    T* l = static_cast<T*>(lanes);
+    for (int64_t i = 0; i < n; ++i) l[i] = Op::template identity<R>;
+  }
+
+  static void rows(void* acc, const void* tile, int64_t n, int64_t count) {
+    A* a = static_cast<A*>(acc);
+    const T* x = static_cast<const T*>(tile);
+    for (int64_t row = 0; row < count; ++row, x += n) fold_run<Op, T, Acc>(a[row], x, n);
+  }
+
+  static void vertical(void* lanes, const void* tile, int64_t w, int64_t count, int64_t stride) {
+    T* l = static_cast<T*>(lanes);
+    const char* p = static_cast<const char*>(tile);
+    for (; count >= 4; count -= 4, p += 4 * stride) {
+      const T* x0 = reinterpret_cast<const T*>(p);
+      const T* x1 = reinterpret_cast<const T*>(p + stride);
+      const T* x2 = reinterpret_cast<const T*>(p + 2 * stride);
+      const T* x3 = reinterpret_cast<const T*>(p + 3 * stride);
+#pragma GCC ivdep
+      for (int64_t i = 0; i < w; ++i)
+        l[i] = Op::apply(l[i], Op::apply(Op::apply(x0[i], x1[i]), Op::apply(x2[i], x3[i])));
+    }
+    for (; count > 0; --count, p += stride) {
+      const T* x = reinterpret_cast<const T*>(p);
+#pragma GCC ivdep
+      for (int64_t i = 0; i < w; ++i) l[i] = Op::apply(l[i], x[i]);
+    }
+  }
+
+  static void flush(void* acc, void* lanes, int64_t n) {
+    A* a = static_cast<A*>(acc);
+    T* l = static_cast<T*>(lanes);
+#pragma GCC ivdep
+    for (int64_t i = 0; i < n; ++i) {
+      Acc::take(a[i], l[i]);
+      l[i] = Op::template identity<R>;
+    }
+  }
+
+  static void combine(void* acc, const void* other, int64_t n) {
+    A* a = static_cast<A*>(acc);
+    const A* b = static_cast<const A*>(other);
+    for (int64_t i = 0; i < n; ++i) Acc::merge(a[i], b[i]);
+  }
+
+  static void finish(void* out, const void* acc, int64_t n, double scale) {
+    T* y = static_cast<T*>(out);
+    const A* a = static_cast<const A*>(acc);
+    for (int64_t i = 0; i < n; ++i) y[i] = Acc::finish(a[i], scale);
+  }
+
+  static Fold table() {
+    int64_t lane_rows = sizeof(A) > sizeof(T) ? 32 : 0;
+    return {sizeof(A), lane_rows, init, init_lanes, rows, vertical, flush, combine, finish};
+  }
+};
+
+template <class Op, class R>
+Fold fold_same() {
+  return FoldFunctions<Op, R, R, Accumulator<Op, R, R>>::table();
+}
+
+template <class Op, class R>
+Fold fold_wrapping() {
+  using T = typename Unsigned<R>::type;
+  return FoldFunctions<Op, R, T, Accumulator<Op, T, T>>::table();
+}
+
+// ---- argmax, argmin ------------------------------------------------------------------------------
+
+template <class Op, class T>
+struct ArgFunctions {
+  // Whether x takes the place of best: better, or the first nan.
+  GF_INLINE bool wins(T x, T best) {
+    bool better = std::is_same<Op, Max>::value ? x > best : x < best;
+    return better | ((x != x) & (best == best));
+  }
+
+  static void rows(void* value, int64_t* index, const void* tile, int64_t n, int64_t count, int64_t base) {
+    T* v = static_cast<T*>(value);
+    const T* x = static_cast<const T*>(tile);
+    for (int64_t row = 0; row < count; ++row, x += n) {
+      T best = x[0];
+      fold_run<Op, T, Accumulator<Op, T, T>>(best, x, n);
+      if (index[row] >= 0 && !wins(best, v[row])) continue;
+      int64_t i = 0;
+      while (i < n - 1 && !(x[i] == best) && x[i] == x[i]) ++i;
+      v[row] = best;
+      index[row] = base + i;
+    }
+  }
+
+  static void vertical(void* value, int64_t* index, const void* tile, int64_t w, int64_t count, int64_t stride,
+                       int64_t base) {
+    T* v = static_cast<T*>(value);
+    const char* p = static_cast<const char*>(tile);
+    for (int64_t row = 0; row < count; ++row, p += stride) {
+      const T* x = reinterpret_cast<const T*>(p);
+      const int64_t here = base + row;
+#pragma GCC ivdep
+      for (int64_t i = 0; i < w; ++i) {
+        bool take = (index[i] < 0) | wins(x[i], v[i]);
+        v[i] = take ? x[i] : v[i];
+        index[i] = take ? here : index[i];
+      }
+    }
+  }
+
+  static void combine(void* value, int64_t* index, const void* value2, const int64_t* index2, int64_t n) {
+    T* v = static_cast<T*>(value);
+    const T* x = static_cast<const T*>(value2);
+    for (int64_t i = 0; i < n; ++i) {
+      if (index2[i] < 0 || (index[i] >= 0 && !wins(x[i], v[i]))) continue;
+      v[i] = x[i];
+      index[i] = index2[i];
+    }
+  }
+
+  static ArgFold table() { return {rows, vertical, combine}; }
+};
+
+template <class Op>
+void set_arg(ArgFold* column) {
+  column[kRegBool] = ArgFunctions<Op, uint8_t>::table();
+  column[kRegInt32] = ArgFunctions<Op, int32_t>::table();
+  column[kRegInt64] = ArgFunctions<Op, int64_t>::table();
+  column[kRegFloat32] = ArgFunctions<Op, float>::table();
+  column[kRegFloat64] = ArgFunctions<Op, double>::table();
+}
+
+template <class Op>
+void set_extremes(Fold* column) {
+  column[kRegBool] = fold_same<Op, uint8_t>();
+  column[kRegInt32] = fold_same<Op, int32_t>();
+  column[kRegInt64] = fold_same<Op, int64_t>();
+  column[kRegFloat32] = fold_same<Op, float>();
+  column[kRegFloat64] = fold_same<Op, double>();
+}
+
+}  // namespace
+
+void fill_folds(Kernels& k) {
+  // bool sums and products: or, and
+  k.fold[kSum][kRegBool] = k.fold[kAny][kRegBool] = fold_same<Any, uint8_t>();
+  k.fold[kProd][kRegBool] = k.fold[kAll][kRegBool] = fold_same<All, uint8_t>();
+  k.fold[kSum][kRegInt32] = fold_wrapping<Sum, int32_t>();
+  k.fold[kSum][kRegInt64] = fold_wrapping<Sum, int64_t>();
+  k.fold[kProd][kRegInt32] = fold_wrapping<Prod, int32_t>();
+  k.fold[kProd][kRegInt64] = fold_wrapping<Prod, int64_t>();
+  k.fold[kSum][kRegFloat32] = FoldFunctions<Sum, float, float, Accumulator<Sum, float, double>>::table();
+  k.fold[kSum][kRegFloat64] = FoldFunctions<Sum, double, double, Accumulator<Sum, double, Compensated>>::table();
+  k.fold[kProd][kRegFloat32] = FoldFunctions<Prod, float, float, Accumulator<Prod, float, double>>::table();
+  k.fold[kProd][kRegFloat64] = fold_same<Prod, double>();
+  set_extremes<Max>(k.fold[kMax]);
+  set_extremes<Min>(k.fold[kMin]);
+  set_arg<Max>(k.arg[0]);
+  set_arg<Min>(k.arg[1]);
+}
+
+}  // namespace GF_ISA
+}  // namespace gf

@@ -1,0 +1,202 @@
+// Between arrays and tiles: loads and stores with conversion, casts between registers, Philox.
+#include <type_traits>
+
+#include "half.h"
+#include "kernels.h"
+
+namespace gf {
+namespace GF_ISA {
+namespace {
+
+#define GF_LOOP(n) _Pragma("GCC ivdep") for (int64_t i = 0; i < (n); ++i)
+
+// ---- storage types: how one element converts to and from its register type ----------------------
+
+struct Bool {
+  using Stored = uint8_t;
+  using Register = uint8_t;
+  GF_INLINE Register load(Stored x) { return x; }
+  GF_INLINE Stored store(Register x) { return x; }
+  GF_INLINE Register add(Register a, Register b) { return a | b; }
+};
+
+template <class S, class R>
+struct Integer {
+  using Stored = S;
+  using Register = R;
+  GF_INLINE Register load(Stored x) { return x; }
+  GF_INLINE Stored store(Register x) { return static_cast<Stored>(x); }
+  GF_INLINE Register add(Register a, Register b) {
+    using U = std::make_unsigned_t<R>;
+    return static_cast<R>(static_cast<U>(a) + static_cast<U>(b));
+  }
+};
+
+template <class T>
+struct Floating {
+  using Stored = T;
+  using Register = T;
+  GF_INLINE Register load(Stored x) { return x; }
+  GF_INLINE Stored store(Register x) { return x; }
+  GF_INLINE Register add(Register a, Register b) { return a + b; }
+};
+
+struct Half : Floating<float> {
+  using Stored = uint16_t;
+  GF_INLINE float load(uint16_t x) { return half_to_float(x); }
+  GF_INLINE uint16_t store(float x) { return float_to_half(x); }
+};
+
+struct BFloat : Floating<float> {
+  using Stored = uint16_t;
+  GF_INLINE float load(uint16_t x) { return bfloat_to_float(x); }
+  GF_INLINE uint16_t store(float x) { return float_to_bfloat(x); }
+};
+
+// ---- loads and stores --------------------------------------------------------------------------
+
+template <class T>
+GF_INLINE bool contiguous_and_aligned(const void* p, int64_t stride) {
+  return stride == int64_t(sizeof(T)) && reinterpret_cast<uintptr_t>(p) % alignof(T) == 0;
+}
+
+template <class S>
+void load_run(typename S::Register* dst, const char* src, int64_t n, int64_t stride) {
+  using Stored = typename S::Stored;
+  if (contiguous_and_aligned<Stored>(src, stride)) {
+    const Stored* x = reinterpret_cast<const Stored*>(src);
+    GF_LOOP(n) dst[i] = S::load(x[i]);
+  } else {
+    GF_LOOP(n) {
+      Stored x;
+      __builtin_memcpy(&x, src + i * stride, sizeof x);
+      dst[i] = S::load(x);
+    }
+  }
+}
+
+template <class S>
+void fill_run(typename S::Register* dst, const char* src, int64_t n) {
+  typename S::Stored x;
+  __builtin_memcpy(&x, src, sizeof x);
+  const typename S::Register value = S::load(x);
+  GF_LOOP(n) dst[i] = value;
+}
+
+template <class S>
+void load(void* tile, const char* src, int64_t n0, int64_t s0, int64_t n1, int64_t s1) {
+  auto* dst = static_cast<typename S::Register*>(tile);
+  if (n0 == 1) {  // one long run
+    n0 = n1;
+    s0 = s1;
+    n1 = 1;
+  }
+  for (int64_t row = 0; row < n1; ++row, dst += n0, src += s1) {
+    if (s0 == 0)
+      fill_run<S>(dst, src, n0);
+    else
+      load_run<S>(dst, src, n0, s0);
+  }
+}
+
+template <class S, bool accumulate>
+void store(char* dst, const void* tile, int64_t n0, int64_t s0, int64_t n1, int64_t s1) {
+  using Stored = typename S::Stored;
+  auto* src = static_cast<const typename S::Register*>(tile);
+  if (n0 == 1) {
+    n0 = n1;
+    s0 = s1;
+    n1 = 1;
+  }
+  for (int64_t row = 0; row < n1; ++row, src += n0, dst += s1) {
+    if (contiguous_and_aligned<Stored>(dst, s0)) {
+      Stored* y = reinterpret_cast<Stored*>(dst);
+      GF_LOOP(n0) y[i] = S::store(accumulate ? S::add(S::load(y[i]), src[i]) : src[i]);
+    } else {
+      for (int64_t i = 0; i < n0; ++i) {
+        Stored y;
+        if (accumulate) {
+          __builtin_memcpy(&y, dst + i * s0, sizeof y);
+          y = S::store(S::add(S::load(y), src[i]));
+        } else {
+          y = S::store(src[i]);
+        }
+        __builtin_memcpy(dst + i * s0, &y, sizeof y);
+      }
+    }
+  }
+}
+
+// ---- casts -------------------------------------------------------------------------------------
+
+// To the register type of S from register type T, rounded or wrapped as S would.
+template <class S, class T>
+void cast(void* dst, const void* a, const void*, const void*, int64_t n) {
+  using R = typename S::Register;
+  R* d = static_cast<R*>(dst);
+  const T* x = static_cast<const T*>(a);
+  GF_LOOP(n) d[i] = S::load(S::store(prim::cast<R>(x[i])));
+}
+
+template <class S>
+void set_casts(TileFn* column) {
+  column[kRegBool] = cast<S, bool8>;
+  column[kRegInt32] = cast<S, int32_t>;
+  column[kRegInt64] = cast<S, int64_t>;
+  column[kRegFloat32] = cast<S, float>;
+  column[kRegFloat64] = cast<S, double>;
+}
+
+// ---- indices and random numbers ------------------------------------------------------------------
+
+void iota(int64_t* dst, int64_t start, int64_t step, int64_t n) {
+  GF_LOOP(n) dst[i] = start + i * step;
+}
+
+// Numbers start .. start + n - 1 of the stream of a seed; four from every Philox block.
+void random(int64_t* dst, int64_t seed, int64_t start, int64_t n) {
+  while (n > 0 && (start & 3) != 0) {
+    *dst++ = random_bits(seed, start++);
+    --n;
+  }
+  const int64_t block = int64_t(uint64_t(start) >> 2), blocks = n / 4;
+#pragma GCC ivdep
+  for (int64_t j = 0; j < blocks; ++j) {
+    PhiloxBlock p = philox(seed, block + j);
+    for (int w = 0; w < 4; ++w) dst[4 * j + w] = p.word[w];
+  }
+  for (int64_t i = 4 * blocks; i < n; ++i) dst[i] = random_bits(seed, start + i);
+}
+
+void random_at(int64_t* dst, const int64_t* index, int64_t seed, int64_t offset, int64_t n) {
+  GF_LOOP(n) dst[i] = random_bits(seed, int64_t(uint64_t(index[i]) + uint64_t(offset)));
+}
+
+}  // namespace
+
+void fill_moves(Kernels& k) {
+#define GF_MOVES(dtype, ...)                                                                \
+  {                                                                                         \
+    using S = __VA_ARGS__;                                                                  \
+    k.load[dtype] = load<S>;                                                                \
+    k.store[dtype] = store<S, false>;                                                       \
+    k.accumulate[dtype] = store<S, true>;                                                   \
+    set_casts<S>(k.cast[dtype]);                                                            \
+  }
+  GF_MOVES(kBool, Bool)
+  GF_MOVES(kUInt8, Integer<uint8_t, int32_t>)
+  GF_MOVES(kInt8, Integer<int8_t, int32_t>)
+  GF_MOVES(kInt16, Integer<int16_t, int32_t>)
+  GF_MOVES(kInt32, Integer<int32_t, int32_t>)
+  GF_MOVES(kInt64, Integer<int64_t, int64_t>)
+  GF_MOVES(kFloat16, Half)
+  GF_MOVES(kBFloat16, BFloat)
+  GF_MOVES(kFloat32, Floating<float>)
+  GF_MOVES(kFloat64, Floating<double>)
+  k.iota = iota;
+  k.random = random;
+  k.random_at = random_at;
+}
+
+}  // namespace GF_ISA
+}  // namespace gf

@@ -1,0 +1,309 @@
+// The module gradflow._ext: bindings of the kernels, arrays, memory and threads.
+#define GF_IMPORT_ARRAY
+#include "common.h"
+
+#include <pybind11/pybind11.h>
+
+#include "inputs.h"
+#include "pool.h"
+#include "program.h"
+
+namespace py = pybind11;
+
+namespace gf {
+
+void choose_isa();
+void init_arrays();
+void register_bfloat16(PyObject* descr);
+extern const char* const kKindNames[kKinds];
+
+#define GF_BOUND(name) PyObject* name(PyObject*, PyObject* const*, Py_ssize_t);
+GF_BOUND(elementwise)
+GF_BOUND(reduce)
+GF_BOUND(rows)
+GF_BOUND(dot)
+GF_BOUND(blas_info)
+GF_BOUND(gather)
+GF_BOUND(scatter_add)
+GF_BOUND(take_rows)
+GF_BOUND(add_rows)
+#undef GF_BOUND
+
+namespace {
+
+PyObject* fallbacks = nullptr;  // dict: name -> callable
+
+void need(Py_ssize_t count, Py_ssize_t least, Py_ssize_t most, const char* op) {
+  if (count < least || count > most)
+    raise(ErrorKind::Type, "%s: takes %d to %d arguments, got %d", op, int(least), int(most), int(count));
+}
+
+DType dtype_argument(PyObject* object, const char* op) {
+  int64_t code = int_argument(object, op, "dtype");
+  if (code < 0 || code >= kDTypes) raise(ErrorKind::DType, "%s: unknown dtype code %lld", op, (long long)code);
+  return DType(code);
+}
+
+// ---- arrays --------------------------------------------------------------------------------------------------------
+
+int shape_argument(PyObject* object, const char* op, npy_intp* shape) {
+  if (!PyTuple_Check(object)) raise(ErrorKind::Type, "%s: shape must be a tuple, got %s", op, Py_TYPE(object)->tp_name);
+  Py_ssize_t ndim = PyTuple_GET_SIZE(object);
+  if (ndim > kMaxDims)
+    raise(ErrorKind::Shape, "%s: %d dimensions; at most %d are supported", op, int(ndim), kMaxDims);
+  for (Py_ssize_t d = 0; d < ndim; ++d) {
+    shape[d] = int_argument(PyTuple_GET_ITEM(object, d), op, "a size");
+    if (shape[d] < 0)
+      raise(ErrorKind::Shape, "%s: negative size; shape[%d] is %lld", op, int(d), (long long)shape[d]);
+  }
+  return int(ndim);
+}
+
+PyObject* empty(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  need(count, 2, 2, "empty");
+  npy_intp shape[kMaxDims];
+  int ndim = shape_argument(args[0], "empty", shape);
+  return new_array(ndim, shape, dtype_argument(args[1], "empty"));
+}
+
+PyObject* zeros(PyObject* module, PyObject* const* args, Py_ssize_t count) {
+  Ref array(empty(module, args, count));
+  auto* a = reinterpret_cast<PyArrayObject*>(array.get());
+  memset(PyArray_DATA(a), 0, size_t(PyArray_NBYTES(a)));
+  return array.release();
+}
+
+PyObject* copy(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  need(count, 2, 2, "copy");
+  if (!is_array(args[1])) return call_fallback("copy", args, count);
+  View src, out;
+  Scalar scalar;
+  alignas(8) char value[8];
+  auto* out_array = reinterpret_cast<PyArrayObject*>(args[1]);
+  given_out_ok(args[1], PyArray_NDIM(out_array), PyArray_DIMS(out_array), "copy");
+  read_view(out_array, "copy", &out);
+  if (is_array(args[0])) {
+    read_view(reinterpret_cast<PyArrayObject*>(args[0]), "copy", &src);
+  } else if (read_scalar(args[0], &scalar)) {
+    src.ndim = 0;
+    src.aligned = true;
+    src.data = value;
+    src.dtype = scalar.is_int ? kInt64 : kFloat64;
+    scalar.is_int ? memcpy(value, &scalar.i, 8) : memcpy(value, &scalar.d, 8);
+  } else {
+    return call_fallback("copy", args, count);
+  }
+  // leading dimensions of size 1 may be missing in out
+  int extra = src.ndim > out.ndim ? src.ndim - out.ndim : 0;
+  bool fits = true;
+  for (int d = 0; d < extra; ++d) fits &= src.shape[d] == 1;
+  for (int d = extra; fits && d < src.ndim; ++d) {
+    npy_intp size = out.shape[d - extra + (out.ndim - (src.ndim - extra))];
+    fits = src.shape[d] == 1 || src.shape[d] == size;
+  }
+  if (!fits)
+    raise(ErrorKind::Shape, "copy: the source does not broadcast to out; the source is %s, out is %s",
+          shape_text(src.ndim, src.shape).c_str(), shape_text(out.ndim, out.shape).c_str());
+  for (int d = extra; extra > 0 && d < src.ndim; ++d) {
+    src.shape[d - extra] = src.shape[d];
+    src.strides[d - extra] = src.strides[d];
+  }
+  src.ndim -= extra;
+  copy_view(src, out);
+  Py_INCREF(args[1]);
+  return args[1];
+}
+
+// None if every floating array among the inputs has out's shape and dtype; else per input what it has instead.
+PyObject* irregular(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  need(count, 2, 2, "irregular");
+  if (!PyTuple_Check(args[1])) raise(ErrorKind::Type, "irregular: inputs must be a tuple");
+  PyObject* out = PyTuple_Check(args[0]) && PyTuple_GET_SIZE(args[0]) > 0 ? PyTuple_GET_ITEM(args[0], 0) : args[0];
+  if (!is_array(out)) return call_fallback("irregular", args, count);
+  auto* o = reinterpret_cast<PyArrayObject*>(out);
+  const int type = PyArray_TYPE(o), ndim = PyArray_NDIM(o);
+  const Py_ssize_t n = PyTuple_GET_SIZE(args[1]);
+  auto differs = [&](PyObject* object) {
+    if (!is_array(object)) return false;
+    auto* a = reinterpret_cast<PyArrayObject*>(object);
+    int code = dtype_code(a);
+    if (code < kFloat16) return false;
+    if (PyArray_TYPE(a) != type || PyArray_NDIM(a) != ndim) return true;
+    for (int d = 0; d < ndim; ++d)
+      if (PyArray_DIM(a, d) != PyArray_DIM(o, d)) return true;
+    return false;
+  };
+  bool any = false;
+  for (Py_ssize_t k = 0; k < n && !any; ++k) any = differs(PyTuple_GET_ITEM(args[1], k));
+  if (!any) Py_RETURN_NONE;
+  Ref result(PyTuple_New(n));
+  if (!result) throw PythonError{};
+  for (Py_ssize_t k = 0; k < n; ++k) {
+    PyObject* object = PyTuple_GET_ITEM(args[1], k);
+    PyObject* entry = Py_None;
+    Py_INCREF(Py_None);
+    if (differs(object)) {
+      auto* a = reinterpret_cast<PyArrayObject*>(object);
+      Py_DECREF(Py_None);
+      Ref shape(PyTuple_New(PyArray_NDIM(a)));
+      if (!shape) throw PythonError{};
+      for (int d = 0; d < PyArray_NDIM(a); ++d)
+        PyTuple_SET_ITEM(shape.get(), d, PyLong_FromSsize_t(PyArray_DIM(a, d)));
+      entry = Py_BuildValue("(Oi)", shape.get(), dtype_code(a));
+      if (!entry) throw PythonError{};
+    }
+    PyTuple_SET_ITEM(result.get(), k, entry);
+  }
+  return result.release();
+}
+
+PyObject* result_type(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  need(count, 1, 1, "result_type");
+  if (!PyTuple_Check(args[0])) raise(ErrorKind::Type, "result_type: takes a tuple");
+  Promotion promotion;
+  for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(args[0]); ++k) {
+    PyObject* object = PyTuple_GET_ITEM(args[0], k);
+    Scalar scalar;
+    if (is_array(object)) {
+      View view;
+      read_view(reinterpret_cast<PyArrayObject*>(object), "result_type", &view);
+      promotion.array(view.dtype, view.ndim);
+    } else if (read_scalar(object, &scalar)) {
+      promotion.scalar(scalar.dtype);
+    } else {
+      return call_fallback("result_type", args, count);
+    }
+  }
+  return PyLong_FromLong(promotion.result());
+}
+
+PyObject* philox_numbers(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  need(count, 3, 3, "philox");
+  int64_t seed = int_argument(args[0], "philox", "seed"), offset = int_argument(args[1], "philox", "offset");
+  npy_intp n = int_argument(args[2], "philox", "n");
+  if (n < 0) raise(ErrorKind::Argument, "philox: n is %lld; it must not be negative", (long long)n);
+  PyObject* array = new_array(1, &n, kInt64);
+  kernels->random(static_cast<int64_t*>(PyArray_DATA(reinterpret_cast<PyArrayObject*>(array))), seed, offset, n);
+  return array;
+}
+
+// ---- settings ------------------------------------------------------------------------------------------------------
+
+PyObject* set_default_dtype(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  need(count, 1, 1, "set_default_dtype");
+  DType dtype = dtype_argument(args[0], "set_default_dtype");
+  if (!is_floating(dtype)) raise(ErrorKind::DType, "set_default_dtype: %s is not a floating type", kDTypeNames[dtype]);
+  default_dtype = dtype;
+  Py_RETURN_NONE;
+}
+
+PyObject* bind_bfloat16(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  need(count, 1, 1, "register_bfloat16");
+  register_bfloat16(args[0]);
+  Py_RETURN_NONE;
+}
+
+PyObject* set_fallback(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  need(count, 2, 2, "set_fallback");
+  if (PyDict_SetItem(fallbacks, args[0], args[1]) < 0) throw PythonError{};
+  Py_RETURN_NONE;
+}
+
+PyMethodDef functions[] = {
+#define GF_METHOD(name, function, doc) \
+  {name, reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(guarded<function>)), METH_FASTCALL, doc}
+    GF_METHOD("elementwise", elementwise, "elementwise(program, inputs, out=None, accumulate=0)"),
+    GF_METHOD("reduce", reduce, "reduce(kind, program, inputs, axes, keepdims=False, out=None, accumulate=0, scale=1.0)"),
+    GF_METHOD("rows", rows, "rows(program, inputs, axis, out=None, accumulate=0)"),
+    GF_METHOD("dot", dot, "dot(a, b, out=None, accumulate=0)"),
+    GF_METHOD("blas_info", blas_info, "The BLAS in use."),
+    GF_METHOD("gather", gather, "gather(x, axis, index, out=None)"),
+    GF_METHOD("scatter_add", scatter_add, "scatter_add(out, axis, index, src)"),
+    GF_METHOD("take_rows", take_rows, "take_rows(x, axis, index, out=None)"),
+    GF_METHOD("add_rows", add_rows, "add_rows(out, axis, index, src)"),
+    GF_METHOD("copy", copy, "copy(src, out): out[...] = src"),
+    GF_METHOD("empty", empty, "empty(shape, dtype code)"),
+    GF_METHOD("zeros", zeros, "zeros(shape, dtype code)"),
+    GF_METHOD("irregular", irregular, "irregular(out, inputs): (shape, dtype code) of floating inputs unlike out"),
+    GF_METHOD("result_type", result_type, "result_type(inputs) -> dtype code"),
+    GF_METHOD("philox", philox_numbers, "philox(seed, offset, n): random numbers 0 ... 2**32 - 1"),
+    GF_METHOD("set_default_dtype", set_default_dtype, "set_default_dtype(code): the dtype of Python floats"),
+    GF_METHOD("register_bfloat16", bind_bfloat16, "register_bfloat16(dtype): NumPy's dtype for it"),
+    GF_METHOD("set_fallback", set_fallback, "set_fallback(name, callable): takes calls with arrays that are not NumPy's"),
+#undef GF_METHOD
+    {nullptr, nullptr, 0, nullptr},
+};
+
+}  // namespace
+
+PyObject* call_fallback(const char* name, PyObject* const* args, Py_ssize_t count) {
+  PyObject* function = fallbacks ? PyDict_GetItemString(fallbacks, name) : nullptr;
+  if (!function) {
+    std::string types;
+    for (Py_ssize_t i = 0; i < count; ++i) types += (i ? ", " : "") + std::string(Py_TYPE(args[i])->tp_name);
+    raise(ErrorKind::Type, "%s: expected numpy arrays or numbers; the arguments are (%s)", name, types.c_str());
+  }
+  return PyObject_Vectorcall(function, args, size_t(count), nullptr);
+}
+
+// The names of the opcodes, in order.
+static const char* const kOpcodeNames[kOpcodes] = {
+#define GF_NAME(name, domain) #name,
+    GF_PRIMITIVES(GF_NAME, GF_NAME, GF_NAME, GF_NAME)
+#undef GF_NAME
+        "cast",
+    "random",
+    "linear_index",
+    "column_index",
+    "row_sum",
+    "row_max",
+};
+
+}  // namespace gf
+
+static int import_numpy() {
+  import_array1(-1);
+  return 0;
+}
+
+PYBIND11_MODULE(_ext, m) {
+  using namespace gf;
+  m.doc() = "gradflow's CPU kernels.";
+  if (import_numpy() < 0) throw py::error_already_set();
+  try {
+    choose_isa();
+    init_arrays();
+    init_program_type();
+  } catch (const PythonError&) {
+    throw py::error_already_set();
+  }
+  fallbacks = PyDict_New();
+  if (!fallbacks || PyModule_AddFunctions(m.ptr(), functions) < 0) throw py::error_already_set();
+  m.attr("Program") = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(program_type));
+  py::dict opcodes, kinds;
+  for (int op = 0; op < kOpcodes; ++op) opcodes[kOpcodeNames[op]] = op;
+  for (int kind = 0; kind < kKinds; ++kind) kinds[kKindNames[kind]] = kind;
+  m.attr("opcodes") = opcodes;
+  m.attr("kinds") = kinds;
+
+  m.def("isa", [] { return isa_name(); });
+  m.def("get_num_threads", [] { return num_threads(); });
+  m.def("set_num_threads", [](int n) {
+    if (n < 1) throw py::value_error("set_num_threads: the number of threads must be positive; got " + std::to_string(n));
+    set_num_threads(n);
+  });
+  m.def("memory_stats", [] {
+    PoolStats s = pool_stats();
+    py::dict d;
+    d["allocated_bytes"] = s.allocated_bytes;
+    d["peak_allocated_bytes"] = s.peak_allocated_bytes;
+    d["reserved_bytes"] = s.reserved_bytes;
+    d["system_allocs"] = s.system_allocs;
+    d["system_frees"] = s.system_frees;
+    d["hits"] = s.hits;
+    d["misses"] = s.misses;
+    return d;
+  });
+  m.def("empty_cache", [] { pool_empty_cache(); });
+  m.def("reset_peak", [] { pool_reset_peak(); });
+}

@@ -1,0 +1,98 @@
+"""gradflow: tensors, a tape, and three kernels. ``import gradflow as gf``, or ``as torch``: the names are torch's."""
+
+from __future__ import annotations
+
+import math as _math
+
+from . import scalar  # noqa: F401
+from ._version import __version__
+from .dtypes import (
+    bfloat16,
+    bool_,
+    can_cast,
+    double,
+    dtype,
+    float16,
+    float32,
+    float64,
+    float_,
+    get_default_dtype,
+    half,
+    int8,
+    int16,
+    int32,
+    int64,
+    int_,
+    long,
+    promote_types,
+    set_default_dtype,
+    short,
+    uint8,
+)
+from .tensor import Size, Tensor, device
+from . import autograd, creation, methods
+from .autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from .creation import (
+    arange,
+    as_tensor,
+    empty,
+    empty_like,
+    eye,
+    from_numpy,
+    full,
+    full_like,
+    linspace,
+    logspace,
+    normal,
+    ones,
+    ones_like,
+    rand,
+    rand_like,
+    randint,
+    randn,
+    randn_like,
+    randperm,
+    tensor,
+    zeros,
+    zeros_like,
+)
+from .kinds import elementwise
+from .ops.joining import cat, hstack, meshgrid, stack, vstack
+from .ops.random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
+from .ops.views import broadcast_tensors
+from .runtime import empty_cache, get_num_threads, memory_stats, set_num_threads
+
+globals().update(methods.FUNCTIONS)
+bool, float, int = bool_, float_, int_  # noqa: A001  (torch.bool and its kin)
+concat = concatenate = cat
+pi, e, inf, nan = _math.pi, _math.e, _math.inf, _math.nan
+
+
+def is_tensor(obj: object) -> bool_:  # type: ignore[valid-type]
+    """Is ``obj`` a Tensor?"""
+    return isinstance(obj, Tensor)
+
+
+def numel(input: Tensor) -> int_:  # type: ignore[valid-type]
+    """The number of elements."""
+    return input.numel()
+
+
+def is_floating_point(input: Tensor) -> bool_:  # type: ignore[valid-type]
+    """Is the type a floating-point type?"""
+    return input.is_floating_point()
+
+
+def result_type(a: object, b: object) -> dtype:
+    """The type of the result of an operation on ``a`` and ``b``."""
+    from .backends import result_type as code
+    from .dtypes import BY_CODE
+
+    return BY_CODE[code(tuple(x.array if isinstance(x, Tensor) else x for x in (a, b)))]
+
+
+from . import nn, optim, utils  # noqa: E402
+from .printing import set_printoptions  # noqa: E402
+from .serialization import load, save  # noqa: E402
+
+_wrap = tensor_from_array = __import__("gradflow.tensor", fromlist=["wrap"]).wrap

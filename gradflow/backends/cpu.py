@@ -1,0 +1,57 @@
+"""The CPU backend: the C++ extension's kernels, and programs prepared for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .. import _ext
+from ..scalar.program import Program, trace
+from .encode import encode, flags
+
+elementwise = _ext.elementwise
+reduce = _ext.reduce
+rows = _ext.rows
+dot = _ext.dot
+gather = _ext.gather
+scatter_add = _ext.scatter_add
+take_rows = _ext.take_rows
+add_rows = _ext.add_rows
+copy = _ext.copy
+empty = _ext.empty
+zeros = _ext.zeros
+irregular = _ext.irregular
+result_type = _ext.result_type
+KINDS: dict[str, int] = _ext.kinds
+
+default_float = 8
+
+
+def set_default_float(code: int) -> None:
+    """The type that Python floats and integer operands of floating-point functions get."""
+    global default_float
+    default_float = code
+    _ext.set_default_dtype(code)
+
+
+def prepare(program: Program) -> Any:
+    """The extension's handle of a program: typed and encoded for each combination of input types when it is first seen."""
+
+    def typer(dtypes: tuple[int, ...], common: int) -> tuple:
+        return encode(program.typed(dtypes, common, default_float), _ext.opcodes)
+
+    raw = sum(1 << i for i in program.raw)
+    return _ext.Program(typer, program.inputs, len(program.outputs), raw, flags(program), program)
+
+
+def kernel(formula: Callable | None = None, *, outputs: int | None = None, raw: tuple[str, ...] = ()) -> Any:
+    """A formula as a kernel for :func:`elementwise`: fused, any number of outputs, not differentiable.
+
+    >>> import numpy as np
+    >>> axpy = kernel(lambda a, x, y: a * x + y)
+    >>> elementwise(axpy, (2.0, np.ones(3, np.float32), np.zeros(3, np.float32)))
+    array([2., 2., 2.], dtype=float32)
+    """
+    if formula is None:
+        return lambda f: kernel(f, outputs=outputs, raw=raw)
+    return prepare(trace(formula, outputs=outputs, raw=raw))

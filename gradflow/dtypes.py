@@ -1,0 +1,99 @@
+"""Element types under torch's names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from . import _ext
+from .backends import cpu
+from .errors import DTypeError
+from .scalar import types
+
+_ext.register_bfloat16(np.dtype(ml_dtypes.bfloat16))
+
+
+class dtype:
+    """An element type. There is one object of each, so ``is`` compares them."""
+
+    __slots__ = ("code", "name", "numpy")
+
+    def __init__(self, name: str, code: int):
+        self.name, self.code = name, code
+        self.numpy = np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
+
+    @property
+    def is_floating_point(self) -> bool:
+        return types.category(self.code) == 2
+
+    @property
+    def is_complex(self) -> bool:
+        return False
+
+    @property
+    def is_signed(self) -> bool:
+        return self.code not in (types.BOOL, types.UINT8)
+
+    @property
+    def itemsize(self) -> int:
+        return types.SIZES[self.code]
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"  # as torch prints, so that output can be compared
+
+    def __reduce__(self) -> str:
+        return self.name
+
+
+bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64 = BY_CODE = tuple(dtype(name, code) for code, name in enumerate(types.NAMES))
+short, int_, long, half, float_, double = int16, int32, int64, float16, float32, float64
+
+FROM_NUMPY: dict[Any, dtype] = {d.numpy: d for d in BY_CODE}
+FROM_PYTHON = {bool: bool_, int: int64, float: float32}
+
+
+def of(array: Any) -> dtype:
+    """The element type of an array."""
+    return FROM_NUMPY[array.dtype]
+
+
+def get(spec: Any, op: str = "dtype") -> dtype:
+    """A :class:`dtype` from one, from a NumPy type, or from ``float``, ``int``, ``bool``."""
+    if isinstance(spec, dtype):
+        return spec
+    if spec is float:
+        return get_default_dtype()
+    if spec in (int, bool):
+        return FROM_PYTHON[spec]
+    try:
+        return FROM_NUMPY[np.dtype(spec)]
+    except (TypeError, KeyError):
+        raise DTypeError(f"{op}: {spec!r} is not an element type; choose one of {', '.join(types.NAMES)}") from None
+
+
+def get_default_dtype() -> dtype:
+    """The type of tensors made from Python floats."""
+    return BY_CODE[cpu.default_float]
+
+
+def set_default_dtype(d: Any) -> None:
+    """Make ``d``, a floating-point type, the type of tensors made from Python floats."""
+    d = get(d, "set_default_dtype")
+    if not d.is_floating_point:
+        raise DTypeError(f"set_default_dtype: only floating-point types are supported as the default type, not {d.name}; e.g. float64")
+    cpu.set_default_float(d.code)
+
+
+def promote_types(a: Any, b: Any) -> dtype:
+    """The smallest type that both can be converted to without losing their category."""
+    return BY_CODE[types.promote(get(a).code, get(b).code)]
+
+
+def can_cast(a: Any, b: Any) -> bool:
+    """May a result of type ``a`` be written to a tensor of type ``b``? Not from floating point to integers, nor from numbers to bool."""
+    a, b = get(a), get(b)
+    if types.category(a.code) > types.category(b.code):
+        return False
+    return not (a.is_signed and b is uint8)

@@ -1,0 +1,40 @@
+"""The exceptions gradflow raises: one family, each also of the kind PyTorch raises in the same place.
+
+Every message has the form ``op: what is wrong; the values; what to do``.
+"""
+
+
+class GradflowError(Exception):
+    """The root of the family: ``except gradflow.errors.GradflowError`` catches all of it."""
+
+
+class ShapeError(GradflowError, RuntimeError):
+    """Shapes that do not fit together."""
+
+
+class DTypeError(GradflowError, TypeError, RuntimeError):
+    """Element types that do not fit together or that an operation is not defined for."""
+
+
+class AxisError(GradflowError, IndexError):
+    """An axis that a tensor does not have."""
+
+
+class OutOfRangeError(GradflowError, IndexError):
+    """An index outside its axis."""
+
+
+class ArgumentError(GradflowError, ValueError, RuntimeError):
+    """An argument whose value makes no sense for the operation."""
+
+
+class DeviceError(GradflowError, RuntimeError):
+    """A device that does not exist, or operands on different devices."""
+
+
+class GradError(GradflowError, RuntimeError):
+    """A derivative that cannot be computed, or would be wrong."""
+
+
+class InPlaceError(GradError):
+    """A change in place that would make a gradient wrong."""

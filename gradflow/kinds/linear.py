@@ -1,0 +1,83 @@
+"""Linear operations: a forward over arrays and its adjoint over tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..tape.node import Node, mode
+from ..errors import DTypeError
+from ..tensor import Tensor, wrap, wrap_view
+from .formulas import REGISTRY, camel
+
+
+class LinearPlan:
+    """Back through a linear operation. The node's ``meta`` is (shape of the input, parameters)."""
+
+    __slots__ = ("adjoint", "into", "name", "view")
+
+    def __init__(self, name: str, view: bool):
+        self.name, self.view = name, view
+        self.adjoint: Any = None
+        self.into: Any = None
+
+    def pull(self, node: Node, g: Any, owned: bool, walk: Any) -> None:
+        parent = node.parents[0]
+        shape, params = node.meta
+        if self.into is not None:
+            out, accumulate = walk.destination(parent)
+            result = self.into(g, out, accumulate, shape, *params)
+            if result is not None:
+                walk.arrive(parent, result)
+                return
+        was, mode.enabled = mode.enabled, False
+        try:
+            result = self.adjoint(wrap(g), shape, *params).array
+        finally:
+            mode.enabled = was
+        # A view of a gradient that only the walk holds is the walk's too, unless its elements share memory among themselves.
+        mine = result.base is None or (owned and self.view and 0 not in result.strides)
+        walk.add(parent, result, mine and result is not g or (result is g and owned))
+
+    def derive(self, node: Node, g: Any) -> list[Any]:
+        shape, params = node.meta
+        return [self.adjoint(g, shape, *params)]
+
+
+def linear(forward: Callable | None = None, *, view: bool = False, grad_name: str | None = None) -> Any:
+    """Make a differentiable operation from a function that is linear in its first argument.
+
+    The decorated function maps an array and parameters to an array (if ``view``, one that shares memory wherever NumPy's does). Give the
+    adjoint next, over tensors: ``@op.adjoint def f(g, shape, *params)``, where ``shape`` is the input's. ``@op.into`` may give the same over
+    arrays, written or added to a buffer: ``f(g, out, accumulate, shape, *params)``; it may return ``None`` to decline.
+    """
+    if forward is None:
+        return lambda f: linear(f, view=view, grad_name=grad_name)
+    name = forward.__name__
+    plan = LinearPlan(grad_name or camel(name) + "Backward0", view)
+
+    def call(x: Tensor, *params: Any) -> Tensor:
+        try:
+            array, node = x.array, x.node
+        except AttributeError:
+            raise DTypeError(f"{name}: argument 'input' must be Tensor, not {type(x).__name__}") from None
+        out = forward(array, *params)
+        if node is not None:
+            node = Node(plan, (node,), (), (), None, (array.shape, params)) if mode.enabled and out.dtype.kind in "fV" else None
+        if view and out.base is not None and (out.base is array or out.base is array.base):
+            return wrap_view(out, x, node)
+        return wrap(out, node)
+
+    def adjoint(f: Callable) -> Callable:
+        plan.adjoint = f
+        return f
+
+    def into(f: Callable) -> Callable:
+        plan.into = f
+        return f
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__, call.__module__ = forward.__doc__, forward.__module__
+    call.adjoint, call.into, call.plan = adjoint, into, plan  # type: ignore[attr-defined]
+    REGISTRY[name] = call
+    return call

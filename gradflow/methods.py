@@ -1,0 +1,237 @@
+"""Tensor's methods and operators: the functions of ``ops`` under their names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import creation, dtypes
+from .errors import DTypeError
+from .ops import activations, convert, indexing, inplace, joining, pointwise, products, random, reductions, rowwise, views
+from .tensor import Tensor
+
+
+def aliases(function: Callable) -> Callable:
+    """``axis`` and ``keepdims``, NumPy's words, beside ``dim`` and ``keepdim``; ``out=`` where it is given."""
+
+    def call(*args: Any, axis: Any = None, keepdims: Any = None, out: Any = None, **kwargs: Any) -> Any:
+        if axis is not None:
+            kwargs["dim"] = axis
+        if keepdims is not None:
+            kwargs["keepdim"] = keepdims
+        result = function(*args, **kwargs)
+        return result if out is None else inplace.copy_(out, result)
+
+    call.__name__ = call.__qualname__ = function.__name__
+    call.__doc__, call.__module__ = function.__doc__, function.__module__
+    call.__wrapped__ = function  # type: ignore[attr-defined]
+    return call
+
+
+PLAIN = {
+    pointwise: """exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc erfinv
+        lgamma digamma floor ceil trunc abs sign frac sigmoid isnan isinf isfinite logical_not logical_and logical_or logical_xor bitwise_not bitwise_and
+        bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift maximum minimum atan2 eq ne lt le gt ge pow floor_divide remainder fmod neg clamp round lerp
+        addcmul addcdiv square isclose allclose equal where""",
+    activations: "relu prelu",
+    reductions: "sum mean var std var_mean std_mean prod max min amax amin aminmax argmax argmin any all count_nonzero norm nansum nanmean",
+    rowwise: "softmax log_softmax logsumexp",
+    views: """reshape permute transpose t movedim expand_as unsqueeze squeeze flatten unflatten ravel diagonal narrow select
+        broadcast_to clone""",
+    joining: "split chunk unbind",
+    indexing: "gather index_select masked_fill masked_select nonzero take_along_dim",
+    products: "matmul mm mv dot bmm outer addmm baddbmm",
+    creation: "bernoulli multinomial tril triu",
+}
+
+SPELLINGS = {
+    "add": pointwise.scaled_add,
+    "sub": pointwise.scaled_sub,
+    "subtract": pointwise.scaled_sub,
+    "mul": pointwise.mul,
+    "multiply": pointwise.mul,
+    "div": pointwise.true_divide,
+    "divide": pointwise.true_divide,
+    "true_divide": pointwise.true_divide,
+    "absolute": pointwise.abs,
+    "negative": pointwise.neg,
+    "arccos": pointwise.acos,
+    "arcsin": pointwise.asin,
+    "arctan": pointwise.atan,
+    "arctan2": pointwise.atan2,
+    "arccosh": pointwise.acosh,
+    "arcsinh": pointwise.asinh,
+    "arctanh": pointwise.atanh,
+    "clip": pointwise.clamp,
+    "fix": pointwise.trunc,
+    "greater": pointwise.gt,
+    "greater_equal": pointwise.ge,
+    "less": pointwise.lt,
+    "less_equal": pointwise.le,
+    "not_equal": pointwise.ne,
+    "ger": products.outer,
+    "moveaxis": views.movedim,
+    "swapaxes": views.transpose,
+    "swapdims": views.transpose,
+    "rsub": lambda input, other, *, alpha=1: pointwise.scaled_sub(other, input, alpha=alpha),
+}
+
+REDUCING = frozenset("sum mean var std var_mean std_mean prod max min amax amin argmax argmin any all count_nonzero norm softmax log_softmax logsumexp squeeze".split())
+
+
+def function_table() -> dict[str, Callable]:
+    """The functions that are both ``gradflow.name(x, ...)`` and ``x.name(...)``."""
+    table: dict[str, Callable] = {}
+    for module, names in PLAIN.items():
+        for name in names.split():
+            function = getattr(module, name)
+            table[name] = aliases(function) if name in REDUCING else function
+    return table | SPELLINGS
+
+
+FUNCTIONS = function_table()
+
+METHODS: dict[str, Callable] = {
+    "view": views.view,
+    "expand": views.expand,
+    "view_as": views.view_as,
+    "reshape_as": views.reshape_as,
+    "contiguous": views.contiguous,
+    "repeat": joining.repeat,
+    "to": convert.to,
+    "type": convert.type_,
+    "type_as": convert.type_as,
+    "cpu": convert.cpu,
+    "cuda": convert.cuda,
+    "__getitem__": indexing.getitem,
+    "__setitem__": indexing.setitem,
+    "fill_": inplace.fill_,
+    "zero_": inplace.zero_,
+    "copy_": inplace.copy_,
+    "uniform_": random.uniform_,
+    "normal_": random.normal_,
+    "random_": random.random_,
+    "bernoulli_": random.bernoulli_,
+    "__add__": pointwise.add,
+    "__radd__": pointwise.add,
+    "__sub__": pointwise.minus,
+    "__rsub__": pointwise.reverse_minus,
+    "__mul__": pointwise.mul,
+    "__rmul__": pointwise.mul,
+    "__truediv__": pointwise.div,
+    "__rtruediv__": pointwise.reciprocal_times,
+    "__floordiv__": pointwise.floor_divide,
+    "__rfloordiv__": lambda self, other: pointwise.floor_divide(other, self),
+    "__mod__": pointwise.remainder,
+    "__rmod__": lambda self, other: pointwise.remainder(other, self),
+    "__pow__": pointwise.pow,
+    "__rpow__": lambda self, other: pointwise.pow(other, self),
+    "__matmul__": products.matmul,
+    "__rmatmul__": lambda self, other: products.matmul(other, self),
+    "__neg__": pointwise.neg,
+    "__pos__": lambda self: self,
+    "__abs__": pointwise.abs,
+    "__invert__": lambda self: pointwise.bitwise_not(self),
+    "__and__": pointwise.bitwise_and,
+    "__rand__": lambda self, other: pointwise.bitwise_and(other, self),
+    "__or__": pointwise.bitwise_or,
+    "__ror__": lambda self, other: pointwise.bitwise_or(other, self),
+    "__xor__": pointwise.bitwise_xor,
+    "__rxor__": lambda self, other: pointwise.bitwise_xor(other, self),
+    "__lshift__": pointwise.bitwise_left_shift,
+    "__rshift__": pointwise.bitwise_right_shift,
+    "__lt__": pointwise.lt,
+    "__le__": pointwise.le,
+    "__gt__": pointwise.gt,
+    "__ge__": pointwise.ge,
+    "bool": convert.method(dtypes.bool_),
+    "byte": convert.method(dtypes.uint8),
+    "char": convert.method(dtypes.int8),
+    "short": convert.method(dtypes.int16),
+    "int": convert.method(dtypes.int32),
+    "long": convert.method(dtypes.int64),
+    "half": convert.method(dtypes.float16),
+    "bfloat16": convert.method(dtypes.bfloat16),
+    "float": convert.method(dtypes.float32),
+    "double": convert.method(dtypes.float64),
+}
+
+
+def equals(self: Tensor, other: Any) -> Any:
+    """Elementwise; comparing with something that is no number is ``NotImplemented``, so that ``x == None`` is False."""
+    if isinstance(other, Tensor | bool | int | float | np.number):
+        return pointwise.eq(self, other)
+    return NotImplemented
+
+
+def differs(self: Tensor, other: Any) -> Any:
+    if isinstance(other, Tensor | bool | int | float | np.number):
+        return pointwise.ne(self, other)
+    return NotImplemented
+
+
+def detach_(self: Tensor) -> Tensor:
+    """Forget the history of this tensor; returns it."""
+    if not self.is_leaf:
+        self.node = None
+    return self
+
+
+def contains(self: Tensor, element: Any) -> bool:
+    if not isinstance(element, Tensor | bool | int | float):
+        raise DTypeError(f"in: Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element).__name__}")
+    return bool(pointwise.eq(self, element).array.any())
+
+
+def array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    """``np.sin(t)`` is ``t.sin()``, with its gradient; ``ndarray * tensor`` is ``tensor * ndarray``."""
+    names = {"absolute": "abs", "multiply": "mul", "subtract": "sub", "divide": "div", "power": "pow", "arcsin": "asin", "arccos": "acos", "arctan": "atan"}
+    function = FUNCTIONS.get(names.get(ufunc.__name__, ufunc.__name__))
+    if method != "__call__" or kwargs or function is None:
+        return NotImplemented
+    return function(*(creation.as_tensor(x) if isinstance(x, np.ndarray) else x for x in inputs))
+
+
+def new_like(name: str, function: Callable) -> Callable:
+    """``x.new_zeros(...)``: a new tensor of x's type."""
+
+    def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if kwargs.get("dtype") is None:
+            kwargs["dtype"] = self.dtype
+        return function(*args, **kwargs)
+
+    call.__name__ = call.__qualname__ = f"new_{name}"
+    call.__doc__ = f"``{name}`` with this tensor's type."
+    return call
+
+
+def attach() -> None:
+    for name, function in (FUNCTIONS | METHODS).items():
+        setattr(Tensor, name, function)
+    Tensor.where = lambda self, condition, other: pointwise.where(condition, self, other)  # type: ignore[attr-defined]
+    changing = """abs acos asin atan ceil clamp clip cos cosh digamma erf erfc erfinv exp exp2 expm1 floor frac lgamma log log10 log1p log2 neg pow reciprocal
+        relu remainder fmod round rsqrt sigmoid sign sin sinh sqrt square tan tanh trunc add sub mul div floor_divide lerp addcmul addcdiv eq ne lt le gt ge
+        logical_and logical_or logical_not logical_xor bitwise_and bitwise_or bitwise_xor masked_fill tril triu""".split()
+    for name in changing:
+        setattr(Tensor, f"{name}_", inplace.in_place(FUNCTIONS[name], f"{name}_"))
+    for name, function in {"add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "floordiv": "floor_divide", "mod": "remainder", "pow": "pow"}.items():
+        setattr(Tensor, f"__i{name}__", getattr(Tensor, f"{function}_"))
+    for name in ("and", "or", "xor"):
+        setattr(Tensor, f"__i{name}__", getattr(Tensor, f"bitwise_{name}_"))
+    for name in ("zeros", "ones", "empty", "full"):
+        setattr(Tensor, f"new_{name}", new_like(name, getattr(creation, name)))
+    Tensor.new_tensor = new_like("tensor", creation.tensor)  # type: ignore[attr-defined]
+    Tensor.T = property(views.transposed, doc="The axes reversed; a view.")  # type: ignore[attr-defined]
+    Tensor.mT = property(views.matrix_transposed, doc="The last two axes exchanged; a view.")  # type: ignore[attr-defined]
+    Tensor.__eq__ = equals  # type: ignore[method-assign,assignment]
+    Tensor.__ne__ = differs  # type: ignore[method-assign,assignment]
+    Tensor.__contains__ = contains  # type: ignore[attr-defined]
+    Tensor.__array_ufunc__ = array_ufunc  # type: ignore[attr-defined]
+    Tensor.detach_ = detach_  # type: ignore[attr-defined]
+    Tensor.is_cuda = property(lambda self: False)  # type: ignore[attr-defined]
+
+
+attach()
+

@@ -1,0 +1,89 @@
+"""A table of vectors looked up by integers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradflow as gf
+
+from ..autograd import no_grad
+from ..errors import ArgumentError
+from ..tensor import Tensor
+from . import functional as F
+from . import init
+from .module import Module
+from .parameter import Parameter
+
+
+class Embedding(Module):
+    """From integers of any shape (...) to vectors (..., embedding_dim): the rows of `weight`, drawn from N(0, 1).
+
+    The row padding_idx starts at zero and gets no gradient.
+
+    >>> import gradflow as gf
+    >>> gf.nn.Embedding(10, 3)(gf.tensor([[1, 2], [4, 5]])).shape
+    Size([2, 2, 3])
+    """
+
+    weight: Parameter
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+        _weight: Tensor | None = None,
+        _freeze: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        if max_norm is not None or scale_grad_by_freq or sparse:
+            raise NotImplementedError("Embedding: max_norm, scale_grad_by_freq and sparse are not supported; leave them out")
+        if padding_idx is not None:
+            if not -num_embeddings <= padding_idx < num_embeddings:
+                raise ArgumentError(
+                    f"Embedding: Padding_idx must be within num_embeddings; got {padding_idx}, num_embeddings is {num_embeddings}"
+                )
+            padding_idx %= num_embeddings
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
+        self.padding_idx = padding_idx
+        if _weight is None:
+            self.weight = Parameter(gf.empty((num_embeddings, embedding_dim), device=device, dtype=dtype), not _freeze)
+            self.reset_parameters()
+        elif tuple(_weight.shape) != (num_embeddings, embedding_dim):
+            raise ArgumentError(
+                "Embedding: Shape of weight does not match num_embeddings and embedding_dim; "
+                f"got {tuple(_weight.shape)}, need {(num_embeddings, embedding_dim)}"
+            )
+        else:
+            self.weight = Parameter(_weight, not _freeze)
+
+    def reset_parameters(self) -> None:
+        """Draw the table anew."""
+        init.normal_(self.weight)
+        if self.padding_idx is not None:
+            with no_grad():
+                self.weight[self.padding_idx].fill_(0)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.embedding(input, self.weight, self.padding_idx)
+
+    def extra_repr(self) -> str:
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
+
+    @classmethod
+    def from_pretrained(
+        cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None, **options: Any
+    ) -> Embedding:
+        """An embedding with a given table (num_embeddings, embedding_dim), by default one that does not learn."""
+        if embeddings.ndim != 2:
+            raise ArgumentError(f"Embedding.from_pretrained: Embeddings parameter is expected to be 2-dimensional; got {embeddings.ndim}")
+        rows, columns = embeddings.shape
+        return cls(rows, columns, padding_idx, _weight=embeddings, _freeze=freeze, **options)

@@ -1,0 +1,84 @@
+"""Calling a module: `forward`, with the hooks around it when there are any."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from ..utils.hooks import RemovableHandle, add_hook
+
+
+class Hooked:
+    """The part of Module that runs `forward`."""
+
+    _forward_pre_hooks: OrderedDict[int, tuple[Callable[..., Any], bool]]
+    _forward_hooks: OrderedDict[int, tuple[Callable[..., Any], bool, bool]]
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes; subclasses define it."""
+        raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._forward_hooks or self._forward_pre_hooks:
+            return self._call_hooked(args, kwargs)
+        return self.forward(*args, **kwargs)
+
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(module, args)` before `forward`; what it returns, if not None, replaces the positional arguments.
+
+        With with_kwargs, `hook(module, args, kwargs)`, which returns None or a pair of both.
+        """
+        return add_hook(self._forward_pre_hooks, (hook, with_kwargs), prepend)
+
+    def register_forward_hook(
+        self,
+        hook: Callable[..., Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
+    ) -> RemovableHandle:
+        """Call `hook(module, args, output)` after `forward`; what it returns, if not None, replaces the output.
+
+        With with_kwargs, `hook(module, args, kwargs, output)`. With always_call the hook is also called, with output
+        None, when the call raises.
+        """
+        return add_hook(self._forward_hooks, (hook, with_kwargs, always_call), prepend)
+
+    def _call_hooked(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        called = set()
+        output = None
+        try:
+            args, kwargs = self._run_pre_hooks(args, kwargs)
+            output = self.forward(*args, **kwargs)
+            for key, (hook, with_kwargs, _) in list(self._forward_hooks.items()):
+                called.add(key)
+                replaced = hook(self, args, kwargs, output) if with_kwargs else hook(self, args, output)
+                if replaced is not None:
+                    output = replaced
+            return output
+        except Exception:
+            for key, (hook, with_kwargs, always_call) in list(self._forward_hooks.items()):
+                if always_call and key not in called:
+                    hook(self, args, kwargs, output) if with_kwargs else hook(self, args, output)
+            raise
+
+    def _run_pre_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        for hook, with_kwargs in list(self._forward_pre_hooks.values()):
+            if not with_kwargs:
+                replaced = hook(self, args)
+                if replaced is not None:
+                    args = replaced if isinstance(replaced, tuple) else (replaced,)
+                continue
+            replaced = hook(self, args, kwargs)
+            if replaced is None:
+                continue
+            if not (isinstance(replaced, tuple) and len(replaced) == 2):
+                raise RuntimeError(
+                    f"forward pre-hook: must return None or a tuple of (new_args, new_kwargs); got {replaced!r}"
+                )
+            args, kwargs = replaced
+        return args, kwargs

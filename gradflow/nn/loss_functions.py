@@ -1,0 +1,335 @@
+"""The losses of `nn.functional`. Each is a formula of an element of the input and one of the target, then a reduction."""
+
+from __future__ import annotations
+
+import warnings
+
+from ..errors import ArgumentError, ShapeError
+from ..kinds import elementwise
+from ..ops import rowwise
+from ..scalar import abs, eq, exp, ge, le, log, log1p, lt, maximum, minimum, sign, where
+from ..tensor import Tensor
+
+# formulas
+
+
+@elementwise(grad_name="MseLossBackward0")
+def squared_error(x, y):
+    "(x - y)^2"
+    d = x - y
+    return d * d
+
+
+@elementwise(grad_name="L1LossBackward0", smooth=True)
+def absolute_error(x, y):
+    "abs(x - y); the derivative where they are equal is 0"
+    return abs(x - y)
+
+
+@elementwise(grad_name="SmoothL1LossBackward0")
+def smooth_absolute_error(x, y, beta):
+    "d^2 / (2 beta) where abs(d) < beta, else abs(d) - beta / 2, for d = x - y"
+    d = abs(x - y)
+    return where(lt(d, beta), 0.5 * d * d / beta, d - 0.5 * beta)
+
+
+@smooth_absolute_error.partial
+def smooth_absolute_error_partial(z, x, y, beta):
+    d = x - y
+    slope = where(lt(abs(d), beta), d / beta, sign(d))
+    return slope, -slope, None
+
+
+@elementwise(grad_name="HuberLossBackward0")
+def huber_error(x, y, delta):
+    "d^2 / 2 where abs(d) <= delta, else delta * (abs(d) - delta / 2), for d = x - y"
+    d = abs(x - y)
+    return where(le(d, delta), 0.5 * d * d, delta * (d - 0.5 * delta))
+
+
+@huber_error.partial
+def huber_error_partial(z, x, y, delta):
+    slope = minimum(maximum(x - y, -delta), delta)
+    return slope, -slope, None
+
+
+@elementwise(grad_name="BinaryCrossEntropyBackward0")
+def cross_entropy_of_probability(x, t):
+    "-(t * log(x) + (1 - t) * log(1 - x)); the logs are not below -100"
+    return (t - 1) * maximum(log1p(-x), -100) - t * maximum(log(x), -100)
+
+
+@cross_entropy_of_probability.partial
+def cross_entropy_of_probability_partial(z, x, t):
+    return (x - t) / maximum((1 - x) * x, 1e-12), maximum(log1p(-x), -100) - maximum(log(x), -100)
+
+
+@elementwise(grad_name="BinaryCrossEntropyWithLogitsBackward0")
+def cross_entropy_of_logit(x, t):
+    "cross_entropy_of_probability(sigmoid(x), t), finite for every finite x"
+    return (1 - t) * x + maximum(-x, 0) + log1p(exp(-abs(x)))
+
+
+@cross_entropy_of_logit.partial
+def cross_entropy_of_logit_partial(z, x, t):
+    return 1 / (1 + exp(-x)) - t, -x
+
+
+@elementwise(grad_name="BinaryCrossEntropyWithLogitsBackward0")
+def weighted_cross_entropy_of_logit(x, t, weight):
+    "cross_entropy_of_logit with the positive term times weight"
+    softplus = maximum(-x, 0) + log1p(exp(-abs(x)))
+    return (1 - t) * x + (1 + (weight - 1) * t) * softplus
+
+
+@weighted_cross_entropy_of_logit.partial
+def weighted_cross_entropy_of_logit_partial(z, x, t, weight):
+    softplus = maximum(-x, 0) + log1p(exp(-abs(x)))
+    return (1 - t) - (1 + (weight - 1) * t) / (1 + exp(x)), (weight - 1) * softplus - x, t * softplus
+
+
+@elementwise(grad_name="KlDivBackward0")
+def divergence(x, t):
+    "t * (log(t) - x), and 0 where t is 0"
+    return where(eq(t, 0), 0, t * log(t)) - t * x
+
+
+@divergence.partial
+def divergence_partial(z, x, t):
+    return -t, log(t) + 1 - x
+
+
+@elementwise(grad_name="KlDivBackward0")
+def divergence_of_log(x, t):
+    "exp(t) * (t - x)"
+    return exp(t) * (t - x)
+
+
+@elementwise
+def is_no_probability(x):
+    "Is x outside of [0, 1], or nan?"
+    return eq(ge(x, 0) & le(x, 1), False)
+
+
+# reductions
+
+
+def reduction_named(reduction: str, size_average: bool | None, reduce: bool | None) -> str:
+    """The reduction's name, also from PyTorch's old way to say it."""
+    if size_average is None and reduce is None:
+        return reduction
+    if reduce is False:
+        name = "none"
+    else:
+        name = "sum" if size_average is False else "mean"
+    warnings.warn(
+        f"size_average and reduce args will be deprecated, please use reduction='{name}' instead.", stacklevel=3
+    )
+    return name
+
+
+def reduced(loss: Tensor, reduction: str) -> Tensor:
+    """The loss of each element, their mean, or their sum."""
+    if reduction == "mean":
+        return loss.mean()
+    if reduction == "sum":
+        return loss.sum()
+    if reduction == "none":
+        return loss
+    raise ArgumentError(f"{reduction} is not a valid value for reduction; use 'none', 'mean' or 'sum'")
+
+
+def _warn_if_broadcast(input: Tensor, target: Tensor) -> None:
+    if target.array.shape != input.array.shape:
+        warnings.warn(
+            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will likely "
+            "lead to incorrect results due to broadcasting. Please ensure they have the same size.",
+            stacklevel=3,
+        )
+
+
+def _check_weight(name: str, input: Tensor, weight: Tensor) -> None:
+    if weight.shape != input.shape:
+        raise ArgumentError(
+            f"{name}: Weights and input must have the same size; got {tuple(weight.shape)} and {tuple(input.shape)}"
+        )
+
+
+# the functions
+
+
+def mse_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
+    """(input - target)^2; with weight the weighted mean.
+
+    >>> gf.nn.functional.mse_loss(gf.tensor([1.0, 2.0]), gf.tensor([1.0, 4.0]))
+    tensor(2.)
+    """
+    _warn_if_broadcast(input, target)
+    reduction = reduction_named(reduction, size_average, reduce)
+    return _weighted_mean("mse_loss", squared_error(input, target), input, weight, reduction)
+
+
+def l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
+    """abs(input - target), whose derivative where they are equal is 0; with weight the weighted mean."""
+    _warn_if_broadcast(input, target)
+    reduction = reduction_named(reduction, size_average, reduce)
+    return _weighted_mean("l1_loss", absolute_error(input, target), input, weight, reduction)
+
+
+def _weighted_mean(name: str, loss: Tensor, input: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
+    if weight is None:
+        return reduced(loss, reduction)
+    _check_weight(name, input, weight)
+    return (loss * weight).sum() / weight.sum() if reduction == "mean" else reduced(loss * weight, reduction)
+
+
+def smooth_l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
+) -> Tensor:
+    """d^2 / (2 beta) where abs(d) < beta, else abs(d) - beta / 2, for d = input - target."""
+    _warn_if_broadcast(input, target)
+    if beta < 0:
+        raise ArgumentError(f"smooth_l1_loss does not support negative values for beta; got {beta}")
+    loss = smooth_absolute_error(input, target, beta) if beta else absolute_error(input, target)
+    return reduced(loss, reduction_named(reduction, size_average, reduce))
+
+
+def huber_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
+) -> Tensor:
+    """d^2 / 2 where abs(d) <= delta, else delta * (abs(d) - delta / 2), for d = input - target."""
+    _warn_if_broadcast(input, target)
+    if delta <= 0:
+        raise ArgumentError(f"huber_loss does not support non-positive values for delta; got {delta}")
+    loss = huber_error(input, target, delta)
+    if weight is not None:
+        _check_weight("huber_loss", input, weight)
+        loss = loss * weight
+    return reduced(loss, reduction)
+
+
+def binary_cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """-(target * log(input) + (1 - target) * log(1 - input)), with logs not below -100, times weight."""
+    if target.shape != input.shape:
+        raise ArgumentError(
+            f"binary_cross_entropy: Using a target size ({tuple(target.shape)}) that is different to the input size "
+            f"({tuple(input.shape)}) is deprecated. Please ensure they have the same size."
+        )
+    if is_no_probability(input).any():
+        raise ArgumentError("binary_cross_entropy: all elements of input should be between 0 and 1; use sigmoid")
+    loss = cross_entropy_of_probability(input, target)
+    if weight is not None:
+        loss = loss * weight
+    return reduced(loss, reduction_named(reduction, size_average, reduce))
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """binary_cross_entropy of sigmoid(input), finite for every finite input; pos_weight multiplies its positive term."""
+    if target.shape != input.shape:
+        raise ArgumentError(
+            f"Target size ({tuple(target.shape)}) must be the same as input size ({tuple(input.shape)})"
+        )
+    if pos_weight is None:
+        loss = cross_entropy_of_logit(input, target)
+    else:
+        loss = weighted_cross_entropy_of_logit(input, target, pos_weight)
+    if loss.shape != input.shape:
+        raise ShapeError(
+            f"binary_cross_entropy_with_logits: pos_weight of shape {tuple(pos_weight.shape)} does not broadcast to "  # type: ignore[union-attr]
+            f"the input's, {tuple(input.shape)}"
+        )
+    if weight is not None:
+        loss = loss * weight
+    return reduced(loss, reduction_named(reduction, size_average, reduce))
+
+
+def kl_div(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    log_target: bool = False,
+) -> Tensor:
+    """target * (log(target) - input) for log-probabilities input; with log_target the target is one too.
+
+    reduction "batchmean" divides the sum by the length of the first axis, as the mathematical divergence needs;
+    "mean" divides by the number of elements and warns, as in PyTorch.
+    """
+    reduction = reduction_named(reduction, size_average, reduce)
+    if reduction == "mean":
+        warnings.warn(
+            "reduction: 'mean' divides the total loss by both the batch size and the support size."
+            "'batchmean' divides only by the batch size, and aligns with the KL div math definition."
+            "'mean' will be changed to behave the same as 'batchmean' in the next major release.",
+            stacklevel=2,
+        )
+    loss = (divergence_of_log if log_target else divergence)(input, target)
+    if reduction == "batchmean":
+        return loss.sum() / input.shape[0] if input.ndim else loss
+    return reduced(loss, reduction)
+
+
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """-input[target] over the classes on axis 1 (the only axis of a single sample), weighted; see NLLLoss."""
+    reduction = reduction_named(reduction, size_average, reduce)
+    return rowwise.nll_loss(input, target, weight, ignore_index=ignore_index, reduction=reduction)
+
+
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """nll_loss of log_softmax(input), in one pass; targets are class numbers or probabilities; see CrossEntropyLoss."""
+    reduction = reduction_named(reduction, size_average, reduce)
+    return rowwise.cross_entropy(
+        input, target, weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
+    )

@@ -1,0 +1,67 @@
+"""Gradients kept within bounds, in place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import gradflow as gf
+
+from ...autograd import no_grad
+from ...errors import GradError
+from ...tensor import Tensor
+
+
+@no_grad()
+def get_total_norm(tensors: Any, norm_type: float = 2.0, error_if_nonfinite: bool = False) -> Tensor:
+    """The norm of all tensors taken as one vector, as a 0-d tensor."""
+    tensors = _listed(tensors)
+    if not tensors:
+        return gf.tensor(0.0)
+    total = gf.stack([tensor.norm(float(norm_type)) for tensor in tensors]).norm(float(norm_type))
+    if error_if_nonfinite and not total.isfinite():
+        raise GradError(
+            f"clip_grad_norm_: The total norm of order {norm_type} for gradients is non-finite, so it cannot be clipped; "
+            "set error_if_nonfinite=False to scale the gradients by it all the same"
+        )
+    return total
+
+
+@no_grad()
+def clip_grad_norm_(
+    parameters: Any,
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """Scale all gradients by one factor so that their norm, taken as one vector, is at most max_norm; returns the norm before.
+
+    >>> import gradflow as gf
+    >>> w = gf.zeros(2, requires_grad=True)
+    >>> w.grad = gf.tensor([3.0, 4.0])
+    >>> gf.nn.utils.clip_grad_norm_([w], 1.0)
+    tensor(5.)
+    >>> w.grad
+    tensor([0.6000, 0.8000])
+    """
+    gradients = [parameter.grad for parameter in _listed(parameters) if parameter.grad is not None]
+    total = get_total_norm(gradients, norm_type, error_if_nonfinite)
+    factor = float(max_norm) / (float(total) + 1e-6)
+    if not factor >= 1.0:  # nan scales too
+        for gradient in gradients:
+            gradient.mul_(factor)
+    return total
+
+
+@no_grad()
+def clip_grad_value_(parameters: Any, clip_value: float, foreach: bool | None = None) -> None:
+    """Cut every element of every gradient to [-clip_value, clip_value]."""
+    bound = float(clip_value)
+    for parameter in _listed(parameters):
+        if parameter.grad is not None:
+            parameter.grad.clamp_(-bound, bound)
+
+
+def _listed(tensors: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    return [tensors] if isinstance(tensors, Tensor) else list(tensors)

@@ -1,0 +1,301 @@
+"""The functions between layers. Each brings the derivative that is cheap, or right at its kink."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..errors import ArgumentError
+from ..kinds import elementwise
+from ..scalar import primitives as s
+from ..tape.node import named
+from ..tensor import Tensor
+from .pointwise import sigmoid, tanh
+
+SQRT_HALF = math.sqrt(0.5)
+SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
+INV_SQRT_2PI = 1 / math.sqrt(2 * math.pi)
+
+
+@elementwise
+def relu(x):
+    "max(x, 0); the derivative at 0 is 0. Reads only the result going back."
+    return s.maximum(x, 0)
+
+
+@relu.partial
+def relu_partial(y, x):
+    return s.where(s.gt(y, 0), 1, 0)
+
+
+@elementwise(grad_name="LeakyReluBackward0")
+def leaky_relu_of(x, slope):
+    return s.where(s.gt(x, 0), x, slope * x)
+
+
+@leaky_relu_of.partial
+def leaky_relu_partial(y, x, slope):
+    return s.where(s.gt(x, 0), 1, slope), s.where(s.gt(x, 0), 0, x)
+
+
+@elementwise(grad_name="EluBackward0")
+def elu_of(x, alpha, scale, input_scale):
+    return scale * s.where(s.gt(x, 0), x, alpha * s.expm1(input_scale * x))
+
+
+@elu_of.partial
+def elu_partial(y, x, alpha, scale, input_scale):
+    return scale * s.where(s.gt(x, 0), 1, alpha * input_scale * s.exp(input_scale * x)), None, None, None
+
+
+@elementwise(grad_name="GeluBackward0")
+def gelu_erf(x):
+    return 0.5 * x * (1 + s.erf(x * SQRT_HALF))
+
+
+@gelu_erf.partial
+def gelu_partial(y, x):
+    return 0.5 * (1 + s.erf(x * SQRT_HALF)) + x * s.exp(-0.5 * x * x) * INV_SQRT_2PI
+
+
+@elementwise(grad_name="GeluBackward0")
+def gelu_tanh(x):
+    return 0.5 * x * (1 + s.tanh(SQRT_2_OVER_PI * (x + 0.044715 * x * x * x)))
+
+
+@elementwise
+def silu(x):
+    "x * sigmoid(x)"
+    return x / (1 + s.exp(-x))
+
+
+@silu.partial
+def silu_partial(y, x):
+    sig = 1 / (1 + s.exp(-x))
+    return sig * (1 + x * (1 - sig))
+
+
+@elementwise(grad_name="SoftplusBackward0")
+def softplus_of(x, beta, threshold):
+    z = beta * x
+    return s.where(s.gt(z, threshold), x, (s.maximum(z, 0) + s.log1p(s.exp(-s.abs(z)))) / beta)
+
+
+@softplus_of.partial
+def softplus_partial(y, x, beta, threshold):
+    z = beta * x
+    return s.where(s.gt(z, threshold), 1, 1 / (1 + s.exp(-z))), None, None
+
+
+@elementwise(grad_name="LogSigmoidBackward0")
+def logsigmoid(x):
+    "log(sigmoid(x)), finite for every finite x"
+    return s.minimum(x, 0) - s.log1p(s.exp(-s.abs(x)))
+
+
+@logsigmoid.partial
+def logsigmoid_partial(y, x):
+    return 1 / (1 + s.exp(x))
+
+
+@elementwise(grad_name="HardtanhBackward0")
+def hardtanh_of(x, low, high):
+    return s.minimum(s.maximum(x, low), high)
+
+
+@hardtanh_of.partial
+def hardtanh_partial(y, x, low, high):
+    return s.where(s.gt(x, low) & s.lt(x, high), 1, 0), None, None
+
+
+@elementwise
+def hardsigmoid(x):
+    "min(max(x / 6 + 1 / 2, 0), 1)"
+    return s.minimum(s.maximum(x + 3, 0), 6) / 6
+
+
+@hardsigmoid.partial
+def hardsigmoid_partial(y, x):
+    return s.where(s.gt(x, -3) & s.lt(x, 3), 1 / 6, 0)
+
+
+@elementwise
+def hardswish(x):
+    "x * hardsigmoid(x)"
+    return x * s.minimum(s.maximum(x + 3, 0), 6) / 6
+
+
+@hardswish.partial
+def hardswish_partial(y, x):
+    return s.where(s.le(x, -3), 0, s.where(s.lt(x, 3), x / 3 + 0.5, 1))
+
+
+@elementwise
+def mish(x):
+    "x * tanh(softplus(x))"
+    return x * s.tanh(s.maximum(x, 0) + s.log1p(s.exp(-s.abs(x))))
+
+
+@mish.partial
+def mish_partial(y, x):
+    t = s.tanh(s.maximum(x, 0) + s.log1p(s.exp(-s.abs(x))))
+    return t + x * (1 - t * t) / (1 + s.exp(-x))
+
+
+@elementwise(grad_name="DivBackward0")
+def softsign(x):
+    "x / (1 + |x|)"
+    return x / (1 + s.abs(x))
+
+
+@softsign.partial
+def softsign_partial(y, x):
+    d = 1 + s.abs(x)
+    return 1 / (d * d)
+
+
+@elementwise(grad_name="SubBackward0")
+def tanhshrink(x):
+    "x - tanh(x)"
+    return x - s.tanh(x)
+
+
+@elementwise(grad_name="SoftshrinkBackward0")
+def softshrink_of(x, lambd):
+    return s.where(s.gt(x, lambd), x - lambd, s.where(s.lt(x, -lambd), x + lambd, 0 * x))
+
+
+@softshrink_of.partial
+def softshrink_partial(y, x, lambd):
+    return s.where(s.gt(s.abs(x), lambd), 1, 0), None
+
+
+@elementwise(grad_name="HardshrinkBackward0")
+def hardshrink_of(x, lambd):
+    return s.where(s.le(s.abs(x), lambd), 0, x)
+
+
+@hardshrink_of.partial
+def hardshrink_partial(y, x, lambd):
+    return s.where(s.le(s.abs(x), lambd), 0, 1), None
+
+
+@elementwise(grad_name="ThresholdBackward0")
+def threshold_of(x, threshold, value):
+    return s.where(s.le(x, threshold), value, x)
+
+
+@threshold_of.partial
+def threshold_partial(y, x, threshold, value):
+    return s.where(s.le(x, threshold), 0, 1), None, None
+
+
+@elementwise(grad_name="PreluKernelBackward0")
+def prelu_of(x, weight):
+    return s.where(s.gt(x, 0), x, weight * x)
+
+
+@prelu_of.partial
+def prelu_partial(y, x, weight):
+    return s.where(s.gt(x, 0), 1, weight), s.where(s.gt(x, 0), 0, x)
+
+
+# torch's signatures
+
+
+def put(input: Tensor, result: Tensor, inplace: bool) -> Tensor:
+    """The result, in the place of the input if asked for."""
+    if not inplace:
+        return result
+    from .inplace import become
+
+    return become(input, result, "inplace activation")
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """``input`` where positive, else ``negative_slope * input``; the derivative at 0 is ``negative_slope``."""
+    return put(input, leaky_relu_of(input, negative_slope), inplace)
+
+
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """``input`` where positive, else ``alpha * (exp(input) - 1)``; Clevert et al. 2015."""
+    return put(input, elu_of(input, alpha, 1.0, 1.0), inplace)
+
+
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    """ELU scaled to keep mean 0 and variance 1; Klambauer et al. 2017."""
+    return put(input, elu_of(input, 1.6732632423543772848170429916717, 1.0507009873554804934193349852946, 1.0), inplace)
+
+
+def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """``max(x, 0) + min(0, alpha * (exp(x / alpha) - 1))``; Barron 2017."""
+    if alpha == 0:
+        raise ArgumentError("celu: ZeroDivisionError; alpha cannot be 0 for CELU")
+    return put(input, named(elu_of(input, alpha, 1.0, 1 / alpha), "CeluBackward0"), inplace)
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """``x * Phi(x)``, Phi the normal distribution function; ``approximate="tanh"`` for the formula with tanh. Hendrycks and Gimpel 2016."""
+    if approximate == "none":
+        return gelu_erf(input)
+    if approximate != "tanh":
+        raise ArgumentError(f"gelu: approximate argument must be either none or tanh, it is {approximate!r}")
+    return gelu_tanh(input)
+
+
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """``log(1 + exp(beta * x)) / beta``, and ``x`` itself where ``beta * x > threshold``."""
+    return softplus_of(input, beta, threshold)
+
+
+def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
+    """``min(max(x, min_val), max_val)``; the derivative at both kinks is 0."""
+    return put(input, hardtanh_of(input, min_val, max_val), inplace)
+
+
+def relu6(input: Tensor, inplace: bool = False) -> Tensor:
+    """``min(max(x, 0), 6)``"""
+    return hardtanh(input, 0.0, 6.0, inplace)
+
+
+def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """``x`` moved towards 0 by ``lambd``, and 0 where it is nearer than that."""
+    if lambd < 0:
+        raise ArgumentError(f"softshrink: lambda must be greater or equal to 0, but found to be {lambd}")
+    return softshrink_of(input, lambd)
+
+
+def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """``x``, and 0 where ``|x| <= lambd``."""
+    return hardshrink_of(input, lambd)
+
+
+def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
+    """``x`` where ``x > threshold``, else ``value``."""
+    return put(input, threshold_of(input, threshold, value), inplace)
+
+
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """``leaky_relu`` whose slope is learned, one for all or one for each channel (axis 1); He et al. 2015."""
+    if weight.numel() != 1:
+        channels = input.array.shape[1] if input.ndim > 1 else 1
+        if weight.ndim != 1 or weight.numel() != channels:
+            raise ArgumentError(f"prelu: Mismatch of parameter numbers and input channel size. Found parameter numbers = {weight.numel()} and channel size = {channels}.")
+        weight = weight.reshape(tuple(-1 if axis == 1 else 1 for axis in range(input.ndim)))
+    return prelu_of(input, weight)
+
+
+def act(name: str, function: Any) -> Any:
+    """``function`` with torch's ``inplace`` argument."""
+
+    def call(input: Tensor, inplace: bool = False) -> Tensor:
+        return put(input, function(input), inplace) if inplace else function(input)
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = function.__doc__
+    return call
+
+
+relu_, silu_, mish_ = act("relu", relu), act("silu", silu), act("mish", mish)
+hardsigmoid_, hardswish_ = act("hardsigmoid", hardsigmoid), act("hardswish", hardswish)
+__all__ = ["sigmoid", "tanh"]

@@ -1,0 +1,81 @@
+"""Axes and shapes as users write them, checked and made canonical."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import ArgumentError, AxisError, DTypeError, ShapeError
+
+
+def axis_of(op: str, dim: Any, ndim: int) -> int:
+    """``dim`` counted from the front; 0-d tensors have an axis 0 to name, as in torch."""
+    try:
+        i = operator.index(dim)
+    except TypeError:
+        raise DTypeError(f"{op}: argument 'dim' must be int, not {type(dim).__name__}") from None
+    n = ndim or 1
+    if not -n <= i < n:
+        raise AxisError(f"{op}: Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {i}); the tensor has {ndim} dimensions")
+    return i + n if i < 0 else i
+
+
+def axes_of(op: str, dim: Any, ndim: int) -> tuple[int, ...] | None:
+    """A tuple of distinct axes, ``None`` for all."""
+    if dim is None:
+        return None
+    if isinstance(dim, tuple | list):
+        if not dim:
+            return None
+        axes = tuple(axis_of(op, d, ndim) for d in dim)
+        if len(set(axes)) != len(axes):
+            raise ArgumentError(f"{op}: dim {axes[0]} appears multiple times in the list of dims {tuple(dim)}")
+        return axes if ndim else None
+    axis = axis_of(op, dim, ndim)
+    return (axis,) if ndim else None
+
+
+def shape_of(op: str, size: Sequence[Any]) -> tuple[int, ...]:
+    """``f(2, 3)``, ``f((2, 3))`` and ``f(torch.Size)`` all mean (2, 3)."""
+    if len(size) == 1 and not hasattr(size[0], "__index__"):
+        size = size[0]
+        if not isinstance(size, tuple | list):
+            raise DTypeError(f"{op}: argument 'size' must be tuple of ints, not {type(size).__name__}")
+    try:
+        return tuple(map(operator.index, size))
+    except TypeError:
+        raise DTypeError(f"{op}: argument 'size' must be tuple of ints, but found {list(size)}") from None
+
+
+def new_shape(op: str, size: Sequence[Any]) -> tuple[int, ...]:
+    """A shape for a new tensor: no negative sizes."""
+    shape = shape_of(op, size)
+    if any(n < 0 for n in shape):
+        raise ShapeError(f"{op}: Trying to create tensor with negative dimension: {list(shape)}")
+    return shape
+
+
+def fill_shape(op: str, shape: tuple[int, ...], numel: int) -> tuple[int, ...]:
+    """``shape`` with its -1 replaced by what the number of elements leaves."""
+    known, hole = 1, None
+    for i, n in enumerate(shape):
+        if n == -1:
+            if hole is not None:
+                raise ShapeError(f"{op}: only one dimension can be inferred; shape is {list(shape)}")
+            hole = i
+        elif n < 0:
+            raise ShapeError(f"{op}: invalid shape dimension {n} in {list(shape)}")
+        else:
+            known *= n
+    if hole is None:
+        if known != numel:
+            raise ShapeError(f"{op}: shape '{list(shape)}' is invalid for input of size {numel}")
+        return shape
+    if not known:
+        if numel:
+            raise ShapeError(f"{op}: shape '{list(shape)}' is invalid for input of size {numel}")
+        raise ShapeError(f"{op}: cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 can be any value and is ambiguous")
+    if numel % known:
+        raise ShapeError(f"{op}: shape '{list(shape)}' is invalid for input of size {numel}")
+    return (*shape[:hole], numel // known, *shape[hole + 1 :])

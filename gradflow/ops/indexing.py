@@ -1,0 +1,425 @@
+"""Reading and writing parts of tensors."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from .. import backends
+from ..tape.node import identity, named
+from ..dtypes import of
+from ..errors import ArgumentError, AxisError, DTypeError, OutOfRangeError, ShapeError
+from ..kinds import custom, linear
+from ..tensor import Tensor, wrap
+from . import pointwise as p
+from .axes import axis_of
+
+BASIC = (int, slice, type(None), type(Ellipsis), np.integer)
+
+
+# Basic indices: views
+
+
+@linear(view=True, grad_name="SliceBackward0")
+def part(a, key):
+    return a[key]
+
+
+@part.into
+def part_into(g, out, accumulate, shape, key):
+    """Only the part that was read is touched when there is a gradient already."""
+    if out is None or not accumulate:
+        if out is None:
+            out = backends.zeros(shape, of(g).code)
+        else:
+            out.fill(0)
+        backends.copy(g, out[key])
+    else:
+        view = out[key]
+        if view.size:
+            backends.elementwise(identity, (g,), view, 1)
+    return out
+
+
+@part.adjoint
+def part_adjoint(g, shape, key):
+    return embed(g, shape, key)
+
+
+@linear(view=True, grad_name="SelectBackward0")
+def row(a, i):
+    return a[i, ...]
+
+
+row.into(part_into)
+row.adjoint(part_adjoint)
+
+
+@linear
+def embed(a, shape, key):
+    """Zeros of ``shape`` with the array at ``key``: the adjoint of reading there."""
+    out = backends.zeros(shape, of(a).code)
+    backends.copy(a, out[key])
+    return out
+
+
+@embed.adjoint
+def embed_adjoint(g, small, shape, key):
+    return part(g, key)
+
+
+# Integer and mask indices: copies
+
+
+@linear(grad_name="IndexBackward0")
+def take(a, key):
+    if len(key) == 1 and key[0].dtype.kind in "iu" and a.ndim and a.shape[0]:
+        return backends.take_rows(a, 0, np.ascontiguousarray(key[0] % a.shape[0], dtype=np.int64))
+    return np.asarray(a[key], order="C")
+
+
+@take.adjoint
+def take_adjoint(g, shape, key):
+    return put_zeros(g, shape, key)
+
+
+@linear(grad_name="IndexPutBackward0")
+def put_zeros(a, shape, key):
+    """Zeros of ``shape`` with the array added at ``key``; equal indices add up."""
+    out = backends.zeros(shape, of(a).code)
+    if len(key) == 1 and key[0].dtype.kind != "b":
+        rows_ = key[0].reshape(-1)
+        if rows_.size:
+            backends.add_rows(out, 0, np.ascontiguousarray(rows_ % shape[0], dtype=np.int64), a.reshape(rows_.size, *shape[1:]))
+    elif len(key) == 1:
+        out[key] = a  # a mask names every element once
+    else:
+        positions = np.arange(out.size).reshape(shape)[key]
+        backends.add_rows(out.reshape(-1), 0, np.ascontiguousarray(positions.reshape(-1)), np.ascontiguousarray(a).reshape(-1))
+    return out
+
+
+@put_zeros.adjoint
+def put_zeros_adjoint(g, small, shape, key):
+    return take(g, key)
+
+
+def plain(i: Any) -> Any:
+    """An index as NumPy takes it: tensors become arrays, nested lists integers or masks."""
+    if isinstance(i, Tensor):
+        if i.array.dtype.kind not in "iub":
+            raise OutOfRangeError(f"index: tensors used as indices must be long, int, byte or bool tensors, not {i.dtype}; convert with .long()")
+        return i.array if i.array.dtype != np.uint8 else i.array.astype(bool)
+    if isinstance(i, list | range):
+        array = np.asarray([plain(k) if isinstance(k, Tensor) else k for k in i] if isinstance(i, list) else list(i))
+        return array.astype(np.int64) if not array.size else array
+    return i
+
+
+def check_index(a: Any, key: tuple) -> None:
+    """Out of range is an IndexError that says index, axis and size."""
+    used = sum(k.ndim if isinstance(k, np.ndarray) and k.dtype.kind == "b" else 1 for k in key if k is not None and k is not Ellipsis)
+    if used > a.ndim:
+        raise OutOfRangeError(f"index: too many indices for tensor of dimension {a.ndim}: {used} given, shape {tuple(a.shape)}")
+    axis = 0
+    for k in key:
+        if k is Ellipsis:
+            axis += a.ndim - used
+        elif k is None:
+            continue
+        elif isinstance(k, slice):
+            if k.step is not None and operator.index(k.step) <= 0:
+                raise ArgumentError(f"index: step must be greater than zero; it is {k.step}: use flip() to reverse")
+            axis += 1
+        elif isinstance(k, np.ndarray):
+            if k.dtype.kind == "b":
+                if k.shape != a.shape[axis : axis + k.ndim]:
+                    raise OutOfRangeError(f"index: The shape of the mask {list(k.shape)} at index 0 does not match the shape of the indexed tensor {list(a.shape)} at index {axis}")
+                axis += k.ndim
+                continue
+            n = a.shape[axis]
+            if k.size and (k.min() < -n or k.max() >= n):
+                bad = k[(k < -n) | (k >= n)].flat[0]
+                raise OutOfRangeError(f"index: index {bad} is out of bounds for dimension {axis} with size {n}")
+            axis += 1
+        else:
+            n = a.shape[axis]
+            if not -n <= k < n:
+                raise OutOfRangeError(f"index: index {k} is out of bounds for dimension {axis} with size {n}")
+            axis += 1
+
+
+def key_of(a: Any, index: Any) -> tuple[Any, bool]:
+    """(the index as a tuple for NumPy, whether it is basic)."""
+    key = index if isinstance(index, tuple) else (index,)
+    basic = True
+    result = []
+    for k in key:
+        if isinstance(k, BASIC) and not isinstance(k, bool):
+            result.append(k)
+            continue
+        k = plain(k)
+        if isinstance(k, np.ndarray):
+            if k.ndim == 0 and k.dtype.kind in "iu":
+                k = int(k)
+            else:
+                basic = False
+        elif isinstance(k, bool | np.bool_):
+            basic, k = False, np.asarray(bool(k))
+        elif hasattr(k, "__index__"):
+            k = operator.index(k)
+        else:
+            raise OutOfRangeError(f"index: only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got {type(k).__name__})")
+        result.append(k)
+    key = tuple(result)
+    check_index(a, key)
+    return key, basic
+
+
+def getitem(input: Tensor, index: Any) -> Tensor:
+    """``input[index]``: a view for ints, slices, ``None`` and ``...``; a copy for integer tensors and masks."""
+    a = input.array
+    if index.__class__ is int and a.ndim:
+        if not -a.shape[0] <= index < a.shape[0]:
+            raise OutOfRangeError(f"index: index {index} is out of bounds for dimension 0 with size {a.shape[0]}")
+        return row(input, index)
+    key, basic = key_of(a, index)
+    if basic:
+        return part(input, (*key, Ellipsis) if Ellipsis not in key else key)
+    views, rest = split(a, key)
+    return take(part(input, views) if views else input, rest)
+
+
+def split(a: Any, key: tuple) -> tuple[tuple | None, tuple]:
+    """An index with arrays in two steps, as torch takes it: first the view that ints, slices and ``None`` make, then the arrays."""
+    used = sum(k.ndim if isinstance(k, np.ndarray) and k.dtype.kind == "b" else 1 for k in key if k is not None and k is not Ellipsis)
+    views: list[Any] = []
+    rest: list[Any] = []
+    for k in key:
+        if k is Ellipsis:
+            views += [slice(None)] * (a.ndim - used)
+            rest += [slice(None)] * (a.ndim - used)
+        elif isinstance(k, np.ndarray):
+            views += [slice(None)] * (k.ndim if k.dtype.kind == "b" else 1)
+            rest.append(k)
+        else:
+            views.append(k)
+            if not isinstance(k, int | np.integer):
+                rest.append(slice(None))
+    while rest and isinstance(rest[-1], slice):
+        rest.pop()
+    trivial = all(isinstance(k, slice) and k == slice(None) for k in views)
+    return None if trivial else (*views, Ellipsis), tuple(rest)
+
+
+def setitem(input: Tensor, index: Any, value: Any) -> None:
+    """``input[index] = value``, in place; the gradient of what was overwritten is 0, ``value`` gets that of its place."""
+    from .inplace import assign
+
+    if not isinstance(value, Tensor | bool | int | float | np.number | np.bool_):
+        raise DTypeError(f"setitem: can't assign a {type(value).__name__} to a {input.dtype} tensor; assign a Tensor or a number")
+    a = input.array
+    key, basic = key_of(a, index)
+    views, rest = ((*key, Ellipsis) if Ellipsis not in key else key, ()) if basic else split(a, key)
+    place = a[views] if views is not None else a
+    shape = place.shape if not rest else place[rest].shape
+    given = value.array.shape if isinstance(value, Tensor) else ()
+    while len(given) > len(shape) and given[0] == 1:
+        given = given[1:]
+    try:
+        fits = np.broadcast_shapes(given, shape) == shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ShapeError(f"setitem: shape mismatch: value tensor of shape {list(given)} cannot be broadcast to indexing result of shape {list(shape)}")
+    assign(input, views, rest, value, given)
+
+
+# gather and its adjoint
+
+
+@linear(grad_name="GatherBackward0")
+def gather_at(a, axis, index):
+    return backends.gather(a, axis, index)
+
+
+@gather_at.adjoint
+def gather_at_adjoint(g, shape, axis, index):
+    return scatter_zeros(g, shape, axis, index)
+
+
+@linear(grad_name="ScatterAddBackward0")
+def scatter_zeros(a, shape, axis, index):
+    """Zeros of ``shape`` with the array added at ``index`` along ``axis``."""
+    out = backends.zeros(shape, of(a).code)
+    backends.scatter_add(out, axis, index, a)
+    return out
+
+
+@scatter_zeros.adjoint
+def scatter_zeros_adjoint(g, small, shape, axis, index):
+    return gather_at(g, axis, index)
+
+
+@linear(grad_name="IndexSelectBackward0")
+def rows_at(a, axis, index):
+    return backends.take_rows(a, axis, index)
+
+
+@rows_at.into
+def rows_into(g, out, accumulate, shape, axis, index):
+    """Only the rows that were read are touched when there is a gradient already."""
+    if out is None:
+        out = backends.zeros(shape, of(g).code)
+    elif not accumulate:
+        out.fill(0)
+    backends.add_rows(out, axis, index, g)
+    return out
+
+
+@rows_at.adjoint
+def rows_adjoint(g, shape, axis, index):
+    return rows_zeros(g, shape, axis, index)
+
+
+@linear
+def rows_zeros(a, shape, axis, index):
+    out = backends.zeros(shape, of(a).code)
+    backends.add_rows(out, axis, index, a)
+    return out
+
+
+@rows_zeros.adjoint
+def rows_zeros_adjoint(g, small, shape, axis, index):
+    return rows_at(g, axis, index)
+
+
+def index_array(op: str, index: Any) -> Any:
+    if not isinstance(index, Tensor):
+        raise DTypeError(f"{op}: argument 'index' must be Tensor, not {type(index).__name__}")
+    if index.array.dtype not in (np.int64, np.int32):
+        raise DTypeError(f"{op}: Expected dtype int64 for index, got {index.dtype}; convert with .long()")
+    return index.array
+
+
+def gather(input: Tensor, dim: Any, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
+    """``out[i][j] = input[index[i][j]][j]`` for ``dim`` 0, and so on for the others. Out of range raises ``IndexError``."""
+    i = index_array("gather", index)
+    axis = axis_of("gather", dim, input.array.ndim)
+    if i.ndim != input.array.ndim and i.size:
+        raise ShapeError(f"gather: Index tensor must have the same number of dimensions as input tensor: {i.ndim} and {input.array.ndim}")
+    return gather_at(input, axis, i)
+
+
+def index_select(input: Tensor, dim: Any, index: Tensor) -> Tensor:
+    """The parts of ``input`` at ``index`` along ``dim``."""
+    i = index_array("index_select", index)
+    if i.ndim > 1:
+        raise OutOfRangeError(f"index_select: Index is supposed to be a vector, it has {i.ndim} dimensions")
+    axis = axis_of("index_select", dim, input.array.ndim)
+    return rows_at(input, axis, i.reshape(-1))
+
+
+def take_along_dim(input: Tensor, indices: Tensor, dim: Any = None) -> Tensor:
+    """:func:`gather` with broadcasting; flat without ``dim``."""
+    if dim is None:
+        return gather(input.reshape(-1), 0, indices.reshape(-1))
+    axis = axis_of("take_along_dim", dim, input.array.ndim)
+    shape = np.broadcast_shapes(*(tuple(1 if k == axis else n for k, n in enumerate(x.array.shape)) for x in (input, indices)))
+    widen = [tuple(x.array.shape[axis] if k == axis else n for k, n in enumerate(shape)) for x in (input, indices)]
+    return gather(input.expand(widen[0]), axis, indices.expand(widen[1]).contiguous())
+
+
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """``value`` where ``mask`` holds, else ``input``."""
+    if not isinstance(mask, Tensor) or mask.array.dtype.kind != "b":
+        raise DTypeError(f"masked_fill: only supports boolean masks, but got mask with dtype {getattr(mask, 'dtype', type(mask).__name__)}")
+    if isinstance(value, Tensor) and value.array.ndim:
+        raise ShapeError(f"masked_fill: only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).")
+    return named(p.where(mask, value, input), "MaskedFillBackward0")
+
+
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+    """The elements where ``mask`` holds, in one axis."""
+    if not isinstance(mask, Tensor) or mask.array.dtype.kind != "b":
+        raise DTypeError("masked_select: expected BoolTensor for mask")
+    from .views import broadcast_tensors
+
+    x, m = broadcast_tensors(input, mask)
+    return take(x, (m.array,))
+
+
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
+    """The places of the elements that differ from zero, a row each; or a tuple of index tensors."""
+    if as_tuple:
+        return tuple(wrap(np.ascontiguousarray(i)) for i in np.nonzero(np.atleast_1d(input.array)))
+    return wrap(np.ascontiguousarray(np.argwhere(input.array)))
+
+
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """int64 vectors that are 1 at the class and 0 elsewhere."""
+    i = tensor.array
+    if i.dtype != np.int64:
+        raise DTypeError(f"one_hot: one_hot is only applicable to index tensor of type LongTensor; it is {tensor.dtype}")
+    if i.size and i.min() < 0:
+        raise ArgumentError("one_hot: Class values must be non-negative.")
+    if num_classes == -1:
+        if not i.size:
+            raise ArgumentError("one_hot: Can not infer total number of classes from empty tensor.")
+        num_classes = int(i.max()) + 1
+    elif num_classes <= 0 or (i.size and i.max() >= num_classes):
+        raise ArgumentError(f"one_hot: Class values must be smaller than num_classes. num_classes is {num_classes}")
+    return wrap((i[..., None] == np.arange(num_classes)).astype(np.int64))
+
+
+@custom(inputs=1, grad_name="EmbeddingBackward0")
+def embedding_of(weight, index, padding):
+    return backends.take_rows(weight, 0, index), (weight.shape,)
+
+
+@embedding_of.pull
+def embedding_pull(node, g, walk):
+    parent = node.parents[0]
+    shape, (index, padding) = node.saved[0], node.meta[1]
+    if not walk.wants(parent):
+        return
+    out, accumulate = walk.destination(parent)
+    if out is None:
+        out = backends.zeros(shape, of(g).code)
+    elif not accumulate:
+        out.fill(0)
+    if padding is not None:
+        keep = index != padding
+        index, g = index[keep], g[keep]
+    backends.add_rows(out, 0, np.ascontiguousarray(index), np.ascontiguousarray(g))
+    walk.arrive(parent, out)
+
+
+@embedding_of.vjp
+def embedding_vjp(g, needs, shape, index, padding):
+    if padding is not None:
+        g = p.mul(g, wrap((index != padding).astype(g.array.dtype)[..., None]))
+    return rows_zeros(g, shape, 0, index)
+
+
+def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None, max_norm: Any = None, norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False) -> Tensor:
+    """The rows of ``weight`` at ``input``. The row ``padding_idx`` gets no gradient. Out of range raises ``IndexError``."""
+    index = index_array("embedding", input)
+    if weight.array.ndim != 2:
+        raise ShapeError(f"embedding: 'weight' must be 2-D, it is {weight.ndim}-D")
+    n = weight.array.shape[0]
+    if padding_idx is not None:
+        if not -n <= padding_idx < n:
+            raise OutOfRangeError(f"embedding: Padding_idx must be within num_embeddings: {padding_idx} of {n}")
+        padding_idx %= n
+    if max_norm is not None or scale_grad_by_freq or sparse:
+        raise ArgumentError("embedding: max_norm, scale_grad_by_freq and sparse are not supported; leave them out")
+    if index.size and not (index.min() >= 0 and index.max() < n):
+        bad = index[(index < 0) | (index >= n)].flat[0]
+        raise OutOfRangeError(f"embedding: index {bad} is out of range for a weight of {n} rows")
+    return embedding_of(weight, index, padding_idx)
+
+
+__all__ = ["AxisError"]

@@ -1,0 +1,221 @@
+"""Tensors put together and taken apart."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+
+from .. import backends, dtypes
+from ..tape.node import Node, Output, mode, named
+from ..errors import ArgumentError, DTypeError, ShapeError
+from ..scalar.types import promote
+from ..tensor import Tensor, wrap, wrap_view
+from .axes import axis_of
+
+
+class CatPlan:
+    """Back through cat: each input gets its part. ``meta`` is (axis, sizes along it, types)."""
+
+    name = "CatBackward0"
+
+    def pull(self, node: Node, g: Any, owned: bool, walk: Any) -> None:
+        axis, sizes, codes = node.meta
+        start = 0
+        for parent, size, code in zip(node.parents, sizes, codes, strict=True):
+            if walk.wants(parent):
+                piece = g[(slice(None),) * axis + (slice(start, start + size),)]
+                if dtypes.FROM_NUMPY[g.dtype].code != code:
+                    piece = wrap(piece).to(dtypes.BY_CODE[code]).array
+                walk.add(parent, piece, False)
+            start += size
+
+    def derive(self, node: Node, g: Tensor) -> list[Any]:
+        axis, sizes, codes = node.meta
+        result, start = [], 0
+        for size, code in zip(sizes, codes, strict=True):
+            result.append(g.narrow(axis, start, size).to(dtypes.BY_CODE[code]))
+            start += size
+        return result
+
+
+CAT = CatPlan()
+
+
+def cat(tensors: Sequence[Tensor], dim: Any = 0) -> Tensor:
+    """The tensors one after the other along ``dim``; other sizes must agree; types are promoted."""
+    tensors = list(tensors)
+    if not tensors:
+        raise ArgumentError("cat: expected a non-empty list of Tensors")
+    for i, t in enumerate(tensors):
+        if not isinstance(t, Tensor):
+            raise DTypeError(f"cat: expected Tensor as element {i} in argument 0, but got {type(t).__name__}")
+    full = [t for t in tensors if t.array.shape != (0,)] or tensors  # torch lets legacy empty vectors pass
+    ndim = full[0].array.ndim
+    if any(not t.array.ndim for t in full):
+        raise ShapeError("cat: zero-dimensional tensor cannot be concatenated; use stack")
+    axis = axis_of("cat", dim, ndim)
+    code = tensors[0].dtype.code
+    for t in tensors:
+        code = promote(code, t.dtype.code)
+    shape = list(full[0].array.shape)
+    sizes = []
+    for t in tensors:
+        s = t.array.shape
+        if s == (0,) and ndim != 1:
+            sizes.append(0)
+            continue
+        if len(s) != ndim or any(a != b for i, (a, b) in enumerate(zip(s, shape, strict=True)) if i != axis):
+            raise ShapeError(f"cat: Sizes of tensors must match except in dimension {axis}: {[tuple(t.shape) for t in tensors]}")
+        sizes.append(s[axis])
+    shape[axis] = sum(sizes)
+    out = backends.empty(tuple(shape), code)
+    start = 0
+    for t, size in zip(tensors, sizes, strict=True):
+        if size:
+            backends.copy(t.array, out[(slice(None),) * axis + (slice(start, start + size),)])
+        start += size
+    node = None
+    if mode.enabled and any(t.node is not None for t in tensors) and out.dtype.kind in "fV":
+        used = [(t, n) for t, n in zip(tensors, sizes, strict=True) if t.array.ndim == ndim]
+        node = Node(CAT, tuple(t.node for t, _ in used), (), (), None, (axis, [n for _, n in used], [t.dtype.code for t, _ in used]))
+    return wrap(out, node)
+
+
+def stack(tensors: Sequence[Tensor], dim: Any = 0) -> Tensor:
+    """The tensors, of one shape, along a new axis ``dim``."""
+    tensors = list(tensors)
+    if not tensors:
+        raise ArgumentError("stack: expects a non-empty TensorList")
+    shape = tensors[0].array.shape
+    for t in tensors:
+        if t.array.shape != shape:
+            raise ShapeError(f"stack: expects each tensor to be equal size, but got {list(shape)} at entry 0 and {list(t.array.shape)} at another")
+    axis = axis_of("stack", dim, len(shape) + 1)
+    return named(cat([t.unsqueeze(axis) for t in tensors], axis), "StackBackward0")
+
+
+class PartsPlan:
+    """Back through a split into views. ``meta`` is (shape, keys)."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def pull(self, node: Node, g: dict[int, Any], owned: bool, walk: Any) -> None:
+        from .indexing import part_into
+
+        shape, keys = node.meta
+        parent = node.parents[0]
+        out, accumulate = walk.destination(parent)
+        for k, piece in g.items():
+            out = part_into(piece, out, accumulate, shape, keys[k])
+            accumulate = 1
+        walk.arrive(parent, out)
+
+    def derive(self, node: Node, g: dict[int, Any]) -> list[Any]:
+        from .indexing import embed
+
+        shape, keys = node.meta
+        total: Any = None
+        for k, piece in g.items():
+            whole = embed(piece, shape, keys[k])
+            total = whole if total is None else total + whole
+        return [total]
+
+
+SPLIT, UNBIND = PartsPlan("SplitBackward0"), PartsPlan("UnbindBackward0")
+
+
+def parts(input: Tensor, keys: list[tuple], plan: PartsPlan) -> tuple[Tensor, ...]:
+    a = input.array
+    node = None
+    if input.node is not None and mode.enabled:
+        node = Node(plan, (input.node,), (), (), None, (a.shape, keys))
+    return tuple(wrap_view(a[key], input, None if node is None else Output(node, k)) for k, key in enumerate(keys))
+
+
+def split(tensor: Tensor, split_size_or_sections: Any, dim: Any = 0) -> tuple[Tensor, ...]:
+    """Views of ``tensor`` along ``dim``: of one size (the last may be smaller), or of the sizes in a list."""
+    if not tensor.array.ndim:
+        raise ShapeError("split: split expects at least a 1-dimensional tensor")
+    axis = axis_of("split", dim, tensor.array.ndim)
+    n = tensor.array.shape[axis]
+    if isinstance(split_size_or_sections, tuple | list):
+        sizes = [operator.index(s) for s in split_size_or_sections]
+        if sum(sizes) != n or any(s < 0 for s in sizes):
+            raise ShapeError(f"split: split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {axis}), but got split_sizes={sizes}")
+    else:
+        size = operator.index(split_size_or_sections)
+        if size < 0 or (size == 0 and n):
+            raise ShapeError(f"split: split_size must be positive, it is {size}")
+        sizes = [min(size, n - i) for i in range(0, n, size)] if n else [0]
+    keys, start = [], 0
+    for s in sizes:
+        keys.append((slice(None),) * axis + (slice(start, start + s), Ellipsis))
+        start += s
+    return parts(tensor, keys, SPLIT)
+
+
+def chunk(input: Tensor, chunks: int, dim: Any = 0) -> tuple[Tensor, ...]:
+    """At most ``chunks`` views of equal size along ``dim``; the last may be smaller."""
+    if chunks <= 0:
+        raise ArgumentError(f"chunk: `chunks` must be greater than 0, got: {chunks}")
+    if not input.array.ndim:
+        raise ShapeError("chunk: expects at least a 1-dimensional tensor")
+    n = input.array.shape[axis_of("chunk", dim, input.array.ndim)]
+    if not n:
+        return split(input, [0] * chunks, dim)
+    return split(input, -(-n // chunks), dim)
+
+
+def unbind(input: Tensor, dim: Any = 0) -> tuple[Tensor, ...]:
+    """The parts along ``dim``, as views without that axis."""
+    if not input.array.ndim:
+        raise ShapeError("unbind: Dimension specified as 0 but tensor has no dimensions")
+    axis = axis_of("unbind", dim, input.array.ndim)
+    return parts(input, [(slice(None),) * axis + (i, Ellipsis) for i in range(input.array.shape[axis])], UNBIND)
+
+
+def atleast_1d(x: Tensor) -> Tensor:
+    return x if x.array.ndim else x.reshape(1)
+
+
+def hstack(tensors: Sequence[Tensor]) -> Tensor:
+    """Vectors end to end, matrices side by side."""
+    tensors = [atleast_1d(t) for t in tensors]
+    return cat(tensors, 0 if tensors and tensors[0].array.ndim == 1 else 1)
+
+
+def vstack(tensors: Sequence[Tensor]) -> Tensor:
+    """Rows on top of one another."""
+    return cat([t.reshape(1, -1) if t.array.ndim < 2 else t for t in tensors], 0)
+
+
+def repeat(input: Tensor, *sizes: Any) -> Tensor:
+    """The tensor ``sizes`` times along each axis; new axes may come in front."""
+    from .axes import shape_of
+
+    times = shape_of("repeat", sizes)
+    shape = input.array.shape
+    if len(times) < len(shape):
+        raise ShapeError(f"repeat: Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor: {len(times)} < {len(shape)}")
+    if any(t < 0 for t in times):
+        raise ShapeError(f"repeat: Trying to create tensor with negative dimension: {list(times)}")
+    shape = (1,) * (len(times) - len(shape)) + shape
+    mixed = tuple(n for pair in zip(times, shape, strict=True) for n in pair)
+    spaced = tuple(n for s in shape for n in (1, s))
+    return named(input.reshape(spaced).expand(mixed).reshape(tuple(t * s for t, s in zip(times, shape, strict=True))), "RepeatBackward0")
+
+
+def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
+    """Coordinate grids from coordinate vectors."""
+    if len(tensors) == 1 and isinstance(tensors[0], tuple | list):
+        tensors = tuple(tensors[0])
+    if indexing not in ("ij", "xy"):
+        raise ArgumentError(f"meshgrid: indexing must be one of 'xy' or 'ij', but received: {indexing!r}")
+    shape = tuple(t.array.size for t in tensors)
+    grids = [t.reshape(tuple(-1 if k == i else 1 for k in range(len(tensors)))).expand(shape) for i, t in enumerate(tensors)]
+    return tuple(g.transpose(0, 1) for g in grids) if indexing == "xy" and len(grids) > 1 else tuple(grids)
+
+

@@ -1,0 +1,571 @@
+"""Arithmetic, comparisons and the unary functions. Each is its formula."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, DTypeError
+from ..kinds import elementwise
+from ..scalar import primitives as s
+from ..tensor import Tensor, wrap
+
+# Binary arithmetic
+
+
+@elementwise
+def add(x, y):
+    "x + y"
+    return x + y
+
+
+@elementwise
+def sub(x, y):
+    "x - y"
+    return x - y
+
+
+@elementwise(grad_name="RsubBackward1")
+def rsub(x, y):
+    "y - x"
+    return y - x
+
+
+@elementwise
+def mul(x, y):
+    "x * y"
+    return x * y
+
+
+@elementwise
+def div(x, y):
+    "x / y, in floating point"
+    return x / y
+
+
+@elementwise(grad_name="MulBackward0")
+def reciprocal_times(x, y):
+    "y / x for a number y: torch's name for the node is that of reciprocal(x) * y"
+    return y / x
+
+
+@elementwise(grad_name="AddBackward0")
+def add_scaled(x, y, alpha):
+    "x + alpha * y"
+    return x + alpha * y
+
+
+@elementwise(grad_name="PowBackward1")
+def power(x, y):
+    "x ** y; 0 ** 0 is 1, and the derivative of x ** 0 is 0"
+    return s.pow(x, y)
+
+
+@elementwise(grad_name="PowBackward2")
+def scalar_power(x, y):
+    "y ** x for a number y"
+    return s.pow(y, x)
+
+
+@elementwise(grad_name="PowBackward0")
+def power_scalar(x, y):
+    "x ** y for a number y"
+    return s.pow(x, y)
+
+
+@elementwise(grad_name="PowBackward0")
+def squared(x):
+    return x * x
+
+
+@elementwise(grad_name="PowBackward0")
+def cubed(x):
+    return x * x * x
+
+
+@elementwise(grad_name="PowBackward0")
+def power_zero(x):
+    "x ** 0: 1, with derivative 0"
+    return s.pow(x, 0)
+
+
+@power_zero.partial
+def power_zero_partial(y, x):
+    return (None,)
+
+
+@elementwise(smooth=True, grad_name="NotImplemented")
+def floor_division(x, y):
+    "floor(x / y)"
+    return x // y
+
+
+@elementwise(smooth=True, grad_name="RemainderBackward0")
+def remainder_of(x, y):
+    "x - y * floor(x / y): the sign is y's"
+    return x % y
+
+
+@elementwise(smooth=True, grad_name="FmodBackward0")
+def fmod_of(x, y):
+    "x - y * trunc(x / y): the sign is x's"
+    return s.fmod(x, y)
+
+
+@elementwise
+def atan2(x, y):
+    "The angle of the point (y, x), in radians, from -pi to pi."
+    return s.atan2(x, y)
+
+
+@elementwise(smooth=True)
+def maximum(x, y):
+    "The larger of x and y; nan if one is. At a tie each gets half of the gradient."
+    return s.maximum(x, y)
+
+
+@elementwise(smooth=True)
+def minimum(x, y):
+    "The smaller of x and y; nan if one is. At a tie each gets half of the gradient."
+    return s.minimum(x, y)
+
+
+# Comparisons and logic: bool results, nothing to differentiate
+
+
+@elementwise
+def eq(x, y):
+    "x == y"
+    return s.eq(x, y)
+
+
+@elementwise
+def ne(x, y):
+    "x != y"
+    return s.ne(x, y)
+
+
+@elementwise
+def lt(x, y):
+    "x < y"
+    return s.lt(x, y)
+
+
+@elementwise
+def le(x, y):
+    "x <= y"
+    return s.le(x, y)
+
+
+@elementwise
+def gt(x, y):
+    "x > y"
+    return s.gt(x, y)
+
+
+@elementwise
+def ge(x, y):
+    "x >= y"
+    return s.ge(x, y)
+
+
+@elementwise
+def logical_and(x, y):
+    "Are both different from zero?"
+    return s.ne(x, 0) & s.ne(y, 0)
+
+
+@elementwise
+def logical_or(x, y):
+    "Is one of them different from zero?"
+    return s.ne(x, 0) | s.ne(y, 0)
+
+
+@elementwise
+def logical_xor(x, y):
+    "Is exactly one of them different from zero?"
+    return s.ne(x, 0) ^ s.ne(y, 0)
+
+
+@elementwise
+def logical_not(x):
+    "Is x zero?"
+    return s.eq(x, 0)
+
+
+@elementwise
+def bitwise_and(x, y):
+    "x & y for bool and integers"
+    return x & y
+
+
+@elementwise
+def bitwise_or(x, y):
+    "x | y for bool and integers"
+    return x | y
+
+
+@elementwise
+def bitwise_xor(x, y):
+    "x ^ y for bool and integers"
+    return x ^ y
+
+
+@elementwise
+def bitwise_not(x):
+    "~x for bool and integers"
+    return ~x
+
+
+@elementwise
+def bitwise_left_shift(x, y):
+    "x << y for integers"
+    return x << y
+
+
+@elementwise
+def bitwise_right_shift(x, y):
+    "x >> y for integers"
+    return x >> y
+
+
+@elementwise
+def isnan(x):
+    "Is x not a number?"
+    return s.ne(x, x)
+
+
+@elementwise
+def isinf(x):
+    "Is x infinite, of either sign?"
+    return s.eq(s.abs(x), math.inf)
+
+
+@elementwise
+def isfinite(x):
+    "Is x neither infinite nor nan?"
+    return s.lt(s.abs(x), math.inf)
+
+
+# Unary functions whose derivative follows from the primitive's
+
+
+def _plain(name: str, text: str, grad_name: str | None = None) -> Any:
+    primitive = getattr(s, name)
+
+    def formula(x):
+        return primitive(x)
+
+    formula.__name__, formula.__doc__, formula.__module__ = name, text, __name__
+    return elementwise(formula, grad_name=grad_name)
+
+
+exp = _plain("exp", "e to the power x")
+exp2 = _plain("exp2", "2 to the power x")
+expm1 = _plain("expm1", "exp(x) - 1, exact near 0")
+log = _plain("log", "The natural logarithm: -inf at 0, nan below.")
+log2 = _plain("log2", "The logarithm to base 2.")
+log10 = _plain("log10", "The logarithm to base 10.")
+log1p = _plain("log1p", "log(1 + x), exact near 0", "Log1PBackward0")
+sqrt = _plain("sqrt", "The square root; the derivative at 0 is inf.")
+rsqrt = _plain("rsqrt", "1 / sqrt(x)")
+reciprocal = _plain("reciprocal", "1 / x")
+sin = _plain("sin", "The sine of an angle in radians.")
+cos = _plain("cos", "The cosine of an angle in radians.")
+tan = _plain("tan", "The tangent of an angle in radians.")
+asin = _plain("asin", "The angle in radians whose sine is x; nan outside [-1, 1].")
+acos = _plain("acos", "The angle in radians whose cosine is x; nan outside [-1, 1].")
+atan = _plain("atan", "The angle in radians whose tangent is x.")
+sinh = _plain("sinh", "The hyperbolic sine.")
+cosh = _plain("cosh", "The hyperbolic cosine.")
+tanh = _plain("tanh", "The hyperbolic tangent; the derivative, 1 - y * y, reads only the result.")
+asinh = _plain("asinh", "The inverse hyperbolic sine.")
+acosh = _plain("acosh", "The inverse hyperbolic cosine; nan below 1.")
+atanh = _plain("atanh", "The inverse hyperbolic tangent.")
+erf = _plain("erf", "The error function, 2 / sqrt(pi) times the integral of exp(-t * t) from 0 to x.")
+erfc = _plain("erfc", "1 - erf(x), exact for large x")
+erfinv = _plain("erfinv", "The inverse of erf on (-1, 1).")
+lgamma = _plain("lgamma", "The logarithm of the absolute value of the gamma function.")
+digamma = _plain("digamma", "The derivative of lgamma.")
+negative = _plain("neg", "-x", "NegBackward0")
+floor = _plain("floor", "The largest integer not above x; derivative 0.")
+ceil = _plain("ceil", "The smallest integer not below x; derivative 0.")
+trunc = _plain("trunc", "x without its fraction; derivative 0.")
+rint = _plain("round", "The nearest integer, halves to even; derivative 0.")
+
+
+@elementwise
+def abs(x):
+    "The absolute value; the derivative at 0 is 0."
+    return s.abs(x)
+
+
+@abs.partial
+def abs_partial(y, x):
+    return s.sign(x)
+
+
+@elementwise
+def sign(x):
+    "-1, 0 or 1; derivative 0."
+    return s.sign(x)
+
+
+@sign.partial
+def sign_partial(y, x):
+    return (None,)
+
+
+@elementwise
+def frac(x):
+    "x - trunc(x)"
+    return x - s.trunc(x)
+
+
+@elementwise
+def sigmoid(x):
+    "1 / (1 + exp(-x)); the derivative, y * (1 - y), reads only the result."
+    return 1 / (1 + s.exp(-x))
+
+
+@sigmoid.partial
+def sigmoid_partial(y, x):
+    return y * (1 - y)
+
+
+@elementwise(raw=("condition",), grad_name="WhereBackward0")
+def where_of(condition, x, y):
+    "x where condition holds, else y"
+    return s.where(condition, x, y)
+
+
+@where_of.partial
+def where_partial(out, condition, x, y):
+    return None, s.where(condition, 1, 0), s.where(condition, 0, 1)
+
+
+@elementwise(grad_name="ClampBackward1")
+def clamp_of(x, low, high):
+    "min(max(x, low), high)"
+    return s.minimum(s.maximum(x, low), high)
+
+
+@clamp_of.partial
+def clamp_partial(y, x, low, high):
+    inside = s.where(s.ge(x, low) & s.le(x, high), 1.0, 0.0)
+    below = s.where(s.lt(x, low) & s.lt(low, high), 1.0, 0.0)
+    above = s.where(s.gt(x, high) | s.lt(high, low), 1.0, 0.0)
+    return inside, below, above
+
+
+@elementwise(grad_name="ClampBackward1")
+def clamp_below(x, low):
+    return s.maximum(x, low)
+
+
+@clamp_below.partial
+def clamp_below_partial(y, x, low):
+    return s.where(s.ge(x, low), 1.0, 0.0), s.where(s.lt(x, low), 1.0, 0.0)
+
+
+@elementwise(grad_name="ClampBackward1")
+def clamp_above(x, high):
+    return s.minimum(x, high)
+
+
+@clamp_above.partial
+def clamp_above_partial(y, x, high):
+    return s.where(s.le(x, high), 1.0, 0.0), s.where(s.gt(x, high), 1.0, 0.0)
+
+
+@elementwise
+def lerp(x, y, weight):
+    "x + weight * (y - x)"
+    return x + weight * (y - x)
+
+
+@elementwise(grad_name="AddcmulBackward0")
+def addcmul_of(x, a, b, value):
+    return x + value * a * b
+
+
+@elementwise(grad_name="AddcdivBackward0")
+def addcdiv_of(x, a, b, value):
+    return x + value * a / b
+
+
+# What torch's signatures add
+
+
+def integers(*xs: Any) -> bool:
+    return all(isinstance(x, bool | int) or (isinstance(x, Tensor) and not x.dtype.is_floating_point) for x in xs)
+
+
+def no_bool(op: str, *xs: Any) -> None:
+    """Subtraction is refused for bool operands, as in torch."""
+    if all(isinstance(x, bool) or (isinstance(x, Tensor) and x.array.dtype.kind == "b") for x in xs):
+        raise DTypeError(f"{op}: Subtraction, the `-` operator, with two bool tensors is not supported; use the `^` or `logical_xor()` operator instead")
+
+
+def nonzero_divisor(op: str, x: Any, y: Any) -> None:
+    if integers(x, y) and not np.all(y.array if isinstance(y, Tensor) else y):
+        raise ArgumentError(f"{op}: ZeroDivisionError; an integer divisor is zero; convert to floating point for inf and nan")
+
+
+def minus(x: Any, y: Any) -> Tensor:
+    a = x.array.dtype.kind if isinstance(x, Tensor) else ""
+    if a == "b":
+        no_bool("sub", x, y)
+    return sub(x, y)
+
+
+def reverse_minus(x: Tensor, y: Any) -> Tensor:
+    """y - x"""
+    if isinstance(x, Tensor) and x.array.dtype.kind == "b":
+        no_bool("rsub", x, y)
+    return rsub(x, y)
+
+
+def pow(input: Any, exponent: Any) -> Tensor:
+    """``input ** exponent``, elementwise.
+
+    The derivative in ``input`` is ``exponent * input ** (exponent - 1)``, and 0 for exponent 0. Integers to a negative integer power raise.
+    """
+    if isinstance(exponent, bool | int | float):
+        if exponent == 2 and isinstance(input, Tensor) and input.array.dtype.kind in "fi":
+            return squared(input)
+        if exponent == 3 and isinstance(input, Tensor) and input.array.dtype.kind in "fi":
+            return cubed(input)
+        if exponent == 0 and isinstance(input, Tensor):
+            return power_zero(input)
+        if exponent < 0 and isinstance(exponent, int) and integers(input):
+            raise ArgumentError(f"pow: Integers to negative integer powers are not allowed; the exponent is {exponent}; convert the base to floating point")
+        return power_scalar(input, exponent)
+    if not isinstance(input, Tensor):
+        return scalar_power(exponent, input)
+    return power(input, exponent)
+
+
+def floor_divide(input: Any, other: Any) -> Tensor:
+    """``floor(input / other)``; integer division by zero raises."""
+    nonzero_divisor("floor_divide", input, other)
+    return floor_division(input, other)
+
+
+def remainder(input: Any, other: Any) -> Tensor:
+    """``input - other * floor(input / other)``: the sign is the divisor's. Integer division by zero raises."""
+    nonzero_divisor("remainder", input, other)
+    return remainder_of(input, other)
+
+
+def fmod(input: Any, other: Any) -> Tensor:
+    """``input - other * trunc(input / other)``: the sign is the dividend's. Integer division by zero raises."""
+    nonzero_divisor("fmod", input, other)
+    return fmod_of(input, other)
+
+
+def true_divide(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """``input / other`` in floating point, or rounded: ``rounding_mode`` is ``"trunc"`` or ``"floor"``."""
+    if rounding_mode is None:
+        return div(input, other)
+    if rounding_mode == "floor":
+        return floor_divide(input, other)
+    if rounding_mode != "trunc":
+        raise ArgumentError(f"div: expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}")
+    if integers(input, other):
+        nonzero_divisor("div", input, other)
+        return floor_division(minus(input, fmod_of(input, other)), other)
+    return trunc(div(input, other))
+
+
+def scaled_add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    """``input + alpha * other``"""
+    if alpha == 1:
+        return add(input, other)
+    if isinstance(alpha, float) and integers(input, other):
+        raise ArgumentError(f"add: For integral input tensors, argument alpha must not be a floating point number; it is {alpha}")
+    return add_scaled(input, other, alpha)
+
+
+def scaled_sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    """``input - alpha * other``"""
+    return minus(input, other) if alpha == 1 else scaled_add(input, other, alpha=-alpha)
+
+
+def neg(input: Tensor) -> Tensor:
+    """``-input``; not for bool."""
+    if isinstance(input, Tensor) and input.array.dtype.kind == "b":
+        raise DTypeError("neg: Negation, the `-` operator, on a bool tensor is not supported; use the `~` or `logical_not()` operator instead")
+    return negative(input)
+
+
+def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """``minimum(maximum(input, min), max)``.
+
+    The gradient passes where ``min <= input <= max``, the bounds included; a bound that is a tensor gets the rest.
+    """
+    if min is None and max is None:
+        raise ArgumentError("clamp: At least one of 'min' or 'max' must not be None")
+    if max is None:
+        return clamp_below(input, min)
+    return clamp_above(input, max) if min is None else clamp_of(input, min, max)
+
+
+def round(input: Tensor, *, decimals: int = 0) -> Tensor:
+    """The nearest integer (or multiple of ``10 ** -decimals``), halves to even."""
+    if decimals == 0:
+        return rint(input)
+    scale = 10.0 ** builtin_abs(decimals)
+    return div(rint(mul(input, scale)), scale) if decimals > 0 else mul(rint(div(input, scale)), scale)
+
+
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
+    """``input`` where ``condition`` holds, else ``other``; with the condition alone, ``nonzero(as_tuple=True)``.
+
+    The gradient flows to the value that was taken; the other gets 0.
+    """
+    if input is None and other is None:
+        return tuple(wrap(np.ascontiguousarray(i)) for i in condition.array.nonzero())
+    if not isinstance(condition, Tensor):
+        raise DTypeError(f"where: argument 'condition' must be Tensor, not {type(condition).__name__}")
+    if condition.array.dtype.kind not in "b" and condition.array.dtype != np.uint8:
+        raise DTypeError(f"where: expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}; compare first")
+    return where_of(condition, input, other)
+
+
+def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
+    """``input + value * tensor1 * tensor2``"""
+    return addcmul_of(input, tensor1, tensor2, value)
+
+
+def addcdiv(input: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
+    """``input + value * tensor1 / tensor2``"""
+    return addcdiv_of(input, tensor1, tensor2, value)
+
+
+def square(input: Tensor) -> Tensor:
+    """``input ** 2``"""
+    return pow(input, 2)
+
+
+def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
+    """``|input - other| <= atol + rtol * |other|``, elementwise."""
+    near = le(abs(minus(input.double(), other.double())), add(mul(abs(other.double()), rtol), atol))
+    result = logical_or(eq(input, other), logical_and(near, isfinite(other.double())))
+    return logical_or(result, logical_and(isnan(input), isnan(other))) if equal_nan else result
+
+
+def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
+    """Are all elements close, in the sense of :func:`isclose`?"""
+    return bool(isclose(input, other, rtol, atol, equal_nan).array.all())
+
+
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Same shape and same elements?"""
+    return input.array.shape == other.array.shape and bool(np.array_equal(input.array, other.array))
+
+
+builtin_abs = builtins.abs

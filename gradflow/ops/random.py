@@ -1,0 +1,250 @@
+"""Random numbers: Philox counters, computed inside programs, the same on every device. Dropout stores no mask, it draws it again."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from typing import Any
+
+from .. import backends
+from ..errors import ArgumentError, DTypeError
+from ..kinds import elementwise
+from ..scalar import primitives as s
+from ..scalar.types import FLOAT32, FLOAT64
+from ..tensor import Tensor, wrap
+
+TWO_PI = 2 * math.pi
+
+
+class Generator:
+    """A stream of random numbers: a seed, and how many have been drawn."""
+
+    def __init__(self, device: Any = "cpu"):
+        self.device = device
+        self.seed_, self.offset = 67280421310721, 0
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Start the stream of ``seed``; returns the generator."""
+        if not isinstance(seed, int):
+            raise DTypeError(f"manual_seed: expected an int, not {type(seed).__name__}")
+        if not -(2**63) <= seed < 2**64:
+            raise ArgumentError(f"manual_seed: Overflow when unpacking long: {seed} is not a 64-bit integer")
+        self.seed_ = seed - 2**64 if seed >= 2**63 else seed
+        self.offset = 0
+        return self
+
+    def seed(self) -> int:
+        """Start a stream that nobody knows; returns its seed."""
+        seed = secrets.randbits(63)
+        self.manual_seed(seed)
+        return seed
+
+    def initial_seed(self) -> int:
+        return self.seed_ % 2**64
+
+    def take(self, n: int) -> tuple[int, int]:
+        """(seed, offset) of ``n`` numbers, which nobody else will get. Offsets are multiples of four, the size of a Philox block."""
+        offset = self.offset
+        self.offset += (n + 3) // 4 * 4
+        return self.seed_, offset
+
+    def get_state(self) -> Tensor:
+        """The state as a tensor of bytes."""
+        import numpy as np
+
+        return wrap(np.frombuffer(np.array([self.seed_, self.offset], np.int64).tobytes(), np.uint8).copy())
+
+    def set_state(self, state: Tensor) -> Generator:
+        """Continue from a state that :meth:`get_state` gave."""
+        import numpy as np
+
+        if not isinstance(state, Tensor) or state.array.dtype != np.uint8 or state.array.size != 16:
+            raise ArgumentError("set_state: expected the 16 bytes that get_state() returned")
+        self.seed_, self.offset = (int(v) for v in np.frombuffer(state.array.tobytes(), np.int64))
+        return self
+
+
+default_generator = Generator()
+
+
+def manual_seed(seed: int) -> Generator:
+    """Start the default stream at ``seed``."""
+    return default_generator.manual_seed(int(seed))
+
+
+def seed() -> int:
+    """Start the default stream at a random place; returns the seed."""
+    return default_generator.seed()
+
+
+def initial_seed() -> int:
+    """The seed of the default stream."""
+    return default_generator.initial_seed()
+
+
+def get_rng_state() -> Tensor:
+    """The default stream's state."""
+    return default_generator.get_state()
+
+
+def set_rng_state(state: Tensor) -> None:
+    """Continue the default stream from ``state``."""
+    default_generator.set_state(state)
+
+
+def unit(seed, offset, bits: int, dtype: int):
+    """A number in [0, 1): the upper 24 bits for float32."""
+    return s.cast(s.shift_right(s.random(seed, offset), 32 - bits), dtype) * 2.0**-bits
+
+
+@backends.kernel(raw=("seed", "offset"))
+def uniform32(low, high, seed, offset):
+    u = unit(seed, offset, 24, FLOAT32)
+    return low + u * (high - low)
+
+
+@backends.kernel(raw=("seed", "offset", "more"))
+def uniform64(low, high, seed, offset, more):
+    u = s.cast(s.shift_right(s.random(seed, offset), 6), FLOAT64) * 2.0**-26 + s.cast(s.shift_right(s.random(seed, more), 5), FLOAT64) * 2.0**-53
+    return low + u * (high - low)
+
+
+def box_muller(u, v):
+    """A normal number from two uniform ones, ``u`` in (0, 1]. Box and Muller 1958."""
+    return s.sqrt(-2.0 * s.log(u)) * s.cos(TWO_PI * v)
+
+
+@backends.kernel(raw=("seed", "offset", "more"))
+def normal32(mean, std, seed, offset, more):
+    u = (s.cast(s.shift_right(s.random(seed, offset), 8), FLOAT32) + 1.0) * 2.0**-24
+    return mean + std * box_muller(u, unit(seed, more, 24, FLOAT32))
+
+
+@backends.kernel(raw=("seed", "offset", "more"))
+def normal64(mean, std, seed, offset, more):
+    u = (s.cast(s.random(seed, offset), FLOAT64) + 1.0) * 2.0**-32
+    return mean + std * box_muller(u, s.cast(s.random(seed, more), FLOAT64) * 2.0**-32)
+
+
+@backends.kernel(raw=("low", "span", "seed", "offset", "more"))
+def integers64(low, span, seed, offset, more):
+    """low + (62 random bits) mod span"""
+    bits = s.bit_or(s.shift_left(s.shift_right(s.random(seed, offset), 2), 32), s.random(seed, more))
+    return low + s.remainder(bits, span)
+
+
+def fill_uniform(array: Any, low: float, high: float, generator: Generator | None) -> Any:
+    g = generator or default_generator
+    seed, offset = g.take(array.size)
+    if array.dtype.itemsize == 8:
+        _, more = g.take(array.size)
+        return backends.elementwise(uniform64, (low, high, seed, offset, more), array)
+    return backends.elementwise(uniform32, (low, high, seed, offset), array)
+
+
+def fill_normal(array: Any, mean: Any, std: Any, generator: Generator | None) -> Any:
+    g = generator or default_generator
+    (seed, offset), (_, more) = g.take(array.size), g.take(array.size)
+    return backends.elementwise(normal64 if array.dtype.itemsize == 8 else normal32, (mean, std, seed, offset, more), array)
+
+
+def fill_integers(array: Any, low: int, high: int, generator: Generator | None) -> Any:
+    g = generator or default_generator
+    (seed, offset), (_, more) = g.take(array.size), g.take(array.size)
+    return backends.elementwise(integers64, (low, high - low, seed, offset, more), array)
+
+
+# Dropout: the mask is a function of (seed, offset, position), so the derivative computes it again.
+
+
+@elementwise(grad_name="MulBackward0", raw=("seed", "offset", "limit"), smooth=True)
+def dropout_of(x, limit, scale, seed, offset):
+    "x * scale where the random bits are at least limit, else 0"
+    return s.where(s.ge(s.random(seed, offset), limit), x * scale, 0)
+
+
+@dropout_of.partial
+def dropout_partial(y, x, limit, scale, seed, offset):
+    return s.where(s.ge(s.random(seed, offset), limit), scale, 0), None, None, None, None
+
+
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Each element 0 with probability ``p``, the others divided by ``1 - p``, while training; Srivastava et al. 2014."""
+    if not 0 <= p <= 1:
+        raise ArgumentError(f"dropout: dropout probability has to be between 0 and 1, but got {p}")
+    if not training or p == 0:
+        return input
+    if p == 1:
+        result = input * 0.0
+    else:
+        seed, offset = default_generator.take(input.array.size)
+        result = dropout_of(input, builtin_round(p * 2**32), 1 / (1 - p), seed, offset)
+    if inplace:
+        from .inplace import become
+
+        return become(input, result, "dropout")
+    return result
+
+
+# In place
+
+
+def uniform_(self: Tensor, from_: float = 0, to: float = 1, *, generator: Generator | None = None, **torch_names: float) -> Tensor:
+    """Uniform in [from, to), in place."""
+    from .inplace import note
+
+    low, high = torch_names.get("from", from_), to
+    floating("uniform_", self)
+    if not low <= high:
+        raise ArgumentError(f"uniform_: expects to return a [from, to) range, but found from={low} > to={high}")
+    fill_uniform(writable(self, "uniform_"), float(low), float(high), generator)
+    return note(self)
+
+
+def normal_(self: Tensor, mean: float = 0, std: float = 1, *, generator: Generator | None = None) -> Tensor:
+    """Normal with ``mean`` and ``std``, in place."""
+    from .inplace import note
+
+    floating("normal_", self)
+    if std < 0:
+        raise ArgumentError(f"normal_: expects std >= 0.0, but found std {std}")
+    fill_normal(writable(self, "normal_"), float(mean), float(std), generator)
+    return note(self)
+
+
+def random_(self: Tensor, from_: int = 0, to: int | None = None, *, generator: Generator | None = None) -> Tensor:
+    """Integers in [from, to), in place; ``random_(to)`` starts at 0."""
+    from .inplace import note
+
+    if to is None:
+        low, high = 0, from_ or {"b": 2, "f": 2**24, "V": 2**8}.get(self.array.dtype.kind, 2 ** (8 * self.array.itemsize - 1))
+    else:
+        low, high = from_, to
+    if low >= high:
+        raise ArgumentError(f"random_: expects 'from' to be less than 'to', but got from={low} >= to={high}")
+    fill_integers(writable(self, "random_"), low, min(high, 2**62), generator)
+    return note(self)
+
+
+def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
+    """1 with probability ``p``, else 0, in place."""
+    from .inplace import copy_
+
+    draws = fill_uniform(backends.empty(self.array.shape, FLOAT64), 0.0, 1.0, generator)
+    return copy_(self, wrap(draws) < p)
+
+
+def floating(op: str, t: Tensor) -> None:
+    if not t.dtype.is_floating_point:
+        raise DTypeError(f"{op}: expected a floating point tensor, not {t.dtype}")
+
+
+def writable(t: Tensor, op: str) -> Any:
+    from ..tensor import change_in_place
+
+    if change_in_place(t, op):
+        t.node = None
+    return t.array
+
+
+builtin_round = round

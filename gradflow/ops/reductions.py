@@ -1,0 +1,437 @@
+"""Folds over axes: sum, mean, var, max and their kin."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import backends, dtypes
+from ..tape.node import identity
+from ..backends import KINDS, kernel, reduce
+from ..errors import ArgumentError, AxisError, DTypeError
+from ..kinds import custom, formulas, linear
+from ..scalar import primitives as s
+from ..scalar.types import INT64
+from ..tensor import Tensor, wrap
+from . import pointwise as p
+from .axes import axes_of, axis_of
+from .views import expand_to, reshape_to
+
+SUM, PROD, MAX, MIN, ANY, ALL, ARGMAX, ARGMIN = (KINDS[k] for k in ("sum", "prod", "max", "min", "any", "all", "argmax", "argmin"))
+
+as_int64 = kernel(lambda x: s.cast(x, INT64))
+as_bool = kernel(lambda x: s.ne(x, 0))
+square_of = kernel(lambda x: x * x)
+absolute = kernel(lambda x: s.abs(x))
+powered = kernel(lambda x, p: s.pow(s.abs(x), p))
+deviation = kernel(lambda x, m: (x - m) * (x - m))
+is_nonzero = kernel(lambda x: s.cast(s.ne(x, 0), INT64))
+
+
+def kept_shape(shape: tuple, axes: tuple[int, ...] | None) -> tuple:
+    """The shape with the folded axes as 1."""
+    return (1,) * len(shape) if axes is None else tuple(1 if i in axes else n for i, n in enumerate(shape))
+
+
+def count(shape: tuple, axes: tuple[int, ...] | None) -> int:
+    return math.prod(shape) if axes is None else math.prod(shape[i] for i in axes)
+
+
+def spread(g: Tensor, shape: tuple, axes: tuple[int, ...] | None) -> Tensor:
+    """The adjoint of a sum: every element that was added gets the cotangent."""
+    if axes is not None and g.array.ndim != len(shape):
+        g = reshape_to(g, kept_shape(shape, axes))
+    elif g.array.ndim != len(shape):
+        g = reshape_to(g, (1,) * len(shape))
+    return expand_to(g, shape)
+
+
+def sum_kernel(array: Any) -> Any:
+    return identity if array.dtype.kind in "fV" else as_int64
+
+
+@linear(grad_name="SumBackward0")
+def sum_all(a):
+    return reduce(SUM, sum_kernel(a), (a,), None, False)
+
+
+@sum_all.adjoint
+def sum_all_adjoint(g, shape):
+    return spread(g, shape, None)
+
+
+@linear(grad_name="SumBackward1")
+def sum_over(a, axes, keepdim):
+    return reduce(SUM, sum_kernel(a), (a,), axes, keepdim)
+
+
+@sum_over.adjoint
+def sum_over_adjoint(g, shape, axes, keepdim):
+    return spread(g, shape, axes)
+
+
+@linear(grad_name="MeanBackward0")
+def mean_all(a):
+    return reduce(SUM, identity, (a,), None, False, None, 0, 1 / a.size if a.size else math.nan)
+
+
+@mean_all.adjoint
+def mean_all_adjoint(g, shape):
+    return spread(p.div(g, count(shape, None)), shape, None)
+
+
+@linear(grad_name="MeanBackward1")
+def mean_over(a, axes, keepdim):
+    n = count(a.shape, axes)
+    return reduce(SUM, identity, (a,), axes, keepdim, None, 0, 1 / n if n else math.nan)
+
+
+@mean_over.adjoint
+def mean_over_adjoint(g, shape, axes, keepdim):
+    return spread(p.div(g, count(shape, axes)), shape, axes)
+
+
+@linear(grad_name="SumBackward1")
+def sum_to_shape(a, shape):
+    """The sum over what broadcasting repeated: the adjoint of expand."""
+    from ..dtypes import of
+
+    return formulas.sum_to(identity, (a,), a.shape, shape, of(a).code, None, 0)
+
+
+@sum_to_shape.adjoint
+def sum_to_shape_adjoint(g, full, shape):
+    return expand_to(g, full)
+
+
+def sum_tensor_to(g: Tensor, shape: tuple, code: int) -> Tensor:
+    """The gradient of an operand that was broadcast from ``shape`` and converted from type ``code``."""
+    if g.array.shape != shape:
+        g = sum_to_shape(g, shape)
+    return g if g.dtype.code == code else g.to(dtypes.BY_CODE[code])
+
+
+formulas.sum_tensor_to = sum_tensor_to
+
+
+def in_dtype(op: str, input: Any, dtype: Any) -> Tensor:
+    if not isinstance(input, Tensor):
+        raise DTypeError(f"{op}: argument 'input' must be Tensor, not {type(input).__name__}")
+    return input if dtype is None else input.to(dtypes.get(dtype, op))
+
+
+def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The sum over all elements or over ``dim`` (an axis or a tuple); integers and bools are summed in int64."""
+    input = in_dtype("sum", input, dtype)
+    if dim is None and not keepdim:
+        return sum_all(input)
+    return sum_over(input, axes_of("sum", dim, input.array.ndim), bool(keepdim))
+
+
+def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The mean over all elements or over ``dim``; floating point only; nan for none."""
+    input = in_dtype("mean", input, dtype)
+    if input.array.dtype.kind not in "fV":
+        raise DTypeError(f"mean: could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: {input.dtype}; convert with .float()")
+    if dim is None and not keepdim:
+        return mean_all(input)
+    return mean_over(input, axes_of("mean", dim, input.array.ndim), bool(keepdim))
+
+
+def var_array(a: Any, axes: Any, correction: Any, keepdim: bool) -> Any:
+    """Two passes: the mean, then the squared deviations. 0 / 0 is nan."""
+    n = count(a.shape, axes)
+    m = reduce(SUM, identity, (a,), axes, True, None, 0, 1 / n if n else math.nan)
+    return reduce(SUM, deviation, (a, m), axes, keepdim, None, 0, 1 / (n - correction) if n > correction else math.nan)
+
+
+@custom(grad_name="VarBackward0")
+def var_of(a, axes, correction, keepdim):
+    return var_array(a, axes, correction, keepdim), (a,)
+
+
+@var_of.vjp
+def var_vjp(g, needs, x, axes, correction, keepdim):
+    shape = x.array.shape
+    n = count(shape, axes)
+    centred = p.sub(x, mean_over(x, axes, True))
+    scale = 2 / (n - correction) if n > correction else math.nan
+    return p.mul(p.mul(spread(g, shape, axes), centred), scale)
+
+
+def float_only(op: str, x: Any) -> None:
+    if not isinstance(x, Tensor):
+        raise DTypeError(f"{op}: argument 'input' must be Tensor, not {type(x).__name__}")
+    if x.array.dtype.kind not in "fV":
+        raise DTypeError(f"{op}: only support floating point and complex dtypes, not {x.dtype}; convert with .float()")
+
+
+def var(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None) -> Tensor:
+    """``sum((x - mean) ** 2) / (n - correction)``; ``correction`` is 1, or 0 with ``unbiased=False``."""
+    float_only("var", input)
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    if correction is None:
+        correction = 1 if unbiased is None or unbiased else 0
+    return var_of(input, axes_of("var", dim, input.array.ndim), correction, bool(keepdim))
+
+
+@custom(grad_name="StdBackward0")
+def std_of(a, axes, correction, keepdim):
+    out = var_array(a, axes, correction, keepdim)
+    out = p.sqrt(wrap(out)).array
+    return out, (a, out)
+
+
+@std_of.vjp
+def std_vjp(g, needs, x, y, axes, correction, keepdim):
+    """0 where all elements are equal."""
+    scaled = p.where(p.eq(y, 0), 0.0, p.div(g, p.mul(y, 2)))
+    return var_vjp(scaled, needs, x, axes, correction, keepdim)
+
+
+def std(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None) -> Tensor:
+    """The square root of :func:`var`; the gradient is 0 where all elements are equal."""
+    float_only("std", input)
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    if correction is None:
+        correction = 1 if unbiased is None or unbiased else 0
+    return std_of(input, axes_of("std", dim, input.array.ndim), correction, bool(keepdim))
+
+
+def var_mean(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None) -> tuple[Tensor, Tensor]:
+    """(:func:`var`, :func:`mean`)"""
+    return var(input, dim, unbiased, keepdim, correction=correction), mean(input, None if isinstance(dim, bool) else dim, keepdim)
+
+
+def std_mean(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None) -> tuple[Tensor, Tensor]:
+    """(:func:`std`, :func:`mean`)"""
+    return std(input, dim, unbiased, keepdim, correction=correction), mean(input, None if isinstance(dim, bool) else dim, keepdim)
+
+
+@custom(grad_name="ProdBackward0")
+def prod_of(a, axes, keepdim):
+    return reduce(PROD, sum_kernel(a), (a,), axes, keepdim), (a,)
+
+
+@prod_of.vjp
+def prod_vjp(g, needs, x, axes, keepdim):
+    """The product of the others, by products from both ends, so that zeros are right."""
+    shape = x.array.shape
+    g = reshape_to(g, kept_shape(shape, axes))
+    moved = x.reshape(-1) if axes is None else x
+    axis = 0 if axes is None else axes[0]
+    others = exclusive_product(moved, axis)
+    return p.mul(g, reshape_to(others, shape))
+
+
+def exclusive_product(x: Tensor, axis: int) -> Tensor:
+    """For each element the product of all others along ``axis``, in log2(n) passes over both sides; differentiable."""
+    from .joining import cat
+
+    def shifted(y: Tensor, by: int, forward: bool) -> Tensor:
+        n = y.array.shape[axis]
+        fill = wrap(np.ones((*y.array.shape[:axis], by if by < n else n, *y.array.shape[axis + 1 :]), y.array.dtype))
+        if by >= n:
+            return fill
+        return cat([fill, y.narrow(axis, 0, n - by)], axis) if forward else cat([y.narrow(axis, by, n - by), fill], axis)
+
+    def scan(forward: bool) -> Tensor:
+        y, by = shifted(x, 1, forward), 1
+        while by < x.array.shape[axis]:
+            y = p.mul(y, shifted(y, by, forward))
+            by *= 2
+        return y
+
+    return p.mul(scan(True), scan(False))
+
+
+def prod(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The product over all elements or along ``dim``; the gradient is right where elements are zero."""
+    input = in_dtype("prod", input, dtype)
+    return prod_of(input, None if dim is None else axes_of("prod", axis_of("prod", dim, input.array.ndim), input.array.ndim), bool(keepdim))
+
+
+def fold_extreme(name: str, grad_name: str) -> Any:
+    def over(a, kind_, axes, keepdim):
+        if not count(a.shape, axes):
+            raise AxisError(f"{name}: Expected reduction dim to be specified for input.numel() == 0; the shape is {tuple(a.shape)}")
+        return reduce(kind_, identity, (a,), axes, keepdim), (a,)
+
+    over.__name__ = f"{name}_of_{grad_name}"
+    op = custom(over, grad_name=grad_name)
+
+    @op.vjp
+    def over_vjp(g, needs, x, kind_, axes, keepdim):
+        """Ties share the gradient evenly."""
+        shape = x.array.shape
+        hit = p.eq(x, wrap(reduce(kind_, identity, (x.array,), axes, True))).to(x.dtype)
+        return p.mul(spread(g, shape, axes), p.div(hit, sum_over(hit, axes, True)))
+
+    return op
+
+
+max_all, min_all = fold_extreme("max", "MaxBackward1"), fold_extreme("min", "MinBackward1")
+amax_of, amin_of = fold_extreme("amax", "AmaxBackward0"), fold_extreme("amin", "AminBackward0")
+
+
+class Extreme(NamedTuple):
+    """Values and their places along an axis."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def extreme_op(name: str, kind_: int, fold: int, grad_name: str) -> Any:
+    def along(a, axis, keepdim):
+        index = reduce(fold, identity, (a,), (axis,), True)
+        values = backends.gather(a, axis, index)
+        shape = values.shape if keepdim else a.shape[:axis] + a.shape[axis + 1 :]
+        return (values.reshape(shape), index.reshape(shape)), (index, a.shape)
+
+    along.__name__ = name
+    op = custom(along, outputs=2, grad_name=grad_name)
+
+    @op.vjp
+    def along_vjp(g, needs, index, shape, axis, keepdim):
+        return scatter_zeros(reshape_to(g[0], index.array.shape), shape, axis, index.array)
+
+    return op
+
+
+max_along = extreme_op("max_along", MAX, ARGMAX, "MaxBackward0")
+min_along = extreme_op("min_along", MIN, ARGMIN, "MinBackward0")
+
+
+def extreme(op: str, input: Tensor, dim: Any, keepdim: bool) -> Extreme:
+    """(values, indices) along an axis, the first of equals; the gradient goes to that one."""
+    axis = axis_of(op, dim, input.array.ndim)
+    if not input.array.ndim:
+        return Extreme(input.clone(), wrap(np.zeros((), np.int64)))
+    if not input.array.shape[axis]:
+        raise AxisError(f"{op}: Expected reduction dim {axis} to have non-zero size; the shape is {tuple(input.shape)}")
+    return Extreme(*(max_along if op == "max" else min_along)(input, axis, bool(keepdim)))
+
+
+def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+    """The largest element (ties share the gradient); with ``dim``, (values, indices) along it; with a tensor, :func:`maximum`."""
+    if isinstance(dim, Tensor):
+        return p.maximum(input, dim)
+    return max_all(input, MAX, None, False) if dim is None else extreme("max", input, dim, keepdim)
+
+
+def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+    """The smallest element (ties share the gradient); with ``dim``, (values, indices) along it; with a tensor, :func:`minimum`."""
+    if isinstance(dim, Tensor):
+        return p.minimum(input, dim)
+    return min_all(input, MIN, None, False) if dim is None else extreme("min", input, dim, keepdim)
+
+
+def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
+    """The largest element over the axes ``dim``; ties share the gradient evenly."""
+    return amax_of(input, MAX, axes_of("amax", dim, input.array.ndim), bool(keepdim))
+
+
+def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
+    """The smallest element over the axes ``dim``; ties share the gradient evenly."""
+    return amin_of(input, MIN, axes_of("amin", dim, input.array.ndim), bool(keepdim))
+
+
+def aminmax(input: Tensor, *, dim: Any = None, keepdim: bool = False) -> tuple[Tensor, Tensor]:
+    """(:func:`amin`, :func:`amax`)"""
+    return amin(input, () if dim is None else dim, keepdim), amax(input, () if dim is None else dim, keepdim)
+
+
+def arg(op: str, fold: int, input: Tensor, dim: Any, keepdim: bool) -> Tensor:
+    a = input.array
+    axes = None if dim is None else axes_of(op, axis_of(op, dim, a.ndim), a.ndim)
+    if not count(a.shape, axes):
+        raise AxisError(f"{op}: Expected reduction dim to have non-zero size; the shape is {tuple(a.shape)}")
+    return wrap(reduce(fold, identity, (a,), axes, bool(keepdim)))
+
+
+def argmax(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
+    """The place of the largest element (the first of equals, or the first nan), flat or along ``dim``; int64."""
+    return arg("argmax", ARGMAX, input, dim, keepdim)
+
+
+def argmin(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
+    """The place of the smallest element (the first of equals, or the first nan), flat or along ``dim``; int64."""
+    return arg("argmin", ARGMIN, input, dim, keepdim)
+
+
+def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
+    """Is some element different from zero?"""
+    return wrap(reduce(ANY, as_bool, (input.array,), axes_of("any", dim, input.array.ndim), bool(keepdim)))
+
+
+def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
+    """Are all elements different from zero?"""
+    return wrap(reduce(ALL, as_bool, (input.array,), axes_of("all", dim, input.array.ndim), bool(keepdim)))
+
+
+def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
+    """How many elements differ from zero; int64."""
+    return wrap(reduce(SUM, is_nonzero, (input.array,), axes_of("count_nonzero", dim, input.array.ndim), False))
+
+
+@custom(grad_name="LinalgVectorNormBackward0")
+def norm_of(a, p_, axes, keepdim):
+    if p_ == 2:
+        out = reduce(SUM, square_of, (a,), axes, keepdim)
+        return np.sqrt(out, out=out) if out.dtype.kind == "f" else p.sqrt(wrap(out)).array, (a,)
+    if p_ == math.inf or p_ == -math.inf:
+        return reduce(MAX if p_ > 0 else MIN, absolute, (a,), axes, keepdim), (a,)
+    if p_ == 0:
+        return reduce(SUM, is_nonzero, (a,), axes, keepdim).astype(a.dtype), (a,)
+    if p_ == 1:
+        return reduce(SUM, absolute, (a,), axes, keepdim), (a,)
+    return p.pow(wrap(reduce(SUM, powered, (a, p_), axes, keepdim)), 1 / p_).array, (a,)
+
+
+@norm_of.vjp
+def norm_vjp(g, needs, x, p_, axes, keepdim):
+    """0 at a zero vector, torch's subgradient."""
+    shape = x.array.shape
+    g = spread(g, shape, axes)
+    if p_ == 0:
+        return p.mul(g, 0.0)
+    y = spread(norm_of(x, p_, axes, True), shape, axes)
+    if p_ == 1:
+        return p.mul(g, p.sign(x))
+    if p_ in (math.inf, -math.inf):
+        hit = p.eq(p.abs(x), y).to(x.dtype)
+        return p.mul(p.mul(g, p.sign(x)), p.div(hit, sum_over(hit, axes, True)))
+    if p_ == 2:
+        scaled = p.div(x, y)
+    else:
+        scaled = p.mul(p.sign(x), p.pow(p.div(p.abs(x), y), p_ - 1))
+    return p.mul(g, p.where(p.eq(y, 0), 0.0, scaled))
+
+
+def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Tensor:  # noqa: A002
+    """``sum(|x| ** p) ** (1 / p)`` over all elements or ``dim``; ``p`` may be any number, inf, -inf, or "fro" (2). The gradient at 0 is 0."""
+    input = in_dtype("norm", input, dtype)
+    float_only("norm", input)
+    if p is None or p == "fro":
+        p = 2
+    elif isinstance(p, str):
+        raise ArgumentError(f"norm: unknown norm {p!r}; use a number, inf, -inf or 'fro'")
+    return norm_of(input, float(p), axes_of("norm", dim, input.array.ndim), bool(keepdim))
+
+
+def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The sum with nan counted as 0."""
+    return sum(p.where(p.isnan(input), 0, input) if input.dtype.is_floating_point else input, dim, keepdim, dtype=dtype)
+
+
+def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The mean of what is not nan."""
+    float_only("nanmean", input)
+    return p.div(nansum(input, dim, keepdim, dtype=dtype), sum(p.logical_not(p.isnan(input)), dim, keepdim))
+
+
+from .indexing import scatter_zeros  # noqa: E402  (indexing uses sums in turn)

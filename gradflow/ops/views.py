@@ -1,0 +1,379 @@
+"""Views and shapes: linear operations that move no data, with NumPy's strides."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from .. import backends
+from ..tape.node import identity
+from ..errors import ArgumentError, AxisError, DTypeError, GradError, ShapeError
+from ..kinds import linear
+from ..tensor import Tensor
+from .axes import axes_of, axis_of, fill_shape, shape_of
+
+
+def dense(array: Any) -> Any:
+    """The array in C order: itself, or a copy in the backend's memory."""
+    return array if array.flags.c_contiguous else backends.elementwise(identity, (np.ascontiguousarray(array),))
+
+
+@linear(view=True, grad_name="ViewBackward0")
+def reshape_to(a, shape):
+    return a.reshape(shape)
+
+
+@reshape_to.adjoint
+def reshape_adjoint(g, shape, _):
+    return reshape_to(g, shape)
+
+
+@linear(view=True, grad_name="PermuteBackward0")
+def permute_to(a, axes):
+    return a.transpose(axes)
+
+
+@permute_to.adjoint
+def permute_adjoint(g, shape, axes):
+    inverse = [0] * len(axes)
+    for i, axis in enumerate(axes):
+        inverse[axis] = i
+    return permute_to(g, tuple(inverse))
+
+
+@linear(view=True, grad_name="TransposeBackward0")
+def swap(a, i, j):
+    return a.swapaxes(i, j)
+
+
+@swap.adjoint
+def swap_adjoint(g, shape, i, j):
+    return swap(g, i, j)
+
+
+@linear(view=True, grad_name="TBackward0")
+def flip_matrix(a):
+    return a.T
+
+
+@flip_matrix.adjoint
+def flip_matrix_adjoint(g, shape):
+    return flip_matrix(g)
+
+
+@linear(view=True, grad_name="ExpandBackward0")
+def expand_to(a, shape):
+    lead = len(shape) - a.ndim
+    strides = [0] * lead + [0 if n == 1 and shape[lead + i] != 1 else s for i, (n, s) in enumerate(zip(a.shape, a.strides, strict=True))]
+    return np.lib.stride_tricks.as_strided(a, shape, strides, writeable=False) if a.size or 0 in shape else np.broadcast_to(a, shape)
+
+
+@expand_to.adjoint
+def expand_adjoint(g, shape, _):
+    from .reductions import sum_to_shape
+
+    return sum_to_shape(g, shape)
+
+
+@linear(view=True, grad_name="UnsqueezeBackward0")
+def unsqueeze_at(a, axis):
+    return np.expand_dims(a, axis)
+
+
+@unsqueeze_at.adjoint
+def unsqueeze_adjoint(g, shape, axis):
+    return reshape_to(g, shape)
+
+
+@linear(view=True, grad_name="SqueezeBackward0")
+def squeeze_all(a):
+    return a.reshape(tuple(n for n in a.shape if n != 1)) if a.flags.c_contiguous else a.squeeze()
+
+
+@squeeze_all.adjoint
+def squeeze_adjoint(g, shape):
+    return reshape_to(g, shape)
+
+
+@linear(view=True, grad_name="SqueezeBackward1")
+def squeeze_at(a, axes):
+    return a.squeeze(axes)
+
+
+@squeeze_at.adjoint
+def squeeze_at_adjoint(g, shape, axes):
+    return reshape_to(g, shape)
+
+
+@linear(grad_name="CloneBackward0")
+def copied(a, order):
+    return backends.elementwise(identity, (a if order == "K" else dense(a),)) if a.flags.c_contiguous or order == "K" else dense(a)
+
+
+@copied.adjoint
+def copied_adjoint(g, shape, order):
+    return g
+
+
+def diagonal_view(a: Any, offset: int, i: int, j: int) -> Any:
+    """NumPy's diagonal, writeable."""
+    d = np.diagonal(a, offset, i, j)
+    if a.flags.writeable:
+        d.flags.writeable = True
+    return d
+
+
+@linear(view=True, grad_name="DiagonalBackward0")
+def diagonal_of(a, offset, i, j):
+    return diagonal_view(a, offset, i, j)
+
+
+@diagonal_of.adjoint
+def diagonal_adjoint(g, shape, offset, i, j):
+    return diagonal_embed(g, shape, offset, i, j)
+
+
+@linear(grad_name="DiagEmbedBackward0")
+def diagonal_embed(a, shape, offset, i, j):
+    from ..dtypes import of
+
+    out = backends.zeros(shape, of(a).code)
+    diagonal_view(out, offset, i, j)[...] = a
+    return out
+
+
+@diagonal_embed.adjoint
+def diagonal_embed_adjoint(g, shape, full, offset, i, j):
+    return diagonal_of(g, offset, i, j)
+
+
+# torch's signatures
+
+
+def reshape(input: Tensor, *shape: Any) -> Tensor:
+    """The same elements in C order under another shape; one size may be -1. A view when strides allow, else a copy."""
+    target = fill_shape("reshape", shape_of("reshape", shape), input.array.size)
+    return reshape_to(input, target)
+
+
+def view(input: Tensor, *shape: Any) -> Tensor:
+    """The same memory under another shape; raises where that needs a copy. ``view(dtype)`` reads the same bytes as another type."""
+    from ..dtypes import dtype
+
+    if len(shape) == 1 and isinstance(shape[0], dtype):
+        return view_dtype(input, shape[0])
+    target = fill_shape("view", shape_of("view", shape), input.array.size)
+    if not input.array.flags.c_contiguous:
+        # NumPy refuses, without copying, a change of shape that the strides do not allow
+        probe = input.array.view()
+        try:
+            probe.shape = target
+        except (AttributeError, ValueError):
+            raise ShapeError(
+                f"view: view size is not compatible with input tensor's size and stride (size {tuple(input.shape)}, stride {input.stride()}, asked for "
+                f"{target}); use .reshape(...) instead"
+            ) from None
+    return reshape_to(input, target)
+
+
+def view_dtype(input: Tensor, dtype: Any) -> Tensor:
+    if input.node is not None:
+        raise GradError("view: a change of dtype has no derivative; detach() first")
+    try:
+        array = input.array.view(dtype.numpy)
+    except ValueError:
+        raise ShapeError(f"view: the last axis, of {input.shape[-1] if input.ndim else 0} {input.dtype} elements, cannot be read as {dtype}") from None
+    from ..tensor import wrap_view
+
+    return wrap_view(array, input)
+
+
+def view_as(input: Tensor, other: Tensor) -> Tensor:
+    """``input.view(other.size())``"""
+    return view(input, tuple(other.array.shape))
+
+
+def reshape_as(input: Tensor, other: Tensor) -> Tensor:
+    """``input.reshape(other.size())``"""
+    return reshape(input, tuple(other.array.shape))
+
+
+def permute(input: Tensor, *dims: Any) -> Tensor:
+    """Axes in the order ``dims``; a view."""
+    order = shape_of("permute", dims)
+    if len(order) != input.array.ndim:
+        raise ShapeError(f"permute: permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering of dimensions i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(order)}")
+    axes = tuple(axis_of("permute", d, input.array.ndim) for d in order)
+    if len(set(axes)) != len(axes):
+        raise ShapeError(f"permute: duplicate dims are not allowed; dims are {order}")
+    return permute_to(input, axes)
+
+
+def transpose(input: Tensor, dim0: Any, dim1: Any) -> Tensor:
+    """Two axes exchanged; a view."""
+    n = input.array.ndim
+    i, j = axis_of("transpose", dim0, n), axis_of("transpose", dim1, n)
+    return swap(input, i, j) if n else permute_to(input, ())
+
+
+def t(input: Tensor) -> Tensor:
+    """The transpose of a matrix; vectors and scalars as they are."""
+    if input.array.ndim > 2:
+        raise ShapeError(f"t: t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D; use .mT or permute")
+    return flip_matrix(input)
+
+
+def transposed(input: Tensor) -> Tensor:
+    """``x.T``: all axes reversed."""
+    return permute_to(input, tuple(range(input.array.ndim))[::-1])
+
+
+def matrix_transposed(input: Tensor) -> Tensor:
+    """``x.mT``: the last two axes exchanged."""
+    if input.array.ndim < 2:
+        raise ShapeError(f"mT: tensor.mT is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor.")
+    return swap(input, input.array.ndim - 2, input.array.ndim - 1)
+
+
+def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
+    """Axes ``source`` moved to the places ``destination``; the others keep their order. A view."""
+    n = input.array.ndim
+    src = [source] if not isinstance(source, tuple | list) else list(source)
+    dst = [destination] if not isinstance(destination, tuple | list) else list(destination)
+    if len(src) != len(dst):
+        raise ShapeError(f"movedim: Invalid source or destination dims: source ({src} dims) should contain the same number of dims as destination ({dst} dims)")
+    src = [axis_of("movedim", d, n) for d in src]
+    dst = [axis_of("movedim", d, n) for d in dst]
+    if len(set(src)) != len(src) or len(set(dst)) != len(dst):
+        raise ShapeError(f"movedim: repeated dim in source {src} or destination {dst}")
+    rest = iter(i for i in range(n) if i not in src)
+    place = dict(zip(dst, src, strict=True))
+    return permute_to(input, tuple(place[i] if i in place else next(rest) for i in range(n)))
+
+
+def expand(input: Tensor, *sizes: Any) -> Tensor:
+    """Axes of size 1 repeated to ``sizes`` without copying (-1 keeps a size); new axes may come in front. Read-only."""
+    target = list(shape_of("expand", sizes))
+    shape = input.array.shape
+    lead = len(target) - len(shape)
+    if lead < 0:
+        raise ShapeError(f"expand: the number of sizes provided ({len(target)}) must be greater or equal to the number of dimensions in the tensor ({len(shape)})")
+    for i, n in enumerate(target):
+        have = shape[i - lead] if i >= lead else None
+        if n == -1:
+            if have is None:
+                raise ShapeError("expand: The expanded size of the tensor (-1) isn't allowed in a leading, non-existing dimension")
+            target[i] = have
+        elif n < 0 or (have is not None and have not in (1, n)):
+            raise ShapeError(f"expand: The expanded size of the tensor ({n}) must match the existing size ({have}) at non-singleton dimension {i}. Target sizes: {target}. Tensor sizes: {list(shape)}")
+    return expand_to(input, tuple(target))
+
+
+def expand_as(input: Tensor, other: Tensor) -> Tensor:
+    """``input.expand(other.size())``"""
+    return expand(input, tuple(other.array.shape))
+
+
+def broadcast_to(input: Tensor, shape: Any) -> Tensor:
+    """``input`` repeated, without copying, to ``shape``."""
+    return expand(input, tuple(shape))
+
+
+def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """Views of all tensors with their common shape."""
+    try:
+        shape = np.broadcast_shapes(*(x.array.shape for x in tensors))
+    except ValueError:
+        raise ShapeError(f"broadcast_tensors: shapes {[tuple(x.array.shape) for x in tensors]} cannot be broadcast together") from None
+    return tuple(expand(x, shape) for x in tensors)
+
+
+def unsqueeze(input: Tensor, dim: Any) -> Tensor:
+    """A new axis of size 1 at ``dim``; a view."""
+    return unsqueeze_at(input, axis_of("unsqueeze", dim, input.array.ndim + 1))
+
+
+def squeeze(input: Tensor, dim: Any = None) -> Tensor:
+    """Without its axes of size 1, or those of them named in ``dim``; a view."""
+    if dim is None:
+        return squeeze_all(input)
+    axes = axes_of("squeeze", dim, input.array.ndim) or ()
+    return squeeze_at(input, tuple(a for a in axes if input.array.shape[a] == 1))
+
+
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """The axes from ``start_dim`` to ``end_dim`` as one."""
+    shape = input.array.shape
+    if not shape:
+        return reshape_to(input, (1,))
+    i, j = axis_of("flatten", start_dim, len(shape)), axis_of("flatten", end_dim, len(shape))
+    if i > j:
+        raise ShapeError(f"flatten: flatten() has invalid args: start_dim ({start_dim}) cannot come after end_dim ({end_dim})")
+    if i == j:
+        return input
+    merged = 1
+    for n in shape[i : j + 1]:
+        merged *= n
+    return reshape_to(input, (*shape[:i], merged, *shape[j + 1 :]))
+
+
+def unflatten(input: Tensor, dim: Any, sizes: Any) -> Tensor:
+    """Axis ``dim`` as several axes of ``sizes``."""
+    shape = input.array.shape
+    i = axis_of("unflatten", dim, len(shape))
+    sizes = fill_shape("unflatten", tuple(sizes), shape[i])
+    return reshape_to(input, (*shape[:i], *sizes, *shape[i + 1 :]))
+
+
+def ravel(input: Tensor) -> Tensor:
+    """One axis, in C order."""
+    return reshape_to(input, (input.array.size,))
+
+
+def contiguous(input: Tensor, memory_format: Any = None) -> Tensor:
+    """The tensor in C order: itself, or a copy."""
+    return input if input.array.flags.c_contiguous else copied(input, "C")
+
+
+def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
+    """A copy; the gradient flows through it."""
+    return copied(input, "K")
+
+
+def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """The diagonal of axes ``dim1``, ``dim2`` as a last axis; a view."""
+    n = input.array.ndim
+    i, j = axis_of("diagonal", dim1, n), axis_of("diagonal", dim2, n)
+    if i == j or n < 2:
+        raise ShapeError(f"diagonal: diagonal dimensions cannot be identical {dim1}, {dim2}")
+    return diagonal_of(input, operator.index(offset), i, j)
+
+
+def narrow(input: Tensor, dim: Any, start: Any, length: int) -> Tensor:
+    """``length`` elements along ``dim`` from ``start``; a view."""
+    i = axis_of("narrow", dim, input.array.ndim)
+    n = input.array.shape[i] if input.array.ndim else 0
+    if not input.array.ndim:
+        raise ShapeError("narrow: narrow() cannot be applied to a 0-dim tensor.")
+    start = operator.index(start)
+    first = start + n if start < 0 else start
+    if not -n <= start <= n:
+        raise AxisError(f"narrow: start out of range (expected to be in range of [{-n}, {n}], but got {start})")
+    if length < 0 or first + length > n:
+        raise ArgumentError(f"narrow: start ({start}) + length ({length}) exceeds dimension size ({n}).")
+    return input[(slice(None),) * i + (slice(first, first + length),)]
+
+
+def select(input: Tensor, dim: Any, index: Any) -> Tensor:
+    """The part at ``index`` along ``dim``; a view with one axis less."""
+    if not input.array.ndim:
+        raise AxisError("select: select() cannot be applied to a 0-dim tensor.")
+    return input[(slice(None),) * axis_of("select", dim, input.array.ndim) + (operator.index(index),)]
+
+
+def require_tensor(op: str, x: Any) -> Tensor:
+    if not isinstance(x, Tensor):
+        raise DTypeError(f"{op}: argument 'input' must be Tensor, not {type(x).__name__}")
+    return x

@@ -1,0 +1,237 @@
+"""What all optimizers share: groups of parameters, their state, saving and loading."""
+
+from __future__ import annotations
+
+import warnings
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from itertools import chain
+from typing import Any
+
+import gradflow as gf
+
+from ..autograd import enable_grad
+from ..errors import ArgumentError
+from ..tensor import Tensor
+from ..utils.hooks import RemovableHandle, add_hook
+
+required = object()
+"""The default of an option that every group must give."""
+
+
+class Optimizer:
+    """The base of every optimizer.
+
+    `params` is an iterable of tensors, of (name, tensor) pairs, or of dicts, each a group with its own options.
+    A subclass defines `update(group)`, one step for one group, or `step` altogether; state that belongs to a parameter
+    goes into `self.state[parameter]`, a dict.
+    """
+
+    def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
+        if isinstance(params, Tensor):
+            raise TypeError(
+                f"params argument given to the optimizer should be an iterable of Tensors or dicts, but got {type(params).__name__}"
+            )
+        self.defaults = defaults
+        self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
+        self.param_groups: list[dict[str, Any]] = []
+        self._step_pre_hooks: OrderedDict[int, Callable[..., Any]] = OrderedDict()
+        self._step_post_hooks: OrderedDict[int, Callable[..., Any]] = OrderedDict()
+        groups = list(params)
+        if not groups:
+            raise ArgumentError("optimizer got an empty parameter list")
+        if not isinstance(groups[0], dict):
+            groups = [{"params": groups}]
+        for group in groups:
+            self.add_param_group(group)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group: a dict with "params" and the options that differ from the defaults."""
+        if not isinstance(param_group, dict):
+            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
+        names, params = _named(param_group["params"])
+        for param in params:
+            if not isinstance(param, Tensor):
+                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(param).__name__}")
+            if not param.is_leaf:
+                raise ArgumentError("can't optimize a non-leaf Tensor; give it the tensors that you made, not what was computed from them")
+        for name, default in self.defaults.items():
+            if default is required and name not in param_group:
+                raise ArgumentError(f"parameter group didn't specify a value of required optimization parameter {name}")
+        if len(params) != len(set(params)):
+            warnings.warn("optimizer contains a parameter group with duplicate parameters", stacklevel=3)
+        taken = set(chain.from_iterable(group["params"] for group in self.param_groups))
+        if not taken.isdisjoint(params):
+            raise ArgumentError("some parameters appear in more than one parameter group")
+        if self.param_groups and bool(names) != ("param_names" in self.param_groups[0]):
+            raise ArgumentError("all optimizer param groups should be with/without names; got some of each")
+
+        param_group["params"] = params
+        if names:
+            param_group["param_names"] = names
+        for name, default in self.defaults.items():
+            param_group.setdefault(name, default)
+        self.param_groups.append(param_group)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Clear the gradients of every parameter: to None, or to zeros."""
+        for group in self.param_groups:
+            for param in group["params"]:
+                if set_to_none:
+                    param.grad = None
+                elif param.grad is not None:
+                    param.grad.detach_().zero_()
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Change every parameter that has a gradient, once.
+
+        closure, if given, is called first, with recording on, to compute the loss anew; its result is returned.
+        """
+        for hook in self._step_pre_hooks.values():
+            hook(self, (closure,), {})
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            self.update(group)
+        for hook in self._step_post_hooks.values():
+            hook(self, (closure,), {})
+        return loss
+
+    def update(self, group: dict[str, Any]) -> None:
+        """One step for one group of parameters; subclasses define it."""
+        raise NotImplementedError(f"{type(self).__name__}: define step or update(group)")
+
+    def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call `hook(optimizer, args, kwargs)` before each step."""
+        self._refuse_own_step("register_step_pre_hook")
+        return add_hook(self._step_pre_hooks, hook)
+
+    def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call `hook(optimizer, args, kwargs)` after each step."""
+        self._refuse_own_step("register_step_post_hook")
+        return add_hook(self._step_post_hooks, hook)
+
+    def _refuse_own_step(self, what: str) -> None:
+        if type(self).step is not Optimizer.step:
+            raise ArgumentError(
+                f"{what}: {type(self).__name__} defines its own step, which calls no hooks; define update(group) instead"
+            )
+
+    # saving and loading
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state and the options, with numbers in place of parameters, in PyTorch's layout.
+
+        Tensors of the state are the optimizer's own, except "step", which is a copy as a float32 tensor.
+        """
+        numbers: dict[int, int] = {}
+        groups = []
+        start = 0
+        for group in self.param_groups:
+            for i, param in enumerate(group["params"], start):
+                numbers.setdefault(id(param), i)
+            packed = {name: value for name, value in group.items() if name != "params"}
+            packed["params"] = [numbers[id(param)] for param in group["params"]]
+            start += len(packed["params"])
+            groups.append(packed)
+        state = {
+            numbers[id(key)] if isinstance(key, Tensor) else key: _packed(value) for key, value in self.state.items()
+        }
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take state and options from a `state_dict()` of an optimizer with groups of the same sizes.
+
+        Tensors are cast to their parameter's dtype. A load that raises leaves the optimizer as it was.
+        """
+        saved_groups = deepcopy(state_dict["param_groups"])
+        if len(saved_groups) != len(self.param_groups):
+            raise ArgumentError(
+                "loaded state dict has a different number of parameter groups; "
+                f"got {len(saved_groups)}, the optimizer has {len(self.param_groups)}"
+            )
+        params: dict[Any, Any] = {}
+        for group, saved in zip(self.param_groups, saved_groups, strict=True):
+            if len(group["params"]) != len(saved["params"]):
+                raise ArgumentError(
+                    "loaded state dict contains a parameter group that doesn't match the size of optimizer's group; "
+                    f"got {len(saved['params'])} parameters, the group has {len(group['params'])}"
+                )
+            params.update(zip(saved["params"], group["params"], strict=True))
+            saved["params"] = group["params"]
+            if "param_names" in group:
+                saved.setdefault("param_names", group["param_names"])
+        state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
+        for key, value in state_dict["state"].items():
+            state[params.get(key, key)] = _unpacked(params[key], value) if key in params else value
+        self.__setstate__({"state": state, "param_groups": saved_groups})
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.__dict__.setdefault("_step_pre_hooks", OrderedDict())
+        self.__dict__.setdefault("_step_post_hooks", OrderedDict())
+        for group in self.param_groups:
+            for name, default in self.defaults.items():
+                group.setdefault(name, default)
+
+    def __repr__(self) -> str:
+        lines = [type(self).__name__ + " ("]
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {i}")
+            lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
+        return "\n".join(lines) + "\n)"
+
+
+def _named(params: Any) -> tuple[list[str], list[Any]]:
+    """Parameters of a group as a list, with their names if it has (name, tensor) pairs."""
+    if isinstance(params, Tensor):
+        return [], [params]
+    if isinstance(params, set):
+        raise TypeError(
+            "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets "
+            "will change between runs. Please use a list instead."
+        )
+    params = list(params)
+    names = [param[0] for param in params if isinstance(param, tuple)]
+    if names and len(names) != len(params):
+        raise ArgumentError("all optimizer params should be with/without names. Some param names are missing")
+    return names, [param[1] if isinstance(param, tuple) else param for param in params]
+
+
+def _packed(state: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(state.get("step"), int):
+        return state
+    return {**state, "step": gf.tensor(float(state["step"]), dtype=gf.float32)}
+
+
+def _unpacked(param: Tensor, state: dict[str, Any]) -> dict[str, Any]:
+    """A parameter's saved state as it is kept: counters as ints, tensors in the parameter's dtype and not shared."""
+    kept = {}
+    for name, value in state.items():
+        if name == "step":
+            kept[name] = int(value)
+        elif isinstance(value, Tensor):
+            dtype = param.dtype if value.is_floating_point() else value.dtype
+            kept[name] = value.detach().to(dtype=dtype, device=param.device, copy=True)
+        else:
+            kept[name] = deepcopy(value)
+    return kept
+
+
+def number(name: str, value: Any, low: float = 0.0, high: float = float("inf")) -> None:
+    """Refuse an option that is not a number (or a tensor of one) in [low, high)."""
+    if isinstance(value, Tensor) and value.numel() != 1:
+        raise ArgumentError(f"Tensor {name} must be 1-element; got shape {tuple(value.shape)}")
+    if not low <= float(value) < high:
+        raise ArgumentError(f"Invalid {name}: {value}")
+
+
+def refuse_differentiable(name: str, differentiable: bool) -> None:
+    if differentiable:
+        raise ArgumentError(f"{name}: differentiable=True is not supported; steps are not recorded")

@@ -1,0 +1,9 @@
+"""Formulas over scalars: traced into programs, derived, simplified, evaluated, printed. Imports nothing of the package."""
+
+from . import types
+from .primitives import *  # noqa: F403
+from .program import Program, trace
+from .trace import Primitive, Value
+
+__all__ = ["Primitive", "Program", "Value", "trace", "types", *Primitive.table]
+__all__ += ["cast", "column_index", "linear_index", "random", "row_max", "row_sum"]

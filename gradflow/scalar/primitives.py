@@ -1,0 +1,216 @@
+"""The scalar primitives: everything the kernels compute is made of these.
+
+A primitive has two places: here (type, NumPy reference, derivative) and ``include/gradflow/scalar.h`` (what the kernels run).
+Derivatives at kinks follow PyTorch: 0 for ``abs`` at 0, one half each for ``maximum`` at a tie.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .trace import Number, Primitive, Value, lift
+
+SQRT_HALF = math.sqrt(0.5)
+TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
+LN2, LN10 = math.log(2), math.log(10)
+
+
+def elementwise_libm(function: Any) -> Any:
+    """A function of one Python float, as NumPy ufunc in float64 (nan where it is not defined)."""
+
+    def guarded(x: float) -> float:
+        try:
+            return function(x)
+        except (ValueError, OverflowError):
+            return math.nan if x != math.inf else math.inf
+
+    vectorised = np.vectorize(guarded, otypes=[np.float64])
+    return lambda x: vectorised(x)
+
+
+def P(name: str, arity: int, domain: str, reference: Any, partials: Any = None, kink: bool = False) -> Primitive:
+    return Primitive(name, arity, domain, reference, partials, kink)
+
+
+# Arithmetic
+add = P("add", 2, "N", np.add, lambda y, a, b: (1, 1))
+sub = P("sub", 2, "N", np.subtract, lambda y, a, b: (1, -1))
+mul = P("mul", 2, "N", np.multiply, lambda y, a, b: (b, a))
+div = P("div", 2, "F", np.true_divide, lambda y, a, b: (reciprocal(b), -(a / b) / b))
+neg = P("neg", 1, "N", np.negative, lambda y, x: (-1,))
+abs = P("abs", 1, "N", np.abs, lambda y, x: (sign(x),), kink=True)
+sign = P("sign", 1, "N", np.sign, lambda y, x: (None,), kink=True)
+# x ** 0 has derivative 0 everywhere and 0 ** b (b > 0) has derivative 0 in b: where() keeps 0 * inf and log(0) out.
+pow = P(
+    "pow",
+    2,
+    "N",
+    np.power,
+    lambda y, a, b: (
+        where(eq(b, 0), 0, b * pow(a, b - 1)),
+        where(eq(a, 0), where(ge(b, 0), 0, y * log(a)), y * log(a)),
+    ),
+)
+reciprocal = P("reciprocal", 1, "F", np.reciprocal, lambda y, x: (-y * y,))
+maximum = P("maximum", 2, "N", np.maximum, lambda y, a, b: (_share(gt(a, b), eq(a, b)), _share(lt(a, b), eq(a, b))), kink=True)
+minimum = P("minimum", 2, "N", np.minimum, lambda y, a, b: (_share(lt(a, b), eq(a, b)), _share(gt(a, b), eq(a, b))), kink=True)
+fmod = P("fmod", 2, "N", np.fmod, lambda y, a, b: (1, -trunc(a / b)), kink=True)
+remainder = P("remainder", 2, "N", np.remainder, lambda y, a, b: (1, -floor(a / b)), kink=True)
+floor_divide = P("floor_divide", 2, "N", np.floor_divide, lambda y, a, b: (None, None), kink=True)
+
+# Exponentials and logarithms
+exp = P("exp", 1, "F", np.exp, lambda y, x: (y,))
+exp2 = P("exp2", 1, "F", np.exp2, lambda y, x: (y * LN2,))
+expm1 = P("expm1", 1, "F", np.expm1, lambda y, x: (y + 1,))
+log = P("log", 1, "F", np.log, lambda y, x: (1 / x,))
+log2 = P("log2", 1, "F", np.log2, lambda y, x: (1 / (x * LN2),))
+log10 = P("log10", 1, "F", np.log10, lambda y, x: (1 / (x * LN10),))
+log1p = P("log1p", 1, "F", np.log1p, lambda y, x: (1 / (x + 1),))
+sqrt = P("sqrt", 1, "F", np.sqrt, lambda y, x: (0.5 / y,))
+rsqrt = P("rsqrt", 1, "F", lambda x: 1 / np.sqrt(x), lambda y, x: (-0.5 * y * y * y,))
+
+# Trigonometry and hyperbolic functions
+sin = P("sin", 1, "F", np.sin, lambda y, x: (cos(x),))
+cos = P("cos", 1, "F", np.cos, lambda y, x: (-sin(x),))
+tan = P("tan", 1, "F", np.tan, lambda y, x: (1 + y * y,))
+asin = P("asin", 1, "F", np.arcsin, lambda y, x: (rsqrt(1 - x * x),))
+acos = P("acos", 1, "F", np.arccos, lambda y, x: (-rsqrt(1 - x * x),))
+atan = P("atan", 1, "F", np.arctan, lambda y, x: (1 / (1 + x * x),))
+atan2 = P("atan2", 2, "F", np.arctan2, lambda y, a, b: (b / (a * a + b * b), -a / (a * a + b * b)))
+sinh = P("sinh", 1, "F", np.sinh, lambda y, x: (cosh(x),))
+cosh = P("cosh", 1, "F", np.cosh, lambda y, x: (sinh(x),))
+tanh = P("tanh", 1, "F", np.tanh, lambda y, x: (1 - y * y,))
+asinh = P("asinh", 1, "F", np.arcsinh, lambda y, x: (rsqrt(x * x + 1),))
+acosh = P("acosh", 1, "F", np.arccosh, lambda y, x: (rsqrt((x - 1) * (x + 1)),))
+atanh = P("atanh", 1, "F", np.arctanh, lambda y, x: (1 / (1 - x * x),))
+
+# Special functions
+erf = P("erf", 1, "F", elementwise_libm(math.erf), lambda y, x: (TWO_OVER_SQRT_PI * exp(-x * x),))
+erfc = P("erfc", 1, "F", elementwise_libm(math.erfc), lambda y, x: (-TWO_OVER_SQRT_PI * exp(-x * x),))
+lgamma = P("lgamma", 1, "F", elementwise_libm(math.lgamma), lambda y, x: (digamma(x),))
+
+
+def _digamma(x: float) -> float:
+    """Recurrence up to 10, then the asymptotic series (Abramowitz and Stegun 6.3.18)."""
+    if x <= 0 and x == math.floor(x):
+        return math.nan if x else -math.copysign(math.inf, x)
+    if x < 0:
+        return _digamma(1 - x) - math.pi / math.tan(math.pi * x)
+    shift = 0.0
+    while x < 10:
+        shift, x = shift - 1 / x, x + 1
+    z = 1 / (x * x)
+    tail = z * (1 / 12 - z * (1 / 120 - z * (1 / 252 - z * (1 / 240 - z * (1 / 132 - z * (691 / 32760 - z / 12))))))
+    return shift + math.log(x) - 0.5 / x - tail
+
+
+def _erfinv(x: float) -> float:
+    """Newton's method on erf, from Winitzki's approximation; exact to rounding in three or four steps."""
+    if not -1 < x < 1:
+        return math.copysign(math.inf, x) if x in (-1, 1) else math.nan
+    w = math.log1p(-x * x)
+    t = 2 / (math.pi * 0.147) + w / 2
+    y = math.copysign(math.sqrt(math.sqrt(t * t - w / 0.147) - t), x)
+    for _ in range(6):
+        y -= (math.erf(y) - x) / (TWO_OVER_SQRT_PI * math.exp(-y * y))
+    return y
+
+
+digamma = P("digamma", 1, "F", elementwise_libm(_digamma))
+erfinv = P("erfinv", 1, "F", elementwise_libm(_erfinv), lambda y, x: (exp(y * y) / TWO_OVER_SQRT_PI,))
+
+# Rounding
+floor = P("floor", 1, "N", np.floor, lambda y, x: (None,))
+ceil = P("ceil", 1, "N", np.ceil, lambda y, x: (None,))
+trunc = P("trunc", 1, "N", np.trunc, lambda y, x: (None,))
+round = P("round", 1, "N", np.rint, lambda y, x: (None,))
+
+# Bits; logical on bool
+bit_not = P("bit_not", 1, "I", np.invert)
+bit_and = P("bit_and", 2, "I", np.bitwise_and)
+bit_or = P("bit_or", 2, "I", np.bitwise_or)
+bit_xor = P("bit_xor", 2, "I", np.bitwise_xor)
+shift_left = P("shift_left", 2, "I", np.left_shift)
+shift_right = P("shift_right", 2, "I", np.right_shift)
+
+# Comparisons
+eq = P("eq", 2, "C", np.equal)
+ne = P("ne", 2, "C", np.not_equal)
+lt = P("lt", 2, "C", np.less)
+le = P("le", 2, "C", np.less_equal)
+gt = P("gt", 2, "C", np.greater)
+ge = P("ge", 2, "C", np.greater_equal)
+
+where = P("where", 3, "W", np.where, lambda y, c, a, b: (None, _masked(c, 1, 0), _masked(c, 0, 1)), kink=True)
+
+
+def _masked(c: Value, a: Number, b: Number) -> Value:
+    return where(c, a, b)
+
+
+def _share(first: Value, tie: Value) -> Value:
+    """1 where ``first``, one half at a tie, else 0."""
+    return where(tie, 0.5, where(first, 1.0, 0.0))
+
+
+# What the kernels know besides: positions, random bits and, in row programs, folds of a row.
+
+
+def cast(x: Value | Number, dtype: int) -> Value:
+    """``x`` as element type ``dtype`` (a code of ``types``)."""
+    return Value("cast", (lift(x),), dtype)
+
+
+def random(seed: Value | Number, offset: Value | Number) -> Value:
+    """32 random bits for this element: Philox4x32-10 of (seed, offset + position), as int64."""
+    return Value("random", (lift(seed), lift(offset)))
+
+
+def linear_index() -> Value:
+    """The element's position in C order, int64."""
+    return Value("linear_index")
+
+
+def column_index() -> Value:
+    """The element's position within its row, int64 (row programs only)."""
+    return Value("column_index")
+
+
+def row_sum(x: Value | Number) -> Value:
+    """The sum of ``x`` over the row, seen by every element of it (row programs only)."""
+    return Value("row_sum", (lift(x),))
+
+
+def row_max(x: Value | Number) -> Value:
+    """The maximum of ``x`` over the row, seen by every element of it (row programs only)."""
+    return Value("row_max", (lift(x),))
+
+
+ROW_FOLDS = ("row_sum", "row_max")
+SOURCES = ("input", "const", "linear_index", "column_index")
+
+
+def _operators() -> None:
+    def forward(primitive: Primitive) -> Any:
+        return lambda self, other: primitive(self, other)
+
+    def reflected(primitive: Primitive) -> Any:
+        return lambda self, other: primitive(other, self)
+
+    both = {"add": add, "sub": sub, "mul": mul, "truediv": div, "floordiv": floor_divide, "mod": remainder, "pow": pow}
+    both |= {"and": bit_and, "or": bit_or, "xor": bit_xor, "lshift": shift_left, "rshift": shift_right}
+    for name, primitive in both.items():
+        setattr(Value, f"__{name}__", forward(primitive))
+        setattr(Value, f"__r{name}__", reflected(primitive))
+    for name, primitive in {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge}.items():
+        setattr(Value, f"__{name}__", forward(primitive))
+    Value.__neg__ = lambda self: neg(self)  # type: ignore[attr-defined]
+    Value.__abs__ = lambda self: abs(self)  # type: ignore[attr-defined]
+    Value.__invert__ = lambda self: bit_not(self)  # type: ignore[attr-defined]
+    Value.__hash__ = object.__hash__  # type: ignore[method-assign]
+
+
+_operators()

@@ -1,0 +1,425 @@
+"""The tensor: an array, and its place on the tape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from weakref import ref
+
+import numpy as np
+
+from . import dtypes
+from .tape.node import SHARED, Leaf, Node, Output, changed, mode, new_version
+from .errors import GradError, InPlaceError
+
+new = object.__new__
+
+
+class Tensor:
+    """An n-dimensional array with a gradient. Made by :func:`gradflow.tensor` and its relatives, and by operations.
+
+    ``array`` is the ``numpy.ndarray``; ``node`` its place on the tape (a ``Node``, a ``Leaf`` or ``None``); ``version`` the cell that
+    counts changes in place, shared with all views, ``None`` while nobody needs it; ``leaf`` holds the gradient.
+    """
+
+    __slots__ = ("__dict__", "__weakref__", "array", "leaf", "node", "version")
+
+    __array_priority__ = 1000  # ndarray * tensor is ours
+
+    array: Any
+    node: Any
+    version: Any
+    leaf: Any
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Tensor:
+        from .creation import legacy_tensor
+
+        return legacy_tensor(cls, *args, **kwargs)
+
+    @staticmethod
+    def _make_subclass(cls: type, data: Any, requires_grad: bool = False) -> Any:
+        """A tensor of class ``cls`` that shares memory and version with ``data``."""
+        t = new(cls)
+        t.array, t.node, t.leaf = data.array, None, None
+        t.version = version_of(data)
+        if requires_grad:
+            t.requires_grad_(True)
+        return t
+
+    # The tape
+
+    @property
+    def requires_grad(self) -> bool:
+        return self.node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Ask for the gradient with respect to this tensor (in place; returns the tensor)."""
+        if not self.is_leaf:
+            if not requires_grad:
+                raise GradError(
+                    "requires_grad_: you can only change requires_grad flags of leaf variables; this tensor was computed by "
+                    f"{self.node.plan.name}; use detach() for a tensor without a gradient"
+                )
+        elif requires_grad:
+            if self.node is None:
+                if self.array.dtype.kind not in "fV":
+                    raise GradError(f"requires_grad_: only Tensors of floating point dtype can require gradients, not {self.dtype.name}; convert with .float()")
+                if self.leaf is None:
+                    self.leaf = Leaf()
+                self.node = self.leaf
+        else:
+            self.node = None
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        return self.node is None or self.node.__class__ is Leaf
+
+    @property
+    def grad_fn(self) -> Any:
+        node = self.node
+        if node is None or node.__class__ is Leaf:
+            return None
+        return node.parents[0] if node.__class__ is Output else node
+
+    @property
+    def grad(self) -> Any:
+        """The gradient that backward has accumulated, of this tensor's shape and type, or ``None``."""
+        leaf = self.leaf
+        return None if leaf is None else leaf.grad
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if value is None:
+            if self.leaf is not None:
+                self.leaf.clear()
+            return
+        if not isinstance(value, Tensor):
+            raise TypeError(f"grad: assigned grad is a {type(value).__name__}; expected a Tensor or None")
+        if value is self:
+            raise GradError("grad: can't assign a tensor as its own gradient; assign a copy")
+        if value.array.shape != self.array.shape:
+            raise GradError(f"grad: assigned grad has data of a different size: {tuple(value.array.shape)}, the tensor is {tuple(self.array.shape)}")
+        if value.array.dtype != self.array.dtype:
+            raise GradError(f"grad: assigned grad has data of a different type: {value.dtype.name}, the tensor is {self.dtype.name}")
+        if self.leaf is None:
+            self.leaf = Leaf()
+        self.leaf.grad = value
+
+    @grad.deleter
+    def grad(self) -> None:
+        self.grad = None
+
+    def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None) -> None:
+        """Accumulate the gradient of this tensor into the ``grad`` of the leaves it was computed from.
+
+        For a tensor that is not a scalar, ``gradient`` is the vector v of the vector-Jacobian product: the result is the gradient of
+        ``(self * v).sum()``. ``inputs`` restricts the leaves. The values saved for backward are freed unless ``retain_graph``.
+
+        >>> x = gf.arange(4.0, requires_grad=True)
+        >>> (x * x).backward(gf.ones(4))
+        >>> x.grad
+        tensor([0., 2., 4., 6.])
+        """
+        backward((self,), None if gradient is None else (gradient,), retain_graph, create_graph, inputs)
+
+    def detach(self) -> Tensor:
+        """The same memory without a history: no gradient flows through it."""
+        t = wrap(self.array)
+        t.version = version_of(self)
+        return t
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory; changes through it are not noticed by the tape."""
+        return wrap(self.array)
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"data: assigned a {type(value).__name__}; expected a Tensor")
+        self.array = value.array
+
+    @property
+    def _version(self) -> int:
+        return 0 if self.version is None else self.version[1]
+
+    def _bump(self) -> None:
+        """Tell the tape that ``array`` was changed in place."""
+        changed(version_of(self))
+
+    # What the array says
+
+    @property
+    def shape(self) -> Size:
+        return Size(self.array.shape)
+
+    @property
+    def dtype(self) -> dtypes.dtype:
+        return dtypes.FROM_NUMPY[self.array.dtype]
+
+    @property
+    def ndim(self) -> int:
+        return self.array.ndim
+
+    @property
+    def device(self) -> Any:
+        return CPU
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or its entry ``dim``."""
+        return Size(self.array.shape) if dim is None else self.array.shape[dim]
+
+    def dim(self) -> int:
+        return self.array.ndim
+
+    def numel(self) -> int:
+        return self.array.size
+
+    nelement = numel
+    ndimension = dim
+
+    def element_size(self) -> int:
+        return self.array.itemsize
+
+    @property
+    def itemsize(self) -> int:
+        return self.array.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.array.nbytes
+
+    def stride(self, dim: int | None = None) -> Any:
+        """Steps between neighbours along each axis, in elements."""
+        item = self.array.itemsize
+        strides = tuple(s // item for s in self.array.strides)
+        return strides if dim is None else strides[dim]
+
+    def data_ptr(self) -> int:
+        return self.array.ctypes.data if self.array.size else 0
+
+    def is_contiguous(self) -> bool:
+        return self.array.flags.c_contiguous
+
+    def is_floating_point(self) -> bool:
+        return self.dtype.is_floating_point
+
+    def is_complex(self) -> bool:
+        return False
+
+    def __len__(self) -> int:
+        if not self.array.ndim:
+            raise TypeError("len() of a 0-d tensor")
+        return self.array.shape[0]
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        from .printing import format_tensor
+
+        node = self.node
+        leaf = node is None or node.__class__ is Leaf
+        return format_tensor(
+            self.array,
+            requires_grad=node is not None and leaf,
+            grad_fn_name=None if leaf else node.plan.name,
+            default_dtype=dtypes.get_default_dtype().numpy,
+        )
+
+    # Leaving for Python and NumPy
+
+    def numpy(self, *, force: bool = False) -> np.ndarray:
+        """The array itself: memory is shared. A tensor that requires a gradient must be detached first, or ``force=True``."""
+        if self.node is not None and not force:
+            raise GradError("numpy: Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        return self.array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        array = self.numpy()
+        return np.array(array, dtype=dtype, copy=copy) if copy is not None else np.asarray(array, dtype=dtype)
+
+    def item(self) -> Any:
+        """The one element as a Python number."""
+        if self.array.size != 1:
+            raise GradError(f"item: a Tensor with {self.array.size} elements cannot be converted to Scalar; it must have exactly one")
+        return self.array.item() if self.array.dtype.kind != "V" else float(self.array.reshape(()))
+
+    def tolist(self) -> Any:
+        """Nested lists of Python numbers; a number for a 0-d tensor."""
+        return self.array.tolist() if self.array.dtype.kind != "V" else self.array.astype(np.float32).tolist()
+
+    def __bool__(self) -> bool:
+        if self.array.size != 1:
+            kind = "no values" if not self.array.size else "more than one value"
+            raise GradError(f"bool: Boolean value of Tensor with {kind} is ambiguous; use any() or all()")
+        return bool(self.array.reshape(())[()])
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.array.dtype.kind not in "iub" or self.array.size != 1:
+            raise TypeError("index: only integer tensors of a single element can be converted to an index")
+        return int(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if not self.array.ndim and spec else object.__format__(self, spec)
+
+    def __iter__(self) -> Any:
+        if not self.array.ndim:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter(self.unbind(0))
+
+    def __deepcopy__(self, memo: dict) -> Tensor:
+        from copy import deepcopy
+
+        if id(self) in memo:
+            return memo[id(self)]
+        if not self.is_leaf:
+            raise GradError("deepcopy: only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol; detach() first")
+        twin = new(type(self))
+        twin.array, twin.node, twin.version, twin.leaf = self.array.copy(order="K"), None, None, None
+        memo[id(self)] = twin
+        if self.node is not None:
+            twin.requires_grad_(True)
+        if self.grad is not None:
+            twin.grad = deepcopy(self.grad, memo)
+        twin.__dict__.update(deepcopy(self.__dict__, memo))
+        return twin
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if not self.is_leaf:
+            raise GradError("pickle: only graph leaves can be pickled; detach() first")
+        return _rebuild, (type(self), self.array, self.requires_grad)
+
+
+def _rebuild(cls: type, array: Any, requires_grad: bool) -> Any:
+    t = new(cls)
+    t.array, t.node, t.version, t.leaf = array, None, None, None
+    return t.requires_grad_(requires_grad) if requires_grad else t
+
+
+class Size(tuple):
+    """A shape: a tuple that can count its elements."""
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        return int(np.prod(self, dtype=object)) if self else 1
+
+    def __getitem__(self, i: Any) -> Any:
+        item = tuple.__getitem__(self, i)
+        return Size(item) if isinstance(i, slice) else item
+
+    def __add__(self, other: Any) -> Size:
+        return Size(tuple.__add__(self, tuple(other)))
+
+    def __repr__(self) -> str:
+        return f"torch.Size([{', '.join(map(str, self))}])"
+
+
+class device:
+    """Where a tensor lives: ``device("cpu")``."""
+
+    __slots__ = ("index", "type")
+
+    def __init__(self, type: Any, index: int | None = None):
+        if isinstance(type, device):
+            type, index = type.type, type.index
+        if not isinstance(type, str):
+            raise TypeError(f"device: expected a name such as 'cpu', not {type!r}")
+        name, _, number = type.partition(":")
+        if name not in ("cpu", "cuda") or (number and not number.isdecimal()):
+            raise GradError(f"device: invalid device string: {type!r}; expected 'cpu', 'cuda' or 'cuda:N'")
+        self.type = name
+        self.index = int(number) if number else index
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, device) and (self.type, self.index) == (other.type, other.index)
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.index))
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __repr__(self) -> str:
+        index = "" if self.index is None else f", index={self.index}"
+        return f"device(type='{self.type}'{index})"
+
+
+CPU = device("cpu")
+
+
+def wrap(array: Any, node: Any = None) -> Tensor:
+    """A tensor around an array that nobody else has."""
+    t = new(Tensor)
+    t.array = array
+    t.node = node
+    t.version = None
+    t.leaf = None
+    return t
+
+
+def version_of(t: Tensor) -> list[Any]:
+    """The version cell of a tensor, made when it is first needed."""
+    version = t.version
+    if version is None:
+        version = t.version = new_version()
+    return version
+
+
+def wrap_view(array: Any, base: Tensor, node: Any = None) -> Tensor:
+    """A tensor around a view of ``base``'s array: changes in place are counted together, and both know that they share memory."""
+    t = new(Tensor)
+    t.array = array
+    t.node = node
+    t.version = version = version_of(base)
+    t.leaf = None
+    sharers = version[SHARED]
+    if sharers is None:
+        version[SHARED] = [ref(base), ref(t)]
+    else:
+        if len(sharers) > 32 and len(sharers) & (len(sharers) - 1) == 0:  # now and then forget the dead
+            version[SHARED] = sharers = [r for r in sharers if r() is not None]
+        sharers.append(ref(t))
+    return t
+
+
+def recording(*tensors: Tensor) -> bool:
+    """Would an operation on these tensors be recorded?"""
+    return mode.enabled and any(t.node is not None for t in tensors)
+
+
+def change_in_place(t: Tensor, op: str, *sources: Any) -> bool:
+    """Will the change of ``t`` in place be recorded? Refuse it, before it happens, where a gradient would be wrong."""
+    if not t.array.flags.writeable:
+        raise InPlaceError(f"{op}: the tensor is read-only (it wraps a read-only array, or is expanded); change a clone() instead")
+    if not mode.enabled or (t.node is None and all(getattr(s, "node", None) is None for s in sources)):
+        return False
+    if t.node.__class__ is Leaf:
+        raise InPlaceError(f"{op}: a leaf Variable that requires grad is being used in an in-place operation; wrap the change in no_grad()")
+    if t.version is not None and t.version[SHARED] and any(r() is not None and r() is not t for r in t.version[SHARED]):
+        raise InPlaceError(
+            f"{op}: the tensor of shape {tuple(t.array.shape)} shares memory with another tensor (a view of it, or its base), whose gradient "
+            "would become wrong; change a clone() instead, or build the result with cat, stack or where"
+        )
+    return True
+
+
+Leaf.wrap = staticmethod(wrap)
+backward: Callable[..., None]  # given by autograd/backward.py, which is a floor above
+
+__all__ = ["CPU", "Node", "Size", "Tensor", "device", "wrap"]

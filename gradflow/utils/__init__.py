@@ -1,0 +1,5 @@
+"""Tools beside the tensors: data loading, hooks."""
+
+from . import data, hooks
+
+__all__ = ["data", "hooks"]

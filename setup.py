@@ -1,0 +1,125 @@
+"""Builds gradflow._ext. Everything else about the package stands in pyproject.toml.
+
+    python setup.py build_ext --inplace     for development; recompiles only what has changed
+    GRADFLOW_SANITIZE=1 ...                 with AddressSanitizer and UndefinedBehaviorSanitizer
+"""
+
+import os
+import platform
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy
+import pybind11
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+try:
+    import scipy_openblas32
+except ImportError:
+    scipy_openblas32 = None
+
+HERE = Path(__file__).parent
+SANITIZE = os.environ.get("GRADFLOW_SANITIZE") == "1"
+X86 = platform.machine() in ("x86_64", "AMD64")
+
+# Files of tile loops are compiled once per instruction set; which one runs is decided at import.
+LEVELS = {
+    "v2": ["-march=x86-64-v2"],
+    "v3": ["-march=x86-64-v3"],
+    "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
+}
+if not X86 or SANITIZE:
+    LEVELS = {"generic": []}
+
+WARNINGS = ["-Wall", "-Wextra", "-Werror=return-type"]
+FLAGS = ["-std=c++17", "-fPIC", "-fvisibility=hidden", "-fno-strict-aliasing", *WARNINGS]
+if SANITIZE:
+    FLAGS += ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
+else:
+    FLAGS += ["-O3", "-DNDEBUG"]
+# nan and inf are honoured; only the exception flags and errno, which nobody reads, are given up
+KERNEL_FLAGS = ["-fno-math-errno", "-fno-trapping-math"]
+
+
+def is_kernel(source: Path) -> bool:
+    return source.name.startswith("kernels_")
+
+
+class BuildExtension(build_ext):
+    """Compiles in parallel, and only sources that are newer than their objects."""
+
+    def run(self):
+        self.stays_here = self.inplace or self.editable_mode
+        super().run()
+
+    def build_extension(self, ext):
+        compiler = (os.environ.get("CXX") or "g++").split()
+        objects = Path(self.build_temp).resolve() / ("sanitize" if SANITIZE else "release")
+        objects.mkdir(parents=True, exist_ok=True)
+        include = [*ext.include_dirs, numpy.get_include(), pybind11.get_include()]
+        include += [self.compiler.include_dirs] if isinstance(self.compiler.include_dirs, str) else self.compiler.include_dirs
+        flags = [*FLAGS, *(f"-I{d}" for d in include), *os.environ.get("CXXFLAGS", "").split()]
+        if len(LEVELS) > 1:
+            flags.append("-DGF_X86_LEVELS")
+        if scipy_openblas32 is None:
+            flags.append("-DGF_NO_BLAS")
+        else:
+            flags.append(f"-I{scipy_openblas32.get_include_dir()}")
+
+        headers = [p for d in ("csrc", "gradflow/include/gradflow") for p in (HERE / d).glob("*.h")]
+        newest_header = max(p.stat().st_mtime for p in headers)
+        jobs = []
+        for source in sorted((HERE / "csrc").glob("*.cpp")):
+            for level, extra in LEVELS.items() if is_kernel(source) else [("", [])]:
+                target = objects / f"{source.stem}{'_' + level if level else ''}.o"
+                command = [*compiler, *flags]
+                if level:
+                    command += [*KERNEL_FLAGS, *extra, f"-DGF_ISA={level}"]
+                jobs.append((source, target, [*command, "-c", str(source), "-o", str(target)]))
+
+        def stale(source, target, command):
+            record = target.with_suffix(".cmd")
+            if not target.exists() or not record.exists() or record.read_text() != "\n".join(command):
+                return True
+            return target.stat().st_mtime < max(source.stat().st_mtime, newest_header)
+
+        def compile_one(job):
+            _, target, command = job
+            result = subprocess.run(command, capture_output=True, text=True)
+            if result.returncode == 0:
+                target.with_suffix(".cmd").write_text("\n".join(command))
+            return job, result
+
+        waiting = [job for job in jobs if stale(*job)]
+        waiting.sort(key=lambda job: not is_kernel(job[0]))  # the long ones first
+        failed = False
+        with ThreadPoolExecutor(self.parallel or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2) as pool:
+            for (source, _, _), result in pool.map(compile_one, waiting):
+                print(f"compiled {source.name}" if result.returncode == 0 else f"failed {source.name}", flush=True)
+                sys.stderr.write(result.stderr)
+                failed |= result.returncode != 0
+        if failed:
+            raise SystemExit("gradflow: the extension did not compile")
+
+        library = Path(self.get_ext_fullpath(ext.name))
+        library.parent.mkdir(parents=True, exist_ok=True)
+        link = [*compiler, "-shared", "-pthread", *(str(target) for _, target, _ in jobs), "-o", f"{library}.new"]
+        if SANITIZE:
+            link.append("-fsanitize=address,undefined")
+        if scipy_openblas32 is not None:
+            directory = scipy_openblas32.get_lib_dir()
+            link += [f"-L{directory}", f"-l{scipy_openblas32.get_library()}", "-Wl,-rpath,$ORIGIN/../scipy_openblas32/lib"]
+            if self.stays_here:
+                link.append(f"-Wl,-rpath,{directory}")
+        link += os.environ.get("LDFLAGS", "").split()
+        subprocess.run(link, check=True)
+        os.replace(f"{library}.new", library)
+
+
+setup(
+    ext_modules=[Extension("gradflow._ext", [], include_dirs=[str(HERE / "gradflow/include"), str(HERE / "csrc")])],
+    cmdclass={"build_ext": BuildExtension},
+)

@@ -1,0 +1,60 @@
+"""What all tests share: the torch module to compare with, the markers, and hypothesis's settings."""
+
+import importlib
+import os
+import types
+
+import hypothesis
+import pytest
+
+# The same examples on every run, on machines of any speed.
+hypothesis.settings.register_profile("gradflow", derandomize=True, deadline=None, max_examples=50, database=None)
+hypothesis.settings.load_profile("gradflow")
+
+REQUIRE_TORCH = os.environ.get("GRADFLOW_REQUIRE_TORCH") == "1"
+
+
+def why_missing(name: str) -> str | None:
+    """Why a module cannot be imported, or None if it can."""
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        return f"{name} is not importable: {error}"
+    return None
+
+
+def why_no_gpu() -> str | None:
+    """Why there is no CUDA device to test on, or None if there is one."""
+    missing = why_missing("cupy")
+    if missing:
+        return missing
+    cupy = importlib.import_module("cupy")
+    try:
+        return None if cupy.cuda.runtime.getDeviceCount() else "no CUDA device"
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        return f"no CUDA device: {error}"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    missing = why_missing("torch") if REQUIRE_TORCH else None
+    if missing:
+        raise pytest.UsageError(f"GRADFLOW_REQUIRE_TORCH=1, but {missing}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that take the fixture `torch`; skip marked tests, with the reason, where they cannot run."""
+    for item in items:
+        if "torch" in getattr(item, "fixturenames", ()):
+            item.add_marker("torch")
+    for marker, why in (("torch", lambda: why_missing("torch")), ("gpu", why_no_gpu)):
+        marked = [item for item in items if item.get_closest_marker(marker)]
+        reason = why() if marked else None
+        if reason:
+            for item in marked:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def torch() -> types.ModuleType:
+    """PyTorch, to compare with. Not imported by tests that do not ask for it."""
+    return importlib.import_module("torch")
