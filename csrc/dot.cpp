@@ -95,7 +95,8 @@ void merge_batches_into_rows(View* a, View* b, View* c) {
   while (c->ndim > 2) {
     int d = c->ndim - 3;
     npy_intp count = c->shape[d], m = rows(*c), item = item_size(c->dtype);
-    npy_intp a_stride = m == 1 ? a->strides[d] : a->strides[d + 1], c_stride = m == 1 ? c->strides[d] : c->strides[d + 1];
+    npy_intp a_stride = m == 1 ? a->strides[d] : a->strides[d + 1],
+             c_stride = m == 1 ? c->strides[d] : c->strides[d + 1];
     bool even = b->strides[d] == 0 && (m == 1 || (a->strides[d] == m * a_stride && c->strides[d] == m * c_stride));
     bool fits = !uses_blas(c->dtype) || (blas_can_take(a_stride, a->strides[d + 2], count * m, columns(*a), item) &&
                                          blas_can_take(c_stride, c->strides[d + 2], count * m, columns(*c), item));
@@ -184,14 +185,21 @@ void multiply_stacks(View a, View b, View c, bool accumulate) {
 void multiply_stacks(const View& a, const View& b, const View& c, bool accumulate) {
   if (c.size() == 0) return;
   switch (c.dtype) {
-    case kBool: return multiply_stacks<Truth>(a, b, c, accumulate);
+    case kBool:
+      return multiply_stacks<Truth>(a, b, c, accumulate);
     case kUInt8:
-    case kInt8: return multiply_stacks<uint8_t>(a, b, c, accumulate);
-    case kInt16: return multiply_stacks<uint16_t>(a, b, c, accumulate);
-    case kInt32: return multiply_stacks<uint32_t>(a, b, c, accumulate);
-    case kInt64: return multiply_stacks<uint64_t>(a, b, c, accumulate);
-    case kFloat64: return multiply_stacks<double>(a, b, c, accumulate);
-    default: return multiply_stacks<float>(a, b, c, accumulate);
+    case kInt8:
+      return multiply_stacks<uint8_t>(a, b, c, accumulate);
+    case kInt16:
+      return multiply_stacks<uint16_t>(a, b, c, accumulate);
+    case kInt32:
+      return multiply_stacks<uint32_t>(a, b, c, accumulate);
+    case kInt64:
+      return multiply_stacks<uint64_t>(a, b, c, accumulate);
+    case kFloat64:
+      return multiply_stacks<double>(a, b, c, accumulate);
+    default:
+      return multiply_stacks<float>(a, b, c, accumulate);
   }
 }
 
@@ -206,7 +214,8 @@ void check_operands(const View& a, const View& b) {
     raise(ErrorKind::Shape, "%s: both operands need at least one dimension; %s; use * for scalars", kOp,
           shapes_text(a, b).c_str());
   if (a.ndim == kMaxDims || b.ndim == kMaxDims)
-    raise(ErrorKind::Shape, "%s: at most %d dimensions are supported; %s", kOp, kMaxDims - 1, shapes_text(a, b).c_str());
+    raise(ErrorKind::Shape, "%s: at most %d dimensions are supported; %s", kOp, kMaxDims - 1,
+          shapes_text(a, b).c_str());
   npy_intp inner = b.shape[b.ndim == 1 ? 0 : b.ndim - 2];
   if (a.shape[a.ndim - 1] != inner)
     raise(ErrorKind::Shape, "%s: inner sizes differ: %s; need a.shape[-1] == b.shape[%d], got %lld and %lld", kOp,
@@ -224,8 +233,9 @@ int batch_shape(const View& a, const View& b, const View& original_a, const View
     int i = d - (batches - a_batches), j = d - (batches - b_batches);
     npy_intp of_a = i < 0 ? 1 : a.shape[i], of_b = j < 0 ? 1 : b.shape[j];
     if (of_a != of_b && of_a != 1 && of_b != 1)
-      raise(ErrorKind::Shape, "%s: batch dimensions do not broadcast: %s; need sizes before the last two that are equal or 1",
-            kOp, shapes_text(original_a, original_b).c_str());
+      raise(ErrorKind::Shape,
+            "%s: batch dimensions do not broadcast: %s; need sizes before the last two that are equal or 1", kOp,
+            shapes_text(original_a, original_b).c_str());
     shape[d] = of_a == 1 ? of_b : of_a;
   }
   return batches;

@@ -130,26 +130,26 @@ class Worker {
       return;
     }
     const Fold& fold = r_.fold();
-    const int64_t limit = fold.lane_rows ? fold.lane_rows : 1 << 20;
-    int64_t in_lanes = 0;
+    int64_t room = fold.lane_steps;
     fold.init_lanes(lanes_, n);
     for (int64_t row = begin; row < end;) {
-      int64_t rows = 1;
+      int64_t rows = 1, steps = 1;
       if (r_.plain >= 0 && r_.reduced > 0) {  // several rows straight from the array
         const Operand& op = r_.loop.op[r_.plain];
         int d = r_.box.dim + 1;
         rows = r_.loop.size[d] - row % r_.loop.size[d];
         if (rows > end - row) rows = end - row;
-        if (rows > limit - in_lanes) rows = limit - in_lanes;
+        if (rows > 4 * room) rows = 4 * room;
+        steps = rows / 4 + rows % 4;
         fold.vertical(lanes_, runner_.address(op), n, rows, op.stride[d]);
       } else {
         fold.vertical(lanes_, values(), n, 1, 0);
       }
       row += rows;
-      in_lanes += rows;
-      if (in_lanes == limit || row == end) {
+      room -= steps;
+      if (room <= 0 || row == end) {
         fold.flush(acc, lanes_, n);
-        in_lanes = 0;
+        room = fold.lane_steps;
       }
       if (row < end) runner_.next_rows(rows);
     }
@@ -183,18 +183,19 @@ class Worker {
   void group_columns(int64_t task, int64_t begin, int64_t end, char* acc) {
     const Fold& fold = r_.fold();
     const int64_t width = r_.width, item = item_size(r_.reg);
-    const int64_t side = kLanes / width, lanes = side * width;
-    const int64_t limit = fold.lane_rows ? fold.lane_rows : 1 << 20;
+    int64_t side = kLanes / width;
+    if (side > 16) side &= ~int64_t(15);  // lanes of whole cache lines
+    const int64_t lanes = side * width;
+    int64_t room = fold.lane_steps;
     fold.init_lanes(lanes_, lanes);
     fold.init(wide_, lanes);
-    int64_t in_lanes = 0;
     runner_.seek(task * r_.steps + begin);
     for (int64_t step = begin;;) {
       const char* x = static_cast<const char*>(values());
       for (int64_t rows = runner_.length() / width; rows > 0;) {
         int64_t wide_rows = rows / side, taken;
         if (wide_rows > 0) {
-          if (wide_rows > limit - in_lanes) wide_rows = limit - in_lanes;
+          if (wide_rows > 4 * room) wide_rows = 4 * room;
           fold.vertical(lanes_, x, lanes, wide_rows, lanes * item);
           taken = wide_rows * side;
         } else {
@@ -204,10 +205,10 @@ class Worker {
         }
         x += taken * width * item;
         rows -= taken;
-        in_lanes += wide_rows;
-        if (in_lanes == limit) {
+        room -= wide_rows / 4 + wide_rows % 4;
+        if (room <= 0) {
           fold.flush(wide_, lanes_, lanes);
-          in_lanes = 0;
+          room = fold.lane_steps;
         }
       }
       if (++step == end) break;
@@ -235,7 +236,7 @@ class Worker {
       fold.rows(acc, x, depth, count);
       return;
     }
-    const int64_t limit = fold.lane_rows ? fold.lane_rows : depth;
+    const int64_t limit = 4 * fold.lane_steps;  // rows between flushes
     fold.init_lanes(lanes_, width);
     for (int64_t g = 0; g < count; ++g, acc += size_t(width) * fold.acc_size) {
       for (int64_t row = 0; row < depth; row += limit) {

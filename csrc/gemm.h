@@ -99,8 +99,8 @@ inline void blas_gemv(CBLAS_TRANSPOSE trans, int m, int n, const float* a, int l
                       int dy) {
   scipy_cblas_sgemv(CblasRowMajor, trans, m, n, 1, a, lda, x, dx, 1, y, dy);
 }
-inline void blas_gemv(CBLAS_TRANSPOSE trans, int m, int n, const double* a, int lda, const double* x, int dx,
-                      double* y, int dy) {
+inline void blas_gemv(CBLAS_TRANSPOSE trans, int m, int n, const double* a, int lda, const double* x, int dx, double* y,
+                      int dy) {
   scipy_cblas_dgemv(CblasRowMajor, trans, m, n, 1, a, lda, x, dx, 1, y, dy);
 }
 inline void blas_gemm(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, const float* a, int lda,

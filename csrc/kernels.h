@@ -71,7 +71,7 @@ constexpr int kFolds = 6;  // the kinds without an index
 // (wider: double for float32, a compensated pair for float64).
 struct Fold {
   size_t acc_size;
-  int64_t lane_rows;  // flush lanes after at most this many rows; 0: no need to
+  int64_t lane_steps;  // flush lanes after so many additions; `vertical` makes one of four rows
   void (*init)(void* acc, int64_t n);
   void (*init_lanes)(void* lanes, int64_t n);
   // acc[r] op= fold of the n elements of row r; rows are dense

@@ -149,25 +149,61 @@ struct Accumulator<Sum, double, Compensated> {
 
 // ---- a run of elements to one value --------------------------------------------------------------
 
-template <class Op, class T>
-GF_INLINE T across(typename Simd<T>::type v) {
-  T result = v[0];
-  for (int i = 1; i < Simd<T>::width; ++i) result = Op::apply(result, v[i]);
-  return result;
+template <class T, int bytes>
+struct Vector {
+  typedef T type __attribute__((vector_size(bytes)));
+};
+
+// All lanes of a vector in one, by halves.
+template <class Op, class T, int bytes>
+GF_INLINE T across(typename Vector<T, bytes>::type v) {
+  if constexpr (bytes > 16) {
+    typename Vector<T, bytes / 2>::type low, high;
+    __builtin_memcpy(&low, &v, bytes / 2);
+    __builtin_memcpy(&high, reinterpret_cast<const char*>(&v) + bytes / 2, bytes / 2);
+    return across<Op, T, bytes / 2>(Op::apply(low, high));
+  } else {
+    constexpr int half = bytes / int(sizeof(T)) / 2;
+    T lane[half];
+    for (int i = 0; i < half; ++i) lane[i] = Op::apply(T(v[i]), T(v[i + half]));
+    for (int n = half / 2; n > 0; n /= 2)
+      for (int i = 0; i < n; ++i) lane[i] = Op::apply(lane[i], lane[i + n]);
+    return lane[0];
+  }
 }
 
 constexpr int64_t kUnroll = 4;  // vectors in flight, to cover the latency of the operation
 
-// Every lane takes at most 8 elements before the lanes join the accumulator.
+// The n < width elements at x with the other lanes neutral; `before` and `readable` say how far memory around x
+// may be read: from x - before, and `readable` elements from x.
+template <class Op, class T>
+GF_INLINE typename Simd<T>::type load_some(const T* x, int64_t n, int64_t before, int64_t readable) {
+  using V = typename Simd<T>::type;
+  using U = typename Simd<T>::unaligned;
+  constexpr int64_t width = Simd<T>::width;
+  V lane, neutral;
+  for (int i = 0; i < width; ++i) lane[i] = T(i);
+  for (int i = 0; i < width; ++i) neutral[i] = Op::template identity<T>;
+  if (readable >= width) return lane < T(n) ? V(*reinterpret_cast<const U*>(x)) : neutral;
+  if (before + n >= width) return lane >= T(width - n) ? V(*reinterpret_cast<const U*>(x + n - width)) : neutral;
+  T some[width];
+  for (int i = 0; i < width; ++i) some[i] = i < n ? x[i] : Op::template identity<T>;
+  return *reinterpret_cast<const U*>(some);
+}
+
+// Every lane takes at most 9 elements before the lanes join the accumulator.
 template <class Op, class T, class Acc>
-GF_INLINE void fold_run(typename Acc::Type& acc, const T* x, int64_t n) {
+GF_INLINE void fold_run(typename Acc::Type& acc, const T* x, int64_t n, int64_t readable) {
   using V = typename Simd<T>::type;
   using U = typename Simd<T>::unaligned;
   constexpr int64_t width = Simd<T>::width, step = kUnroll * width;
-  while (n >= step) {
+  const T* const begin = x;
+  const T* const end = x + n;
+  while (end - x >= step) {
     const U* p = reinterpret_cast<const U*>(x);
     V a = p[0], b = p[1], c = p[2], d = p[3];
-    int64_t blocks = n / step < 8 ? n / step : 8;
+    int64_t blocks = (end - x) / step;
+    if (blocks > 8) blocks = 8;
     for (int64_t i = 1; i < blocks; ++i) {
       p += kUnroll;
       a = Op::apply(a, V(p[0]));
@@ -175,23 +211,34 @@ GF_INLINE void fold_run(typename Acc::Type& acc, const T* x, int64_t n) {
       c = Op::apply(c, V(p[2]));
       d = Op::apply(d, V(p[3]));
     }
-    a = Op::apply(Op::apply(a, b), Op::apply(c, d));
-    Acc::take(acc, across<Op, T>(a));
     x += blocks * step;
-    n -= blocks * step;
+    if (end - x < step) {  // the rest goes along
+      if (end - x >= 2 * width) {
+        a = Op::apply(a, V(*reinterpret_cast<const U*>(x)));
+        b = Op::apply(b, V(*reinterpret_cast<const U*>(x + width)));
+        x += 2 * width;
+      }
+      if (end - x >= width) {
+        c = Op::apply(c, V(*reinterpret_cast<const U*>(x)));
+        x += width;
+      }
+      if (end > x) d = Op::apply(d, load_some<Op, T>(x, end - x, x - begin, readable - (x - begin)));
+      x = end;
+    }
+    Acc::take(acc, across<Op, T, kVectorBytes>(Op::apply(Op::apply(a, b), Op::apply(c, d))));
   }
-  if (n >= width) {
-    V a = *reinterpret_cast<const U*>(x);
-    x += width;
-    n -= width;
-    for (; n >= width; x += width, n -= width) a = Op::apply(a, V(*reinterpret_cast<const U*>(x)));
-    Acc::take(acc, across<Op, T>(a));
+  if (x == end) return;
+  if (end - x < 4) {
+    T few = *x++;
+    for (; x < end; ++x) few = Op::apply(few, *x);
+    Acc::take(acc, few);
+    return;
   }
-  if (n > 0) {
-    T last = x[0];
-    for (int64_t i = 1; i < n; ++i) last = Op::apply(last, x[i]);
-    Acc::take(acc, last);
-  }
+  V a = n < width ? load_some<Op, T>(x, n, 0, readable) : V(*reinterpret_cast<const U*>(x));
+  for (x += width; x < end; x += width)
+    a = Op::apply(a, end - x >= width ? V(*reinterpret_cast<const U*>(x))
+                                      : load_some<Op, T>(x, end - x, x - begin, readable - (x - begin)));
+  Acc::take(acc, across<Op, T, kVectorBytes>(a));
 }
 
 // ---- the table's functions -----------------------------------------------------------------------
@@ -214,7 +261,7 @@ struct FoldFunctions {
   static void rows(void* acc, const void* tile, int64_t n, int64_t count) {
     A* a = static_cast<A*>(acc);
     const T* x = static_cast<const T*>(tile);
-    for (int64_t row = 0; row < count; ++row, x += n) fold_run<Op, T, Acc>(a[row], x, n);
+    for (int64_t row = 0; row < count; ++row, x += n) fold_run<Op, T, Acc>(a[row], x, n, (count - row) * n);
   }
 
   static void vertical(void* lanes, const void* tile, int64_t w, int64_t count, int64_t stride) {
@@ -259,8 +306,8 @@ struct FoldFunctions {
   }
 
   static Fold table() {
-    int64_t lane_rows = sizeof(A) > sizeof(T) ? 32 : 0;
-    return {sizeof(A), lane_rows, init, init_lanes, rows, vertical, flush, combine, finish};
+    int64_t lane_steps = sizeof(A) > sizeof(T) ? 32 : 1 << 20;
+    return {sizeof(A), lane_steps, init, init_lanes, rows, vertical, flush, combine, finish};
   }
 };
 
@@ -285,17 +332,39 @@ struct ArgFunctions {
     return better | ((x != x) & (best == best));
   }
 
+  // Where best, or the first nan, stands.
+  GF_INLINE int64_t find(const T* x, int64_t n, T best, int64_t readable) {
+    using V = typename Simd<T>::type;
+    constexpr int64_t width = Simd<T>::width, chunk = 8 * width;
+    int64_t i = 0;
+    for (; i + chunk <= n; i += chunk) {
+      int found = 0;
+      for (int64_t j = 0; j < chunk; ++j) found |= (x[i + j] == best) | (x[i + j] != x[i + j]);
+      if (found) break;
+    }
+    V lane, none;
+    for (int j = 0; j < width; ++j) lane[j] = T(j);
+    for (int j = 0; j < width; ++j) none[j] = T(width);
+    for (; i < n; i += width) {
+      V v = n - i >= width ? V(*reinterpret_cast<const typename Simd<T>::unaligned*>(x + i))
+                           : load_some<Op, T>(x + i, n - i, i, readable - i);
+      V places = v == best ? lane : none;
+      places = v != v ? lane : places;
+      T first = across<Min, T, kVectorBytes>(places);
+      if (first < T(width)) return i + int64_t(first);
+    }
+    return n - 1;
+  }
+
   static void rows(void* value, int64_t* index, const void* tile, int64_t n, int64_t count, int64_t base) {
     T* v = static_cast<T*>(value);
     const T* x = static_cast<const T*>(tile);
     for (int64_t row = 0; row < count; ++row, x += n) {
       T best = x[0];
-      fold_run<Op, T, Accumulator<Op, T, T>>(best, x, n);
+      fold_run<Op, T, Accumulator<Op, T, T>>(best, x, n, (count - row) * n);
       if (index[row] >= 0 && !wins(best, v[row])) continue;
-      int64_t i = 0;
-      while (i < n - 1 && !(x[i] == best) && x[i] == x[i]) ++i;
       v[row] = best;
-      index[row] = base + i;
+      index[row] = base + find(x, n, best, (count - row) * n);
     }
   }
 

@@ -19,6 +19,12 @@ constexpr int kSmall = 16;                   // classes of 64, 128, ... 1024 byt
 constexpr int kSteps = 8;                    // then eight classes per power of two
 constexpr int kClasses = kSmall + kSteps * 38;
 
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool kExact = true;  // no rounding, no reuse: every access beyond an array is seen
+#else
+constexpr bool kExact = false;
+#endif
+
 struct Block {
   size_t capacity;  // of the data
   Block* next;      // in the free list of its class
@@ -82,12 +88,12 @@ void* map(size_t bytes) {
   return reinterpret_cast<void*>(aligned);
 }
 
-Block* system_allocate(int size_class) {
+Block* system_allocate(size_t bytes, int size_class) {
   static const size_t physical = size_t(sysconf(_SC_PHYS_PAGES)) * size_t(sysconf(_SC_PAGESIZE));
-  size_t capacity = class_capacity(size_class);
+  size_t capacity = kExact ? bytes : class_capacity(size_class);
   if (capacity > physical) return nullptr;  // overcommitting systems would kill the process later
   void* memory = nullptr;
-  if (capacity >= kMapped)
+  if (capacity >= kMapped && !kExact)
     memory = map(mapped_size(capacity));
   else if (posix_memalign(&memory, 64, capacity + kHeader) != 0)
     memory = nullptr;
@@ -103,7 +109,7 @@ Block* system_allocate(int size_class) {
 void system_free(Block* block) {
   stats.reserved_bytes -= int64_t(block->capacity);
   ++stats.system_frees;
-  if (block->capacity >= kMapped)
+  if (block->capacity >= kMapped && !kExact)
     munmap(block, mapped_size(block->capacity));
   else
     free(block);
@@ -148,10 +154,10 @@ void* pool_allocate(size_t bytes) {
     if (wanted > peak) peak = wanted;
     size_t limit = peak + peak / 4 + kSlack;
     if (size_t(stats.reserved_bytes) + capacity > limit) free_cached(limit > capacity ? limit - capacity : 0);
-    block = system_allocate(size_class);
+    block = system_allocate(bytes, size_class);
     if (!block) {
       free_cached(0);
-      block = system_allocate(size_class);
+      block = system_allocate(bytes, size_class);
     }
     if (!block) return nullptr;
   }
@@ -164,6 +170,7 @@ void pool_free(void* data) {
   Block* block = reinterpret_cast<Block*>(static_cast<char*>(data) - kHeader);
   Locked guard;
   stats.allocated_bytes -= int64_t(block->capacity);
+  if (kExact) return system_free(block);
   block->next = free_blocks[block->size_class];
   free_blocks[block->size_class] = block;
 }

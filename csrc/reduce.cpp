@@ -76,7 +76,7 @@ void choose_box(Reduction* r, int64_t tile) {
     r->steps = r->depth;
     r->tasks = r->box.tiles() / r->depth;
     r->task_outputs = r->box.length();
-  } else if (r->width * r->depth < kLongRow && loop.ndim > inner + reduced) {
+  } else if (2 * r->width * r->depth <= tile && loop.ndim > inner + reduced) {
     r->shape = Reduction::Groups;
     r->box = make_box_at(loop, inner + reduced, tile);
     r->steps = 1;
@@ -127,7 +127,7 @@ void plan_reduction(Reduction* r) {
   int input;
   const bool maybe_plain = t.is_plain_input(&input) && register_of(t.out_dtype[0]) == r->reg;
   int64_t tile = kTileBytes / t.register_bytes;
-  bool long_runs = maybe_plain && r->width == 1 && r->depth > kLongRow;
+  bool long_runs = maybe_plain && r->width < kLongRow && r->width * r->depth >= kLongRow;
   choose_box(r, long_runs ? kLongTile : tile);
   for (int k = 0; k < t.n_inputs; ++k) plan_operand(&loop.op[k], loop, r->box, t.input_reg[k]);
   if (maybe_plain && loop.op[input].mode == Mode::InPlace) {

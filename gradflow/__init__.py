@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math as _math
 
-from . import scalar  # noqa: F401
+from . import scalar
 from ._version import __version__
 from .dtypes import (
     bfloat16,
@@ -30,7 +30,7 @@ from .dtypes import (
     uint8,
 )
 from .tensor import Size, Tensor, device
-from . import autograd, creation, methods
+from . import autograd, creation, errors, methods
 from .autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .creation import (
     arange,
@@ -63,7 +63,7 @@ from .ops.views import broadcast_tensors
 from .runtime import empty_cache, get_num_threads, memory_stats, set_num_threads
 
 globals().update(methods.FUNCTIONS)
-bool, float, int = bool_, float_, int_  # noqa: A001  (torch.bool and its kin)
+bool, float, int = bool_, float_, int_
 concat = concatenate = cat
 pi, e, inf, nan = _math.pi, _math.e, _math.inf, _math.nan
 
@@ -91,8 +91,8 @@ def result_type(a: object, b: object) -> dtype:
     return BY_CODE[code(tuple(x.array if isinstance(x, Tensor) else x for x in (a, b)))]
 
 
-from . import nn, optim, utils  # noqa: E402
-from .printing import set_printoptions  # noqa: E402
-from .serialization import load, save  # noqa: E402
+from . import nn, optim, utils
+from .printing import set_printoptions
+from .serialization import load, save
 
 _wrap = tensor_from_array = __import__("gradflow.tensor", fromlist=["wrap"]).wrap

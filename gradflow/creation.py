@@ -56,10 +56,10 @@ def from_data(op: str, data: Any, dtype: Any, copy: bool) -> Any:
         if array.dtype.kind == "O":
             if all(isinstance(x, int) for x in array.flat):
                 raise ArgumentError(f"{op}: an integer does not fit in int64")
-            raise DTypeError(f"{op}: could not infer dtype of {next(type(x).__name__ for x in array.flat if not isinstance(x, int | float))}; expected numbers")
-        if array.dtype.kind == "f" and not holds_numpy(data):
-            array = array.astype(dtypes.get_default_dtype().numpy)
-        elif array.size == 0 and array.dtype == np.float64:
+            raise DTypeError(
+                f"{op}: could not infer dtype of {next(type(x).__name__ for x in array.flat if not isinstance(x, int | float))}; expected numbers"
+            )
+        if (array.dtype.kind == "f" and not holds_numpy(data)) or (array.size == 0 and array.dtype == np.float64):
             array = array.astype(dtypes.get_default_dtype().numpy)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
@@ -69,7 +69,9 @@ def from_data(op: str, data: Any, dtype: Any, copy: bool) -> Any:
         if array.dtype != target:
             return array.astype(target)
     elif array.dtype not in dtypes.FROM_NUMPY:
-        raise DTypeError(f"{op}: can't convert np.ndarray of type {array.dtype}; the supported types are {', '.join(d.name for d in dtypes.BY_CODE)}")
+        raise DTypeError(
+            f"{op}: can't convert np.ndarray of type {array.dtype}; the supported types are {', '.join(d.name for d in dtypes.BY_CODE)}"
+        )
     return array.copy() if copy else array
 
 
@@ -114,14 +116,18 @@ def legacy_tensor(cls: type, *args: Any, **kwargs: Any) -> Any:
         raise DTypeError(f"Tensor: unexpected arguments {sorted(kwargs)}; use gradflow.tensor(data, ...)")
     if len(args) == 1 and not isinstance(args[0], int):
         data = args[0]
-        source = wrap(backends.empty(tuple(data), backends.cpu.default_float)) if type(data).__name__ == "Size" else tensor(data, dtype=dtypes.get_default_dtype())
+        source = (
+            wrap(backends.empty(tuple(data), backends.cpu.default_float))
+            if type(data).__name__ == "Size"
+            else tensor(data, dtype=dtypes.get_default_dtype())
+        )
     elif args:
         source = empty(*args)
     else:
         source = empty(0)
     if cls is Tensor:
         return source
-    t = new(cls)
+    t: Any = new(cls)
     t.array, t.node, t.version, t.leaf = source.array, None, None, None
     return t
 
@@ -183,7 +189,9 @@ def full(size: Any, fill_value: Any, **kwargs: Any) -> Tensor:
     """A tensor filled with ``fill_value``, whose type it has unless ``dtype`` is given."""
     shape = new_shape("full", (size,))
     if kwargs.get("dtype") is None and not isinstance(fill_value, float):
-        kwargs["dtype"] = dtypes.bool_ if isinstance(fill_value, bool) else dtypes.int64 if isinstance(fill_value, int) else dtypes.get_default_dtype()
+        kwargs["dtype"] = (
+            dtypes.bool_ if isinstance(fill_value, bool) else dtypes.int64 if isinstance(fill_value, int) else dtypes.get_default_dtype()
+        )
     code, requires_grad = options("full", kwargs)
     return done(filled(shape, code, fill_value), requires_grad)
 
@@ -355,7 +363,7 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any 
     operands = [x.array if isinstance(x, Tensor) else x for x in (mean, std)]
     shape = np.broadcast_shapes(*(x.shape for x in operands if isinstance(x, np.ndarray)))
     code = next(x.dtype.code for x in (mean, std) if isinstance(x, Tensor))
-    return wrap(r.fill_normal(backends.empty(shape, code), *operands, generator))
+    return wrap(r.fill_normal(backends.empty(shape, code), operands[0], operands[1], generator))
 
 
 def bernoulli(input: Tensor, p: Any = None, *, generator: Any = None) -> Tensor:

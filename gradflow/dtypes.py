@@ -7,7 +7,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from . import _ext
+import gradflow._ext as _ext
+
 from .backends import cpu
 from .errors import DTypeError
 from .scalar import types
@@ -47,7 +48,9 @@ class dtype:
         return self.name
 
 
-bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64 = BY_CODE = tuple(dtype(name, code) for code, name in enumerate(types.NAMES))
+bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64 = BY_CODE = tuple(
+    dtype(name, code) for code, name in enumerate(types.NAMES)
+)
 short, int_, long, half, float_, double = int16, int32, int64, float16, float32, float64
 
 FROM_NUMPY: dict[Any, dtype] = {d.numpy: d for d in BY_CODE}

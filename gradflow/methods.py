@@ -26,7 +26,7 @@ def aliases(function: Callable) -> Callable:
 
     call.__name__ = call.__qualname__ = function.__name__
     call.__doc__, call.__module__ = function.__doc__, function.__module__
-    call.__wrapped__ = function  # type: ignore[attr-defined]
+    call.__dict__["__wrapped__"] = function
     return call
 
 
@@ -78,7 +78,31 @@ SPELLINGS = {
     "rsub": lambda input, other, *, alpha=1: pointwise.scaled_sub(other, input, alpha=alpha),
 }
 
-REDUCING = frozenset("sum mean var std var_mean std_mean prod max min amax amin argmax argmin any all count_nonzero norm softmax log_softmax logsumexp squeeze".split())
+REDUCING = frozenset(
+    [
+        "sum",
+        "mean",
+        "var",
+        "std",
+        "var_mean",
+        "std_mean",
+        "prod",
+        "max",
+        "min",
+        "amax",
+        "amin",
+        "argmax",
+        "argmin",
+        "any",
+        "all",
+        "count_nonzero",
+        "norm",
+        "softmax",
+        "log_softmax",
+        "logsumexp",
+        "squeeze",
+    ]
+)
 
 
 def function_table() -> dict[str, Callable]:
@@ -91,7 +115,7 @@ def function_table() -> dict[str, Callable]:
     return table | SPELLINGS
 
 
-FUNCTIONS = function_table()
+FUNCTIONS: dict[str, Callable] = function_table()
 
 METHODS: dict[str, Callable] = {
     "view": views.view,
@@ -187,7 +211,16 @@ def contains(self: Tensor, element: Any) -> bool:
 
 def array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
     """``np.sin(t)`` is ``t.sin()``, with its gradient; ``ndarray * tensor`` is ``tensor * ndarray``."""
-    names = {"absolute": "abs", "multiply": "mul", "subtract": "sub", "divide": "div", "power": "pow", "arcsin": "asin", "arccos": "acos", "arctan": "atan"}
+    names = {
+        "absolute": "abs",
+        "multiply": "mul",
+        "subtract": "sub",
+        "divide": "div",
+        "power": "pow",
+        "arcsin": "asin",
+        "arccos": "acos",
+        "arctan": "atan",
+    }
     function = FUNCTIONS.get(names.get(ufunc.__name__, ufunc.__name__))
     if method != "__call__" or kwargs or function is None:
         return NotImplemented
@@ -207,31 +240,29 @@ def new_like(name: str, function: Callable) -> Callable:
     return call
 
 
-def attach() -> None:
-    for name, function in (FUNCTIONS | METHODS).items():
-        setattr(Tensor, name, function)
-    Tensor.where = lambda self, condition, other: pointwise.where(condition, self, other)  # type: ignore[attr-defined]
-    changing = """abs acos asin atan ceil clamp clip cos cosh digamma erf erfc erfinv exp exp2 expm1 floor frac lgamma log log10 log1p log2 neg pow reciprocal
-        relu remainder fmod round rsqrt sigmoid sign sin sinh sqrt square tan tanh trunc add sub mul div floor_divide lerp addcmul addcdiv eq ne lt le gt ge
-        logical_and logical_or logical_not logical_xor bitwise_and bitwise_or bitwise_xor masked_fill tril triu""".split()
-    for name in changing:
-        setattr(Tensor, f"{name}_", inplace.in_place(FUNCTIONS[name], f"{name}_"))
-    for name, function in {"add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "floordiv": "floor_divide", "mod": "remainder", "pow": "pow"}.items():
-        setattr(Tensor, f"__i{name}__", getattr(Tensor, f"{function}_"))
-    for name in ("and", "or", "xor"):
-        setattr(Tensor, f"__i{name}__", getattr(Tensor, f"bitwise_{name}_"))
-    for name in ("zeros", "ones", "empty", "full"):
-        setattr(Tensor, f"new_{name}", new_like(name, getattr(creation, name)))
-    Tensor.new_tensor = new_like("tensor", creation.tensor)  # type: ignore[attr-defined]
-    Tensor.T = property(views.transposed, doc="The axes reversed; a view.")  # type: ignore[attr-defined]
-    Tensor.mT = property(views.matrix_transposed, doc="The last two axes exchanged; a view.")  # type: ignore[attr-defined]
-    Tensor.__eq__ = equals  # type: ignore[method-assign,assignment]
-    Tensor.__ne__ = differs  # type: ignore[method-assign,assignment]
-    Tensor.__contains__ = contains  # type: ignore[attr-defined]
-    Tensor.__array_ufunc__ = array_ufunc  # type: ignore[attr-defined]
-    Tensor.detach_ = detach_  # type: ignore[attr-defined]
-    Tensor.is_cuda = property(lambda self: False)  # type: ignore[attr-defined]
+CHANGING = (
+    "abs acos asin atan ceil clamp clip cos cosh digamma erf erfc erfinv exp exp2 expm1 floor frac lgamma log log10 log1p log2 neg pow "
+    "reciprocal relu remainder fmod round rsqrt sigmoid sign sin sinh sqrt square tan tanh trunc add sub mul div floor_divide lerp addcmul "
+    "addcdiv eq ne lt le gt ge logical_and logical_or logical_not logical_xor bitwise_and bitwise_or bitwise_xor masked_fill tril triu"
+)
+IN_PLACE = {f"{name}_": inplace.in_place(FUNCTIONS[name], f"{name}_") for name in CHANGING.split()}
+OPERATORS = {"add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "floordiv": "floor_divide", "mod": "remainder", "pow": "pow"}
+OPERATORS |= {"and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor"}
 
+REST: dict[str, Any] = {
+    "where": lambda self, condition, other: pointwise.where(condition, self, other),
+    "new_tensor": new_like("tensor", creation.tensor),
+    "T": property(views.transposed, doc="The axes reversed; a view."),
+    "mT": property(views.matrix_transposed, doc="The last two axes exchanged; a view."),
+    "__eq__": equals,
+    "__ne__": differs,
+    "__contains__": contains,
+    "__array_ufunc__": array_ufunc,
+    "detach_": detach_,
+    "is_cuda": property(lambda self: False),
+}
+REST |= {f"new_{name}": new_like(name, getattr(creation, name)) for name in ("zeros", "ones", "empty", "full")}
+REST |= {f"__i{operator}__": IN_PLACE[f"{name}_"] for operator, name in OPERATORS.items()}
 
-attach()
-
+for _name, _function in (FUNCTIONS | METHODS | IN_PLACE | REST).items():
+    setattr(Tensor, _name, _function)

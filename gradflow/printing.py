@@ -56,9 +56,7 @@ def set_printoptions(
     """
     if profile is not None:
         if profile not in PROFILES:
-            raise ArgumentError(
-                f"set_printoptions: unknown profile; got {profile!r}; use one of {sorted(PROFILES)}"
-            )
+            raise ArgumentError(f"set_printoptions: unknown profile; got {profile!r}; use one of {sorted(PROFILES)}")
         for name in ("precision", "threshold", "edgeitems", "linewidth"):
             setattr(options, name, getattr(PROFILES[profile], name))
     given = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems, "linewidth": linewidth}
@@ -193,9 +191,7 @@ def _integral(value: float) -> str:
     return f"{value:.0f}." if math.isfinite(value) else f"{value:.0f}"
 
 
-def _format_nested(
-    array: np.ndarray, indent: int, summarize: bool, formatter: Callable[[Any], str], width: int
-) -> str:
+def _format_nested(array: np.ndarray, indent: int, summarize: bool, formatter: Callable[[Any], str], width: int) -> str:
     edge = options.edgeitems
     cut = summarize and len(array) > 2 * edge
     if array.ndim == 1:
@@ -208,9 +204,7 @@ def _format_nested(
     return "[" + separator.join(parts) + "]"
 
 
-def _format_row(
-    array: np.ndarray, indent: int, summarize: bool, formatter: Callable[[Any], str], width: int
-) -> str:
+def _format_row(array: np.ndarray, indent: int, summarize: bool, formatter: Callable[[Any], str], width: int) -> str:
     edge = options.edgeitems
     if summarize and not edge:
         items = ["..."]

@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 
-from . import _ext
+import gradflow._ext as _ext
 
 
 def set_num_threads(n: int) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import secrets
 import stat
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -234,7 +233,7 @@ def _write_file(arrays: dict[str, np.ndarray], metadata: dict[str, str], path: s
             file.write(safetensors.numpy.save(arrays, metadata))
         return
     folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".{name[:64]}.{secrets.token_hex(8)}.tmp")
+    temporary = os.path.join(folder, f".{name[:64]}.{os.urandom(8).hex()}.tmp")
     try:
         with open(temporary, "xb"):  # ours alone, and raises what Python raises where one may not write
             pass
@@ -265,7 +264,7 @@ def _read_file(path: str | bytes) -> tuple[dict[str, np.ndarray], dict[str, str]
         for name, entry in entries.items():
             array = np.empty(entry["shape"], _dtype(name, entry))
             file.seek(8 + size + entry["data_offsets"][0])
-            if array.size and file.readinto(memoryview(array.reshape(-1).view(np.uint8))) != array.nbytes:
+            if array.size and file.readinto(array.reshape(-1).view(np.uint8).data) != array.nbytes:
                 raise SerializationError("load: the file became shorter while it was read; try again")
             arrays[name] = _checked(array)
     return arrays, metadata

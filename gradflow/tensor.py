@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 import numpy as np
 
 from . import dtypes
-from .tape.node import SHARED, Leaf, Node, Output, changed, mode, new_version
 from .errors import GradError, InPlaceError
+from .tape.node import SHARED, Leaf, Node, Output, changed, mode, new_version
 
 new = object.__new__
 
@@ -39,12 +38,30 @@ class Tensor:
     @staticmethod
     def _make_subclass(cls: type, data: Any, requires_grad: bool = False) -> Any:
         """A tensor of class ``cls`` that shares memory and version with ``data``."""
-        t = new(cls)
+        t: Any = new(cls)
         t.array, t.node, t.leaf = data.array, None, None
         t.version = version_of(data)
         if requires_grad:
             t.requires_grad_(True)
         return t
+
+    if TYPE_CHECKING:  # attached by methods.py
+
+        def _binary(self, other: Any) -> Tensor: ...
+        def _unary(self) -> Tensor: ...
+
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __matmul__ = __rmatmul__ = _binary
+        __pow__ = __rpow__ = __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = __and__ = __or__ = __xor__ = __getitem__ = _binary
+        __lt__ = __le__ = __gt__ = __ge__ = _binary
+        __neg__ = __abs__ = __invert__ = __pos__ = _unary
+
+        @property
+        def T(self) -> Tensor: ...
+        @property
+        def mT(self) -> Tensor: ...
+
+        def __setitem__(self, index: Any, value: Any) -> None: ...
+        def __getattr__(self, name: str) -> Any: ...
 
     # The tape
 
@@ -67,7 +84,9 @@ class Tensor:
         elif requires_grad:
             if self.node is None:
                 if self.array.dtype.kind not in "fV":
-                    raise GradError(f"requires_grad_: only Tensors of floating point dtype can require gradients, not {self.dtype.name}; convert with .float()")
+                    raise GradError(
+                        f"requires_grad_: only Tensors of floating point dtype can require gradients, not {self.dtype.name}; convert with .float()"
+                    )
                 if self.leaf is None:
                     self.leaf = Leaf()
                 self.node = self.leaf
@@ -103,7 +122,9 @@ class Tensor:
         if value is self:
             raise GradError("grad: can't assign a tensor as its own gradient; assign a copy")
         if value.array.shape != self.array.shape:
-            raise GradError(f"grad: assigned grad has data of a different size: {tuple(value.array.shape)}, the tensor is {tuple(self.array.shape)}")
+            raise GradError(
+                f"grad: assigned grad has data of a different size: {tuple(value.array.shape)}, the tensor is {tuple(self.array.shape)}"
+            )
         if value.array.dtype != self.array.dtype:
             raise GradError(f"grad: assigned grad has data of a different type: {value.dtype.name}, the tensor is {self.dtype.name}")
         if self.leaf is None:
@@ -288,7 +309,9 @@ class Tensor:
         if id(self) in memo:
             return memo[id(self)]
         if not self.is_leaf:
-            raise GradError("deepcopy: only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol; detach() first")
+            raise GradError(
+                "deepcopy: only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol; detach() first"
+            )
         twin = new(type(self))
         twin.array, twin.node, twin.version, twin.leaf = self.array.copy(order="K"), None, None, None
         memo[id(self)] = twin
@@ -306,7 +329,7 @@ class Tensor:
 
 
 def _rebuild(cls: type, array: Any, requires_grad: bool) -> Any:
-    t = new(cls)
+    t: Any = new(cls)
     t.array, t.node, t.version, t.leaf = array, None, None, None
     return t.requires_grad_(requires_grad) if requires_grad else t
 
@@ -335,14 +358,18 @@ class device:
 
     __slots__ = ("index", "type")
 
+    type: str
+    index: int | None
+
     def __init__(self, type: Any, index: int | None = None):
+        spec: Any = type
         if isinstance(type, device):
-            type, index = type.type, type.index
-        if not isinstance(type, str):
-            raise TypeError(f"device: expected a name such as 'cpu', not {type!r}")
-        name, _, number = type.partition(":")
+            spec, index = type.type, type.index
+        if not isinstance(spec, str):
+            raise TypeError(f"device: expected a name such as 'cpu', not {spec!r}")
+        name, _, number = spec.partition(":")
         if name not in ("cpu", "cuda") or (number and not number.isdecimal()):
-            raise GradError(f"device: invalid device string: {type!r}; expected 'cpu', 'cuda' or 'cuda:N'")
+            raise GradError(f"device: invalid device string: {spec!r}; expected 'cpu', 'cuda' or 'cuda:N'")
         self.type = name
         self.index = int(number) if number else index
 
@@ -420,6 +447,6 @@ def change_in_place(t: Tensor, op: str, *sources: Any) -> bool:
 
 
 Leaf.wrap = staticmethod(wrap)
-backward: Callable[..., None]  # given by autograd/backward.py, which is a floor above
+backward: Any = None  # given by autograd/backward.py, which is a floor above
 
 __all__ = ["CPU", "Node", "Size", "Tensor", "device", "wrap"]

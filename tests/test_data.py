@@ -111,7 +111,7 @@ def test_subset_and_random_split():
     assert first[0].indices == again[0].indices
     with pytest.raises(ValueError, match="got 9, the dataset has 10"):
         random_split(data, [4, 5])
-    with pytest.raises(ValueError, match="index 0 is not between 0 and 1; got 1.5"):
+    with pytest.raises(ValueError, match=r"index 0 is not between 0 and 1; got 1\.5"):
         random_split(data, [1.5, -0.5])
     with pytest.warns(UserWarning, match="split at index 1 is 0"):
         random_split(Squares(1), [0.9, 0.1])

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
-from ..errors import ArgumentError, DTypeError, GradError
 from .. import tensor
-from ..tensor import Tensor, wrap
+from ..errors import ArgumentError, DTypeError, GradError
 from ..tape.node import Leaf, mode
 from ..tape.walk import RecordedWalk, Walk, collect, leading_to
+from ..tensor import Tensor, wrap
 
 
 def as_tuple(x: Any) -> tuple:
@@ -27,15 +26,21 @@ def seeds(tensors: Sequence[Tensor], gradients: Any, op: str) -> list[Tensor]:
     result = []
     for t, g in zip(tensors, given, strict=True):
         if t.node is None:
-            raise GradError(f"{op}: element 0 of tensors does not require grad and does not have a grad_fn; set requires_grad=True on what it is computed from")
+            raise GradError(
+                f"{op}: element 0 of tensors does not require grad and does not have a grad_fn; set requires_grad=True on what it is computed from"
+            )
         if g is None:
             if t.array.size != 1:
-                raise GradError(f"{op}: grad can be implicitly created only for scalar outputs; this one has shape {tuple(t.shape)}: pass gradient=, or sum it")
+                raise GradError(
+                    f"{op}: grad can be implicitly created only for scalar outputs; this one has shape {tuple(t.shape)}: pass gradient=, or sum it"
+                )
             g = wrap(one(t.array))
         elif not isinstance(g, Tensor):
             raise DTypeError(f"{op}: gradients can be either Tensors or None, not {type(g).__name__}")
         elif g.array.shape != t.array.shape:
-            raise GradError(f"{op}: Mismatch in shape: grad_output has a shape of {tuple(g.shape)} and output has a shape of {tuple(t.shape)}")
+            raise GradError(
+                f"{op}: Mismatch in shape: grad_output has a shape of {tuple(g.shape)} and output has a shape of {tuple(t.shape)}"
+            )
         elif g.dtype is not t.dtype:
             if not g.dtype.is_floating_point:
                 raise GradError(f"{op}: the gradient has dtype {g.dtype}, the output {t.dtype}; convert it")
@@ -63,7 +68,9 @@ def start(walk: Any, tensors: Sequence[Tensor], gradients: Sequence[Tensor]) -> 
             walk.grads[t.node] = g if held is None else held + g
 
 
-def run(op: str, tensors: Sequence[Tensor], gradients: Any, retain: bool, create: bool, inputs: Sequence[Tensor] | None, capture: bool) -> list[Any]:
+def run(
+    op: str, tensors: Sequence[Tensor], gradients: Any, retain: bool, create: bool, inputs: Sequence[Tensor] | None, capture: bool
+) -> list[Any]:
     cotangents = seeds(tensors, gradients, op)
     roots = {t.node: None for t in tensors}
     targets: list[Any] = []
@@ -89,7 +96,9 @@ def run(op: str, tensors: Sequence[Tensor], gradients: Any, retain: bool, create
     return [walk.captured[t] for t in targets] if capture else []
 
 
-def backward(tensors: Any, grad_tensors: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None) -> None:
+def backward(
+    tensors: Any, grad_tensors: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
+) -> None:
     """Accumulate the gradients of ``tensors`` into the leaves they were computed from.
 
     ``grad_tensors`` are the vectors of the vector-Jacobian products, optional for scalars. With ``create_graph`` the gradients are
@@ -131,7 +140,9 @@ def grad(
     if materialize_grads and allow_unused is False:
         raise ArgumentError("grad: Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False")
     inputs = as_tuple(inputs)
-    results = run("grad", as_tuple(outputs), grad_outputs, create_graph if retain_graph is None else retain_graph, create_graph, inputs, True)
+    results = run(
+        "grad", as_tuple(outputs), grad_outputs, create_graph if retain_graph is None else retain_graph, create_graph, inputs, True
+    )
     tensors: list[Any] = []
     for x, g in zip(inputs, results, strict=True):
         if g is None:
@@ -147,7 +158,7 @@ def grad(
     return tuple(tensors)
 
 
-class _SetMode(contextlib.ContextDecorator):
+class _SetMode:
     """Recording on or off: a context manager, a decorator, and thread-local."""
 
     def __init__(self, enabled: bool):
@@ -243,8 +254,6 @@ class set_grad_enabled(_SetMode):
 def is_grad_enabled() -> bool:
     """Is recording on in this thread?"""
     return mode.enabled
-
-
 
 
 tensor.backward = backward

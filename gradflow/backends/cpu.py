@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .. import _ext
+import gradflow._ext as _ext
+
 from ..scalar.program import Program, trace
 from .encode import encode, flags
 

@@ -1,7 +1,7 @@
 """The kinds of operations. Say the kind, give the formula, get every derivative."""
 
-from .custom import custom
+from .custom_rules import custom
 from .formulas import Elementwise, elementwise, rows
-from .linear import linear
+from .linear_maps import linear
 
 __all__ = ["Elementwise", "custom", "elementwise", "linear", "rows"]

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from .. import backends
-from ..tape.node import Node, Output, identity, mode, new_version
 from ..backends import irregular, prepare
 from ..dtypes import FROM_NUMPY
 from ..errors import ArgumentError, DTypeError, GradError
 from ..scalar import derive
 from ..scalar.program import Program, trace
 from ..scalar.trace import Primitive, Value, ordered
+from ..tape.node import Node, Output, identity, mode, new_version
 from ..tensor import Tensor, new, wrap
 
 FLOATS = frozenset("fV")  # V: bfloat16
@@ -48,7 +48,22 @@ class Plan:
     inputs first). ``computed`` are the inputs whose gradients it computes, ``through`` those that get the cotangent as it is.
     """
 
-    __slots__ = ("computed", "first", "kernel", "name", "op", "operation", "own", "pick", "program", "reads", "second", "through", "wanted", "zero")
+    __slots__ = (
+        "computed",
+        "first",
+        "kernel",
+        "name",
+        "op",
+        "operation",
+        "own",
+        "pick",
+        "program",
+        "reads",
+        "second",
+        "through",
+        "wanted",
+        "zero",
+    )
 
     def __init__(self, op: Elementwise, wanted: tuple[int, ...], tied: bool = False, present: tuple[int, ...] | None = None):
         self.op, self.name, self.wanted = op, op.grad_name, wanted
@@ -156,7 +171,8 @@ class Plan:
                 walk.arrive(parent, backends.elementwise(kernel, inputs, out, accumulate))
             else:
                 full = np.broadcast_shapes(*(x.shape for x in inputs if isinstance(x, np.ndarray)))
-                walk.arrive(parent, sum_to(kernel, inputs, full, *entry, out, accumulate))
+                shape, code = entry
+                walk.arrive(parent, sum_to(kernel, inputs, full, shape, code, out, accumulate))
         if self.zero:
             self.pull_zero(node, g, walk)
 
@@ -208,7 +224,7 @@ class Plan:
         return result
 
 
-sum_tensor_to: Callable[..., Any]  # from ops/reductions.py: differentiable sum to a shape, and conversion
+sum_tensor_to: Any = None  # given by ops/reductions.py: a differentiable sum to a shape, and conversion
 
 
 def sum_to(kernel: Any, inputs: tuple, full: tuple, shape: tuple, code: int, out: Any, accumulate: int) -> Any:
@@ -231,11 +247,17 @@ class Elementwise:
     def __init__(self, program: Program, grad_name: str, partial: Callable | None = None, doc: str | None = None):
         self.program, self.name, self.grad_name, self.doc = program, program.name, grad_name, doc
         self.kernel = prepare(program)
-        self.partial, self.vjp = partial, None
+        self.partial = partial
+        self.vjp: Callable | None = None
+        self.numbers: frozenset[int] = frozenset()
+        self.domain, self.ulp = (-3.0, 3.0), 4  # where and how exactly the tests hold it
         self.refused = False  # has a kink and no derivative of its own yet
         self.plans: dict[Any, Plan] = {}
         self.single = len(program.outputs) == 1
-        last = [program.code[i - program.inputs - len(program.consts)].op if i >= program.inputs + len(program.consts) else "" for i in program.outputs]
+        last = [
+            program.code[i - program.inputs - len(program.consts)].op if i >= program.inputs + len(program.consts) else ""
+            for i in program.outputs
+        ]
         self.constant = all(op in Primitive.table and Primitive.table[op].domain in "CI" for op in last)  # bool: nothing to differentiate
 
     def plan(self, wanted: int, tied: bool = False, present: tuple[int, ...] | None = None) -> Plan:
@@ -251,7 +273,9 @@ class Elementwise:
             plan = self.plans[key] = Plan(self, tuple(i for i in range(self.program.inputs) if wanted >> i & 1), tied, present)
         return plan
 
-    def pullback(self, wanted: tuple[int, ...], present: tuple[int, ...]) -> tuple[list[Value], list[Value], list[Value], list[Value | None]]:
+    def pullback(
+        self, wanted: tuple[int, ...], present: tuple[int, ...]
+    ) -> tuple[list[Value], list[Value], list[Value], list[Value | None]]:
         """(cotangents, inputs, outputs, gradients of the wanted inputs) as expressions over one another."""
         program = self.program
         m, n = len(present), program.inputs
@@ -272,12 +296,14 @@ class Elementwise:
         values = program.values(x)
         results = [values[i] for i in program.outputs]
         per_row = [x[i] for i in program.row_inputs] + [g[i] for i, k in enumerate(present) if program.row_outputs[k]]
-        found = derive.cotangents(results, seeds, [x[i] for i in wanted], derive.row_predicate(per_row) if program.rows else lambda _: False)
+        found = derive.cotangents(
+            results, seeds, [x[i] for i in wanted], derive.row_predicate(per_row) if program.rows else lambda _: False
+        )
         # An output that the derivative reads is saved rather than computed again.
         swap = {id(r): y[k] for k, r in enumerate(results) if r.op not in ("input", "const")}
         return g, x, y, [None if c is None else substitute(c, swap) for c in found]
 
-    def call(self, *args: Any, axis: int | None = None) -> Any:
+    def call(self, *args: Any, axis: Any = None) -> Any:
         """Any number of inputs and outputs; tensors, numbers, or scalars of another formula."""
         arrays = []
         wanted = 0
@@ -287,6 +313,10 @@ class Elementwise:
                 arrays.append(x.array)
                 nodes.append(x.node)
                 if x.node is not None:
+                    if i in self.numbers:
+                        raise DTypeError(
+                            f"{self.name}: argument {i} is a Tensor that requires a gradient, which is not defined for it; pass a number"
+                        )
                     wanted |= 1 << i
             elif isinstance(x, Value):
                 return self.program(*args)
@@ -301,7 +331,9 @@ class Elementwise:
             self.record(args, arrays, nodes, wanted, tensors, axis)
         return tensors[0] if self.single else tensors
 
-    def record(self, args: Sequence[Any], arrays: Sequence[Any], nodes: Sequence[Any], wanted: int, tensors: tuple[Tensor, ...], axis: Any) -> None:
+    def record(
+        self, args: Sequence[Any], arrays: Sequence[Any], nodes: Sequence[Any], wanted: int, tensors: tuple[Tensor, ...], axis: Any
+    ) -> None:
         plan = self.plan(wanted)
         everything = (*args, *tensors)
         saved = []
@@ -432,7 +464,15 @@ def version(x: Any) -> Any:
     return v
 
 
-def register(formula: Callable, grad_name: str | None, raw: tuple[str, ...], row: bool, row_inputs: tuple[str, ...], outputs: int | None, smooth: bool) -> Elementwise:
+def register(
+    formula: Callable,
+    grad_name: str | None,
+    raw: tuple[str, ...],
+    row: bool,
+    row_inputs: tuple[str, ...],
+    outputs: int | None,
+    smooth: bool,
+) -> Elementwise:
     program = trace(formula, raw=raw, row_inputs=row_inputs, outputs=outputs)
     if row and not program.rows:
         raise ArgumentError(f"{formula.__name__}: the formula folds no row; use elementwise")
@@ -466,12 +506,24 @@ def dress(call: Any, op: Elementwise, formula: Callable) -> Any:
 REGISTRY: dict[str, Any] = {}
 
 
-def elementwise(formula: Callable | None = None, *, grad_name: str | None = None, raw: tuple[str, ...] = (), outputs: int | None = None, smooth: bool = False) -> Any:
+def elementwise(
+    formula: Callable | None = None,
+    *,
+    grad_name: str | None = None,
+    raw: tuple[str, ...] = (),
+    outputs: int | None = None,
+    smooth: bool = False,
+    numbers: tuple[str, ...] = (),
+    domain: tuple[float, float] = (-3.0, 3.0),
+    ulp: int = 4,
+) -> Any:
     """Make a differentiable operation from a formula over scalars.
 
     Broadcasting, type promotion, the fused kernel, its derivatives of every order: all follow from the formula. A formula that is not
     differentiable everywhere (it uses ``abs``, ``maximum``, ``where``, ...) must bring its partial derivatives, unless ``smooth`` says that the
-    derived ones are right: the operation is refused when a gradient is asked of it.
+    derived ones are right: the operation is refused when a gradient is asked of it. Parameters named in ``numbers`` have no derivative: a tensor
+    that requires one is refused. The tests sweep every operation over its ``domain`` and
+    hold its float32 result to ``ulp`` units in the last place of the largest value that it computes with.
 
     >>> @gf.elementwise
     ... def swish(x, beta):
@@ -483,22 +535,32 @@ def elementwise(formula: Callable | None = None, *, grad_name: str | None = None
     tensor([0.5000, 0.9277])
     """
     if formula is None:
-        return lambda f: elementwise(f, grad_name=grad_name, raw=raw, outputs=outputs, smooth=smooth)
+        return lambda f: elementwise(
+            f, grad_name=grad_name, raw=raw, outputs=outputs, smooth=smooth, numbers=numbers, domain=domain, ulp=ulp
+        )
     op = register(formula, grad_name, raw, False, (), outputs, smooth)
+    op.domain, op.ulp = domain, ulp
+    op.numbers = frozenset(list(inspect.signature(formula).parameters).index(name) for name in numbers)
     n = op.program.inputs
     if op.single and n <= 2:
-        call = (unary if n == 1 else binary)(op)
-    else:
+        return dress((unary if n == 1 else binary)(op), op, formula)
 
-        def call(*args: Any) -> Any:
-            if len(args) != n:
-                raise DTypeError(f"{op.name}: takes {n} arguments, {len(args)} given")
-            return op.call(*args)
+    def call(*args: Any) -> Any:
+        if len(args) != n:
+            raise DTypeError(f"{op.name}: takes {n} arguments, {len(args)} given")
+        return op.call(*args)
 
     return dress(call, op, formula)
 
 
-def rows(formula: Callable | None = None, *, grad_name: str | None = None, raw: tuple[str, ...] = (), row_inputs: tuple[str, ...] = (), outputs: int | None = None) -> Any:
+def rows(
+    formula: Callable | None = None,
+    *,
+    grad_name: str | None = None,
+    raw: tuple[str, ...] = (),
+    row_inputs: tuple[str, ...] = (),
+    outputs: int | None = None,
+) -> Any:
     """Make a differentiable operation on rows from a formula that uses ``row_sum`` and ``row_max``; called with ``axis=``."""
     if formula is None:
         return lambda f: rows(f, grad_name=grad_name, raw=raw, row_inputs=row_inputs, outputs=outputs)

@@ -91,7 +91,7 @@ class Sequential(Numbered):
     >>> import gradflow as gf
     >>> net = gf.nn.Sequential(gf.nn.Linear(2, 3), gf.nn.ReLU(), gf.nn.Linear(3, 1))
     >>> net(gf.ones(5, 2)).shape
-    Size([5, 1])
+    torch.Size([5, 1])
     """
 
     def __init__(self, *modules: Any) -> None:

@@ -22,7 +22,7 @@ class Embedding(Module):
 
     >>> import gradflow as gf
     >>> gf.nn.Embedding(10, 3)(gf.tensor([[1, 2], [4, 5]])).shape
-    Size([2, 2, 3])
+    torch.Size([2, 2, 3])
     """
 
     weight: Parameter
@@ -79,9 +79,7 @@ class Embedding(Module):
         return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
 
     @classmethod
-    def from_pretrained(
-        cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None, **options: Any
-    ) -> Embedding:
+    def from_pretrained(cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None, **options: Any) -> Embedding:
         """An embedding with a given table (num_embeddings, embedding_dim), by default one that does not learn."""
         if embeddings.ndim != 2:
             raise ArgumentError(f"Embedding.from_pretrained: Embeddings parameter is expected to be 2-dimensional; got {embeddings.ndim}")

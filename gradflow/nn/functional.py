@@ -7,9 +7,7 @@ from typing import Any
 
 import ml_dtypes
 
-import gradflow as gf
-
-from ..errors import ArgumentError, ShapeError
+from ..errors import ShapeError
 from ..ops.activations import (
     celu,
     elu,
@@ -33,6 +31,7 @@ from ..ops.activations import mish_ as mish
 from ..ops.activations import relu_ as relu
 from ..ops.activations import silu_ as silu
 from ..ops.indexing import embedding, one_hot
+from ..ops.joining import chunk
 from ..ops.pointwise import sigmoid, tanh
 from ..ops.products import linear
 from ..ops.random import dropout
@@ -49,7 +48,6 @@ from .loss_functions import (
     nll_loss,
     smooth_l1_loss,
 )
-
 
 # fmt: off
 __all__ = [
@@ -73,7 +71,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     size = input.shape[dim]
     if size % 2:
         raise ShapeError(f"glu: Halving dimension must be even, but dimension {dim} is size {size}")
-    a, b = gf.chunk(input, 2, dim)
+    a, b = chunk(input, 2, dim)
     return a * sigmoid(b)
 
 
@@ -111,9 +109,7 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
     return (x1 - x2 + eps).norm(p, -1, keepdim=keepdim)
 
 
-def rms_norm(
-    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
-) -> Tensor:
+def rms_norm(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None) -> Tensor:
     """input / sqrt(mean(input^2) + eps) * weight over the last axes, whose sizes are normalized_shape."""
     shape = tuple(normalized_shape)
     if not shape or tuple(input.shape[-len(shape) :]) != shape:

@@ -24,9 +24,7 @@ class Hooked:
             return self._call_hooked(args, kwargs)
         return self.forward(*args, **kwargs)
 
-    def register_forward_pre_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
-    ) -> RemovableHandle:
+    def register_forward_pre_hook(self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False) -> RemovableHandle:
         """Call `hook(module, args)` before `forward`; what it returns, if not None, replaces the positional arguments.
 
         With with_kwargs, `hook(module, args, kwargs)`, which returns None or a pair of both.
@@ -77,8 +75,6 @@ class Hooked:
             if replaced is None:
                 continue
             if not (isinstance(replaced, tuple) and len(replaced) == 2):
-                raise RuntimeError(
-                    f"forward pre-hook: must return None or a tuple of (new_args, new_kwargs); got {replaced!r}"
-                )
+                raise RuntimeError(f"forward pre-hook: must return None or a tuple of (new_args, new_kwargs); got {replaced!r}")
             args, kwargs = replaced
         return args, kwargs

@@ -31,7 +31,7 @@ class Linear(Module):
 
     >>> import gradflow as gf
     >>> gf.nn.Linear(20, 30)(gf.ones(128, 20)).shape
-    Size([128, 30])
+    torch.Size([128, 30])
     """
 
     weight: Parameter

@@ -26,7 +26,7 @@ def absolute_error(x, y):
     return abs(x - y)
 
 
-@elementwise(grad_name="SmoothL1LossBackward0")
+@elementwise(grad_name="SmoothL1LossBackward0", numbers=("beta",))
 def smooth_absolute_error(x, y, beta):
     "d^2 / (2 beta) where abs(d) < beta, else abs(d) - beta / 2, for d = x - y"
     d = abs(x - y)
@@ -40,7 +40,7 @@ def smooth_absolute_error_partial(z, x, y, beta):
     return slope, -slope, None
 
 
-@elementwise(grad_name="HuberLossBackward0")
+@elementwise(grad_name="HuberLossBackward0", numbers=("delta",))
 def huber_error(x, y, delta):
     "d^2 / 2 where abs(d) <= delta, else delta * (abs(d) - delta / 2), for d = x - y"
     d = abs(x - y)
@@ -53,7 +53,7 @@ def huber_error_partial(z, x, y, delta):
     return slope, -slope, None
 
 
-@elementwise(grad_name="BinaryCrossEntropyBackward0")
+@elementwise(grad_name="BinaryCrossEntropyBackward0", domain=(0.05, 0.95))
 def cross_entropy_of_probability(x, t):
     "-(t * log(x) + (1 - t) * log(1 - x)); the logs are not below -100"
     return (t - 1) * maximum(log1p(-x), -100) - t * maximum(log(x), -100)
@@ -75,7 +75,7 @@ def cross_entropy_of_logit_partial(z, x, t):
     return 1 / (1 + exp(-x)) - t, -x
 
 
-@elementwise(grad_name="BinaryCrossEntropyWithLogitsBackward0")
+@elementwise(grad_name="BinaryCrossEntropyWithLogitsBackward0", ulp=12)
 def weighted_cross_entropy_of_logit(x, t, weight):
     "cross_entropy_of_logit with the positive term times weight"
     softplus = maximum(-x, 0) + log1p(exp(-abs(x)))
@@ -88,7 +88,7 @@ def weighted_cross_entropy_of_logit_partial(z, x, t, weight):
     return (1 - t) - (1 + (weight - 1) * t) / (1 + exp(x)), (weight - 1) * softplus - x, t * softplus
 
 
-@elementwise(grad_name="KlDivBackward0")
+@elementwise(grad_name="KlDivBackward0", domain=(0.05, 3.0))
 def divergence(x, t):
     "t * (log(t) - x), and 0 where t is 0"
     return where(eq(t, 0), 0, t * log(t)) - t * x
@@ -122,9 +122,7 @@ def reduction_named(reduction: str, size_average: bool | None, reduce: bool | No
         name = "none"
     else:
         name = "sum" if size_average is False else "mean"
-    warnings.warn(
-        f"size_average and reduce args will be deprecated, please use reduction='{name}' instead.", stacklevel=3
-    )
+    warnings.warn(f"size_average and reduce args will be deprecated, please use reduction='{name}' instead.", stacklevel=3)
     return name
 
 
@@ -150,9 +148,7 @@ def _warn_if_broadcast(input: Tensor, target: Tensor) -> None:
 
 def _check_weight(name: str, input: Tensor, weight: Tensor) -> None:
     if weight.shape != input.shape:
-        raise ArgumentError(
-            f"{name}: Weights and input must have the same size; got {tuple(weight.shape)} and {tuple(input.shape)}"
-        )
+        raise ArgumentError(f"{name}: Weights and input must have the same size; got {tuple(weight.shape)} and {tuple(input.shape)}")
 
 
 # the functions
@@ -213,9 +209,7 @@ def smooth_l1_loss(
     return reduced(loss, reduction_named(reduction, size_average, reduce))
 
 
-def huber_loss(
-    input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
-) -> Tensor:
+def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None) -> Tensor:
     """d^2 / 2 where abs(d) <= delta, else delta * (abs(d) - delta / 2), for d = input - target."""
     _warn_if_broadcast(input, target)
     if delta <= 0:
@@ -260,9 +254,7 @@ def binary_cross_entropy_with_logits(
 ) -> Tensor:
     """binary_cross_entropy of sigmoid(input), finite for every finite input; pos_weight multiplies its positive term."""
     if target.shape != input.shape:
-        raise ArgumentError(
-            f"Target size ({tuple(target.shape)}) must be the same as input size ({tuple(input.shape)})"
-        )
+        raise ArgumentError(f"Target size ({tuple(target.shape)}) must be the same as input size ({tuple(input.shape)})")
     if pos_weight is None:
         loss = cross_entropy_of_logit(input, target)
     else:
@@ -330,6 +322,4 @@ def cross_entropy(
 ) -> Tensor:
     """nll_loss of log_softmax(input), in one pass; targets are class numbers or probabilities; see CrossEntropyLoss."""
     reduction = reduction_named(reduction, size_average, reduce)
-    return rowwise.cross_entropy(
-        input, target, weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
-    )
+    return rowwise.cross_entropy(input, target, weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)

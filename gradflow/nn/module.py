@@ -248,9 +248,7 @@ class Module(Stateful, Convertible, Hooked):
                     seen.add(id(tensor))
                 yield (f"{path}.{name}" if path else name), tensor
 
-    def named_parameters(
-        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
-    ) -> Iterator[tuple[str, Parameter]]:
+    def named_parameters(self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True) -> Iterator[tuple[str, Parameter]]:
         """Every parameter with its dotted name, each once."""
         return self._named_members("_parameter_names", prefix, recurse, remove_duplicate)
 
@@ -259,9 +257,7 @@ class Module(Stateful, Convertible, Hooked):
         for _, parameter in self.named_parameters(recurse=recurse):
             yield parameter
 
-    def named_buffers(
-        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
-    ) -> Iterator[tuple[str, Tensor]]:
+    def named_buffers(self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True) -> Iterator[tuple[str, Tensor]]:
         """Every buffer with its dotted name, each once."""
         return self._named_members("_buffer_names", prefix, recurse, remove_duplicate)
 

@@ -105,9 +105,7 @@ class Stateful:
         own.update((name, self.__dict__[name]) for name, persistent in self._buffer_names.items() if persistent)
         return {name: tensor for name, tensor in own.items() if tensor is not None}
 
-    def load_state_dict(
-        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> IncompatibleKeys:
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> IncompatibleKeys:
         """Copy the values in state_dict into the parameters and buffers of these names.
 
         All names and shapes are checked before the first value is copied: a load that raises leaves the module as
@@ -196,8 +194,7 @@ def _mismatch(key: str, target: Tensor, value: Any) -> str | None:
     if value.shape == target.shape or (target.ndim == 0 and value.shape == (1,)):
         return None
     return (
-        f"size mismatch for {key}: copying a param with shape {value.shape} from checkpoint, "
-        f"the shape in current model is {target.shape}."
+        f"size mismatch for {key}: copying a param with shape {value.shape} from checkpoint, the shape in current model is {target.shape}."
     )
 
 

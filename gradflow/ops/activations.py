@@ -38,7 +38,7 @@ def leaky_relu_partial(y, x, slope):
     return s.where(s.gt(x, 0), 1, slope), s.where(s.gt(x, 0), 0, x)
 
 
-@elementwise(grad_name="EluBackward0")
+@elementwise(grad_name="EluBackward0", numbers=("alpha", "scale", "input_scale"))
 def elu_of(x, alpha, scale, input_scale):
     return scale * s.where(s.gt(x, 0), x, alpha * s.expm1(input_scale * x))
 
@@ -75,7 +75,7 @@ def silu_partial(y, x):
     return sig * (1 + x * (1 - sig))
 
 
-@elementwise(grad_name="SoftplusBackward0")
+@elementwise(grad_name="SoftplusBackward0", numbers=("beta", "threshold"))
 def softplus_of(x, beta, threshold):
     z = beta * x
     return s.where(s.gt(z, threshold), x, (s.maximum(z, 0) + s.log1p(s.exp(-s.abs(z)))) / beta)
@@ -98,7 +98,7 @@ def logsigmoid_partial(y, x):
     return 1 / (1 + s.exp(x))
 
 
-@elementwise(grad_name="HardtanhBackward0")
+@elementwise(grad_name="HardtanhBackward0", numbers=("low", "high"))
 def hardtanh_of(x, low, high):
     return s.minimum(s.maximum(x, low), high)
 
@@ -160,7 +160,7 @@ def tanhshrink(x):
     return x - s.tanh(x)
 
 
-@elementwise(grad_name="SoftshrinkBackward0")
+@elementwise(grad_name="SoftshrinkBackward0", numbers=("lambd",))
 def softshrink_of(x, lambd):
     return s.where(s.gt(x, lambd), x - lambd, s.where(s.lt(x, -lambd), x + lambd, 0 * x))
 
@@ -170,7 +170,7 @@ def softshrink_partial(y, x, lambd):
     return s.where(s.gt(s.abs(x), lambd), 1, 0), None
 
 
-@elementwise(grad_name="HardshrinkBackward0")
+@elementwise(grad_name="HardshrinkBackward0", numbers=("lambd",))
 def hardshrink_of(x, lambd):
     return s.where(s.le(s.abs(x), lambd), 0, x)
 
@@ -180,7 +180,7 @@ def hardshrink_partial(y, x, lambd):
     return s.where(s.le(s.abs(x), lambd), 0, 1), None
 
 
-@elementwise(grad_name="ThresholdBackward0")
+@elementwise(grad_name="ThresholdBackward0", numbers=("threshold", "value"))
 def threshold_of(x, threshold, value):
     return s.where(s.le(x, threshold), value, x)
 
@@ -280,7 +280,9 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     if weight.numel() != 1:
         channels = input.array.shape[1] if input.ndim > 1 else 1
         if weight.ndim != 1 or weight.numel() != channels:
-            raise ArgumentError(f"prelu: Mismatch of parameter numbers and input channel size. Found parameter numbers = {weight.numel()} and channel size = {channels}.")
+            raise ArgumentError(
+                f"prelu: Mismatch of parameter numbers and input channel size. Found parameter numbers = {weight.numel()} and channel size = {channels}."
+            )
         weight = weight.reshape(tuple(-1 if axis == 1 else 1 for axis in range(input.ndim)))
     return prelu_of(input, weight)
 

@@ -17,7 +17,9 @@ def axis_of(op: str, dim: Any, ndim: int) -> int:
         raise DTypeError(f"{op}: argument 'dim' must be int, not {type(dim).__name__}") from None
     n = ndim or 1
     if not -n <= i < n:
-        raise AxisError(f"{op}: Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {i}); the tensor has {ndim} dimensions")
+        raise AxisError(
+            f"{op}: Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {i}); the tensor has {ndim} dimensions"
+        )
     return i + n if i < 0 else i
 
 
@@ -75,7 +77,9 @@ def fill_shape(op: str, shape: tuple[int, ...], numel: int) -> tuple[int, ...]:
     if not known:
         if numel:
             raise ShapeError(f"{op}: shape '{list(shape)}' is invalid for input of size {numel}")
-        raise ShapeError(f"{op}: cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 can be any value and is ambiguous")
+        raise ShapeError(
+            f"{op}: cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 can be any value and is ambiguous"
+        )
     if numel % known:
         raise ShapeError(f"{op}: shape '{list(shape)}' is invalid for input of size {numel}")
     return (*shape[:hole], numel // known, *shape[hole + 1 :])

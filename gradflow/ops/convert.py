@@ -31,7 +31,15 @@ def convert(input: Tensor, dtype: dtypes.dtype, copy: bool = False) -> Tensor:
     return converted(input, dtype.code, input.dtype.code)
 
 
-def to(input: Tensor, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False, copy: bool = False, memory_format: Any = None) -> Tensor:
+def to(
+    input: Tensor,
+    *args: Any,
+    dtype: Any = None,
+    device: Any = None,
+    non_blocking: bool = False,
+    copy: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
     """``to(dtype)``, ``to(device)``, ``to(device, dtype)`` or ``to(other)``: the tensor itself if nothing changes, else a copy."""
     where: Any = device
     for arg in args:
@@ -39,9 +47,7 @@ def to(input: Tensor, *args: Any, dtype: Any = None, device: Any = None, non_blo
             dtype, where = arg.dtype, arg.device
         elif isinstance(arg, str | type(CPU)):
             where = arg
-        elif isinstance(arg, bool):
-            non_blocking = arg
-        elif arg is not None:
+        elif arg is not None and not isinstance(arg, bool):
             dtype = dtypes.get(arg, "to")
     if where is not None and type(CPU)(where).type != "cpu":
         raise DeviceError(f"to: device {where} is not available: this build computes on the CPU")

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from .. import backends
-from ..tape.node import identity, named
 from ..dtypes import of
 from ..errors import ArgumentError, AxisError, DTypeError, OutOfRangeError, ShapeError
 from ..kinds import custom, linear
+from ..tape.node import identity, named
 from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import axis_of
@@ -53,8 +53,14 @@ def row(a, i):
     return a[i, ...]
 
 
-row.into(part_into)
-row.adjoint(part_adjoint)
+@row.into
+def row_into(g, out, accumulate, shape, i):
+    return part_into(g, out, accumulate, shape, (i, Ellipsis))
+
+
+@row.adjoint
+def row_adjoint(g, shape, i):
+    return embed(g, shape, (i, Ellipsis))
 
 
 @linear
@@ -110,7 +116,9 @@ def plain(i: Any) -> Any:
     """An index as NumPy takes it: tensors become arrays, nested lists integers or masks."""
     if isinstance(i, Tensor):
         if i.array.dtype.kind not in "iub":
-            raise OutOfRangeError(f"index: tensors used as indices must be long, int, byte or bool tensors, not {i.dtype}; convert with .long()")
+            raise OutOfRangeError(
+                f"index: tensors used as indices must be long, int, byte or bool tensors, not {i.dtype}; convert with .long()"
+            )
         return i.array if i.array.dtype != np.uint8 else i.array.astype(bool)
     if isinstance(i, list | range):
         array = np.asarray([plain(k) if isinstance(k, Tensor) else k for k in i] if isinstance(i, list) else list(i))
@@ -136,7 +144,9 @@ def check_index(a: Any, key: tuple) -> None:
         elif isinstance(k, np.ndarray):
             if k.dtype.kind == "b":
                 if k.shape != a.shape[axis : axis + k.ndim]:
-                    raise OutOfRangeError(f"index: The shape of the mask {list(k.shape)} at index 0 does not match the shape of the indexed tensor {list(a.shape)} at index {axis}")
+                    raise OutOfRangeError(
+                        f"index: The shape of the mask {list(k.shape)} at index 0 does not match the shape of the indexed tensor {list(a.shape)} at index {axis}"
+                    )
                 axis += k.ndim
                 continue
             n = a.shape[axis]
@@ -171,7 +181,9 @@ def key_of(a: Any, index: Any) -> tuple[Any, bool]:
         elif hasattr(k, "__index__"):
             k = operator.index(k)
         else:
-            raise OutOfRangeError(f"index: only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got {type(k).__name__})")
+            raise OutOfRangeError(
+                f"index: only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got {type(k).__name__})"
+            )
         result.append(k)
     key = tuple(result)
     check_index(a, key)
@@ -225,7 +237,7 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
     views, rest = ((*key, Ellipsis) if Ellipsis not in key else key, ()) if basic else split(a, key)
     place = a[views] if views is not None else a
     shape = place.shape if not rest else place[rest].shape
-    given = value.array.shape if isinstance(value, Tensor) else ()
+    given: tuple[int, ...] = value.array.shape if isinstance(value, Tensor) else ()
     while len(given) > len(shape) and given[0] == 1:
         given = given[1:]
     try:
@@ -233,7 +245,9 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
     except ValueError:
         fits = False
     if not fits:
-        raise ShapeError(f"setitem: shape mismatch: value tensor of shape {list(given)} cannot be broadcast to indexing result of shape {list(shape)}")
+        raise ShapeError(
+            f"setitem: shape mismatch: value tensor of shape {list(given)} cannot be broadcast to indexing result of shape {list(shape)}"
+        )
     assign(input, views, rest, value, given)
 
 
@@ -404,7 +418,15 @@ def embedding_vjp(g, needs, shape, index, padding):
     return rows_zeros(g, shape, 0, index)
 
 
-def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None, max_norm: Any = None, norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False) -> Tensor:
+def embedding(
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: Any = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Tensor:
     """The rows of ``weight`` at ``input``. The row ``padding_idx`` gets no gradient. Out of range raises ``IndexError``."""
     index = index_array("embedding", input)
     if weight.array.ndim != 2:

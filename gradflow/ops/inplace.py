@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from .. import backends, dtypes
-from ..tape.node import Node, identity
 from ..backends import result_type
 from ..errors import DTypeError, ShapeError
 from ..kinds import formulas
+from ..tape.node import Node, identity
 from ..tensor import Tensor, change_in_place, changed, version_of, wrap
 
 
@@ -26,7 +26,9 @@ def become(t: Tensor, result: Tensor, op: str) -> Tensor:
     if result.array.shape != t.array.shape:
         raise ShapeError(f"{op}: output with shape {list(t.shape)} doesn't match the broadcast shape {list(result.shape)}")
     if not dtypes.can_cast(result.dtype, t.dtype):
-        raise DTypeError(f"{op}: result type {result.dtype.name} can't be cast to the desired output type {t.dtype.name}; convert the tensor first")
+        raise DTypeError(
+            f"{op}: result type {result.dtype.name} can't be cast to the desired output type {t.dtype.name}; convert the tensor first"
+        )
     record = change_in_place(t, op, result)
     backends.copy(result.array, t.array)
     note(t)
@@ -51,7 +53,9 @@ def in_place(function: Callable, name: str) -> Callable:
             inputs = (self.array, *(x.array if isinstance(x, Tensor) else formulas.operand(x, name) for x in args))
             code = result_type(inputs)
             if not dtypes.can_cast(dtypes.BY_CODE[code], self.dtype):
-                raise DTypeError(f"{name}: result type {dtypes.BY_CODE[code].name} can't be cast to the desired output type {self.dtype.name}; convert the tensor first")
+                raise DTypeError(
+                    f"{name}: result type {dtypes.BY_CODE[code].name} can't be cast to the desired output type {self.dtype.name}; convert the tensor first"
+                )
             backends.elementwise(op.kernel, inputs, self.array)
             return note(self)
         return become(self, function(self, *args, **kwargs), name)
@@ -66,7 +70,9 @@ def replace(t: Tensor, result: Tensor, name: str) -> Tensor:
     if result.array.shape != t.array.shape:
         raise ShapeError(f"{name}: output with shape {list(t.shape)} doesn't match the broadcast shape {list(result.shape)}")
     if not dtypes.can_cast(result.dtype, t.dtype):
-        raise DTypeError(f"{name}: result type {result.dtype.name} can't be cast to the desired output type {t.dtype.name}; convert the tensor first")
+        raise DTypeError(
+            f"{name}: result type {result.dtype.name} can't be cast to the desired output type {t.dtype.name}; convert the tensor first"
+        )
     if result.dtype is not t.dtype:
         result = result.to(t.dtype)
     backends.copy(result.array, t.array)
@@ -95,9 +101,12 @@ def number(value: Any, t: Tensor) -> Any:
     """A Python number as an element of ``t``."""
     if not isinstance(value, bool | int | float | np.number | np.bool_):
         raise DTypeError(f"fill_: the value is a {type(value).__name__}; expected a number or a 0-d Tensor")
-    if t.array.dtype.kind in "iu" and isinstance(value, float | np.floating):
+    if t.array.dtype.kind not in "iu":
+        return value
+    if isinstance(value, float | np.floating):
         return int(value) if value == value and abs(value) < 2**63 else 0
-    if t.array.dtype.kind in "iu" and not np.iinfo(t.array.dtype).min <= value <= np.iinfo(t.array.dtype).max:
+    limits: Any = np.iinfo(t.array.dtype)
+    if not limits.min <= value.__index__() <= limits.max:
         raise DTypeError(f"fill_: value cannot be converted to type {t.dtype.name} without overflow: {value}")
     return value
 
@@ -112,7 +121,9 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     except ValueError:
         fits = False
     if not fits:
-        raise ShapeError(f"copy_: The size of tensor a {list(self.shape)} must match the size of tensor b {list(src.shape)}, or b must broadcast to it")
+        raise ShapeError(
+            f"copy_: The size of tensor a {list(self.shape)} must match the size of tensor b {list(src.shape)}, or b must broadcast to it"
+        )
     if record:
         value = src.to(self.dtype).expand(tuple(self.array.shape))
         node = value.node if value.node is not src.node else value.clone().node

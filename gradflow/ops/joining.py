@@ -6,11 +6,10 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
-
 from .. import backends, dtypes
-from ..tape.node import Node, Output, mode, named
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..scalar.types import promote
+from ..tape.node import Node, Output, mode, named
 from ..tensor import Tensor, wrap, wrap_view
 from .axes import axis_of
 
@@ -91,7 +90,9 @@ def stack(tensors: Sequence[Tensor], dim: Any = 0) -> Tensor:
     shape = tensors[0].array.shape
     for t in tensors:
         if t.array.shape != shape:
-            raise ShapeError(f"stack: expects each tensor to be equal size, but got {list(shape)} at entry 0 and {list(t.array.shape)} at another")
+            raise ShapeError(
+                f"stack: expects each tensor to be equal size, but got {list(shape)} at entry 0 and {list(t.array.shape)} at another"
+            )
     axis = axis_of("stack", dim, len(shape) + 1)
     return named(cat([t.unsqueeze(axis) for t in tensors], axis), "StackBackward0")
 
@@ -144,7 +145,9 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: Any = 0) -> tuple[Te
     if isinstance(split_size_or_sections, tuple | list):
         sizes = [operator.index(s) for s in split_size_or_sections]
         if sum(sizes) != n or any(s < 0 for s in sizes):
-            raise ShapeError(f"split: split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {axis}), but got split_sizes={sizes}")
+            raise ShapeError(
+                f"split: split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {axis}), but got split_sizes={sizes}"
+            )
     else:
         size = operator.index(split_size_or_sections)
         if size < 0 or (size == 0 and n):
@@ -199,7 +202,9 @@ def repeat(input: Tensor, *sizes: Any) -> Tensor:
     times = shape_of("repeat", sizes)
     shape = input.array.shape
     if len(times) < len(shape):
-        raise ShapeError(f"repeat: Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor: {len(times)} < {len(shape)}")
+        raise ShapeError(
+            f"repeat: Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor: {len(times)} < {len(shape)}"
+        )
     if any(t < 0 for t in times):
         raise ShapeError(f"repeat: Trying to create tensor with negative dimension: {list(times)}")
     shape = (1,) * (len(times) - len(shape)) + shape
@@ -217,5 +222,3 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     shape = tuple(t.array.size for t in tensors)
     grids = [t.reshape(tuple(-1 if k == i else 1 for k in range(len(tensors)))).expand(shape) for i, t in enumerate(tensors)]
     return tuple(g.transpose(0, 1) for g in grids) if indexing == "xy" and len(grids) > 1 else tuple(grids)
-
-

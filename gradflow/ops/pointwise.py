@@ -40,13 +40,13 @@ def mul(x, y):
     return x * y
 
 
-@elementwise
+@elementwise(domain=(0.2, 3.0))
 def div(x, y):
     "x / y, in floating point"
     return x / y
 
 
-@elementwise(grad_name="MulBackward0")
+@elementwise(grad_name="MulBackward0", domain=(0.2, 3.0))
 def reciprocal_times(x, y):
     "y / x for a number y: torch's name for the node is that of reciprocal(x) * y"
     return y / x
@@ -58,19 +58,19 @@ def add_scaled(x, y, alpha):
     return x + alpha * y
 
 
-@elementwise(grad_name="PowBackward1")
+@elementwise(grad_name="PowBackward1", domain=(0.2, 3.0))
 def power(x, y):
     "x ** y; 0 ** 0 is 1, and the derivative of x ** 0 is 0"
     return s.pow(x, y)
 
 
-@elementwise(grad_name="PowBackward2")
+@elementwise(grad_name="PowBackward2", domain=(0.2, 3.0))
 def scalar_power(x, y):
     "y ** x for a number y"
     return s.pow(y, x)
 
 
-@elementwise(grad_name="PowBackward0")
+@elementwise(grad_name="PowBackward0", domain=(0.2, 3.0))
 def power_scalar(x, y):
     "x ** y for a number y"
     return s.pow(x, y)
@@ -97,19 +97,19 @@ def power_zero_partial(y, x):
     return (None,)
 
 
-@elementwise(smooth=True, grad_name="NotImplemented")
+@elementwise(smooth=True, grad_name="NotImplemented", domain=(0.2, 3.0))
 def floor_division(x, y):
     "floor(x / y)"
     return x // y
 
 
-@elementwise(smooth=True, grad_name="RemainderBackward0")
+@elementwise(smooth=True, grad_name="RemainderBackward0", domain=(0.2, 3.0))
 def remainder_of(x, y):
     "x - y * floor(x / y): the sign is y's"
     return x % y
 
 
-@elementwise(smooth=True, grad_name="FmodBackward0")
+@elementwise(smooth=True, grad_name="FmodBackward0", domain=(0.2, 3.0))
 def fmod_of(x, y):
     "x - y * trunc(x / y): the sign is x's"
     return s.fmod(x, y)
@@ -253,48 +253,48 @@ def isfinite(x):
 # Unary functions whose derivative follows from the primitive's
 
 
-def _plain(name: str, text: str, grad_name: str | None = None) -> Any:
+def _plain(name: str, text: str, grad_name: str | None = None, domain: tuple[float, float] = (-3.0, 3.0)) -> Any:
     primitive = getattr(s, name)
 
     def formula(x):
         return primitive(x)
 
     formula.__name__, formula.__doc__, formula.__module__ = name, text, __name__
-    return elementwise(formula, grad_name=grad_name)
+    return elementwise(formula, grad_name=grad_name, domain=domain)
 
 
-exp = _plain("exp", "e to the power x")
-exp2 = _plain("exp2", "2 to the power x")
-expm1 = _plain("expm1", "exp(x) - 1, exact near 0")
-log = _plain("log", "The natural logarithm: -inf at 0, nan below.")
-log2 = _plain("log2", "The logarithm to base 2.")
-log10 = _plain("log10", "The logarithm to base 10.")
-log1p = _plain("log1p", "log(1 + x), exact near 0", "Log1PBackward0")
-sqrt = _plain("sqrt", "The square root; the derivative at 0 is inf.")
-rsqrt = _plain("rsqrt", "1 / sqrt(x)")
-reciprocal = _plain("reciprocal", "1 / x")
-sin = _plain("sin", "The sine of an angle in radians.")
-cos = _plain("cos", "The cosine of an angle in radians.")
-tan = _plain("tan", "The tangent of an angle in radians.")
-asin = _plain("asin", "The angle in radians whose sine is x; nan outside [-1, 1].")
-acos = _plain("acos", "The angle in radians whose cosine is x; nan outside [-1, 1].")
-atan = _plain("atan", "The angle in radians whose tangent is x.")
-sinh = _plain("sinh", "The hyperbolic sine.")
-cosh = _plain("cosh", "The hyperbolic cosine.")
-tanh = _plain("tanh", "The hyperbolic tangent; the derivative, 1 - y * y, reads only the result.")
-asinh = _plain("asinh", "The inverse hyperbolic sine.")
-acosh = _plain("acosh", "The inverse hyperbolic cosine; nan below 1.")
-atanh = _plain("atanh", "The inverse hyperbolic tangent.")
-erf = _plain("erf", "The error function, 2 / sqrt(pi) times the integral of exp(-t * t) from 0 to x.")
-erfc = _plain("erfc", "1 - erf(x), exact for large x")
-erfinv = _plain("erfinv", "The inverse of erf on (-1, 1).")
-lgamma = _plain("lgamma", "The logarithm of the absolute value of the gamma function.")
-digamma = _plain("digamma", "The derivative of lgamma.")
-negative = _plain("neg", "-x", "NegBackward0")
-floor = _plain("floor", "The largest integer not above x; derivative 0.")
-ceil = _plain("ceil", "The smallest integer not below x; derivative 0.")
-trunc = _plain("trunc", "x without its fraction; derivative 0.")
-rint = _plain("round", "The nearest integer, halves to even; derivative 0.")
+exp: Any = _plain("exp", "e to the power x", domain=(-30.0, 30.0))
+exp2: Any = _plain("exp2", "2 to the power x")
+expm1: Any = _plain("expm1", "exp(x) - 1, exact near 0")
+log: Any = _plain("log", "The natural logarithm: -inf at 0, nan below.", domain=(1e-3, 50.0))
+log2: Any = _plain("log2", "The logarithm to base 2.", domain=(1e-3, 50.0))
+log10: Any = _plain("log10", "The logarithm to base 10.", domain=(1e-3, 50.0))
+log1p: Any = _plain("log1p", "log(1 + x), exact near 0", "Log1PBackward0", domain=(-0.9, 50.0))
+sqrt: Any = _plain("sqrt", "The square root; the derivative at 0 is inf.", domain=(1e-3, 50.0))
+rsqrt: Any = _plain("rsqrt", "1 / sqrt(x)", domain=(1e-2, 50.0))
+reciprocal: Any = _plain("reciprocal", "1 / x", domain=(0.1, 9.0))
+sin: Any = _plain("sin", "The sine of an angle in radians.", domain=(-30.0, 30.0))
+cos: Any = _plain("cos", "The cosine of an angle in radians.", domain=(-30.0, 30.0))
+tan: Any = _plain("tan", "The tangent of an angle in radians.", domain=(-1.4, 1.4))
+asin: Any = _plain("asin", "The angle in radians whose sine is x; nan outside [-1, 1].", domain=(-0.95, 0.95))
+acos: Any = _plain("acos", "The angle in radians whose cosine is x; nan outside [-1, 1].", domain=(-0.95, 0.95))
+atan: Any = _plain("atan", "The angle in radians whose tangent is x.")
+sinh: Any = _plain("sinh", "The hyperbolic sine.")
+cosh: Any = _plain("cosh", "The hyperbolic cosine.")
+tanh: Any = _plain("tanh", "The hyperbolic tangent; the derivative, 1 - y * y, reads only the result.", domain=(-8.0, 8.0))
+asinh: Any = _plain("asinh", "The inverse hyperbolic sine.")
+acosh: Any = _plain("acosh", "The inverse hyperbolic cosine; nan below 1.", domain=(1.1, 9.0))
+atanh: Any = _plain("atanh", "The inverse hyperbolic tangent.", domain=(-0.95, 0.95))
+erf: Any = _plain("erf", "The error function, 2 / sqrt(pi) times the integral of exp(-t * t) from 0 to x.")
+erfc: Any = _plain("erfc", "1 - erf(x), exact for large x")
+erfinv: Any = _plain("erfinv", "The inverse of erf on (-1, 1).", domain=(-0.95, 0.95))
+lgamma: Any = _plain("lgamma", "The logarithm of the absolute value of the gamma function.", domain=(0.5, 9.0))
+digamma: Any = _plain("digamma", "The derivative of lgamma.", domain=(0.5, 9.0))
+negative: Any = _plain("neg", "-x", "NegBackward0")
+floor: Any = _plain("floor", "The largest integer not above x; derivative 0.")
+ceil: Any = _plain("ceil", "The smallest integer not below x; derivative 0.")
+trunc: Any = _plain("trunc", "x without its fraction; derivative 0.")
+rint: Any = _plain("round", "The nearest integer, halves to even; derivative 0.")
 
 
 @elementwise
@@ -325,7 +325,7 @@ def frac(x):
     return x - s.trunc(x)
 
 
-@elementwise
+@elementwise(domain=(-15.0, 15.0))
 def sigmoid(x):
     "1 / (1 + exp(-x)); the derivative, y * (1 - y), reads only the result."
     return 1 / (1 + s.exp(-x))
@@ -392,7 +392,7 @@ def addcmul_of(x, a, b, value):
     return x + value * a * b
 
 
-@elementwise(grad_name="AddcdivBackward0")
+@elementwise(grad_name="AddcdivBackward0", domain=(0.2, 3.0))
 def addcdiv_of(x, a, b, value):
     return x + value * a / b
 
@@ -407,7 +407,9 @@ def integers(*xs: Any) -> bool:
 def no_bool(op: str, *xs: Any) -> None:
     """Subtraction is refused for bool operands, as in torch."""
     if all(isinstance(x, bool) or (isinstance(x, Tensor) and x.array.dtype.kind == "b") for x in xs):
-        raise DTypeError(f"{op}: Subtraction, the `-` operator, with two bool tensors is not supported; use the `^` or `logical_xor()` operator instead")
+        raise DTypeError(
+            f"{op}: Subtraction, the `-` operator, with two bool tensors is not supported; use the `^` or `logical_xor()` operator instead"
+        )
 
 
 def nonzero_divisor(op: str, x: Any, y: Any) -> None:
@@ -442,7 +444,9 @@ def pow(input: Any, exponent: Any) -> Tensor:
         if exponent == 0 and isinstance(input, Tensor):
             return power_zero(input)
         if exponent < 0 and isinstance(exponent, int) and integers(input):
-            raise ArgumentError(f"pow: Integers to negative integer powers are not allowed; the exponent is {exponent}; convert the base to floating point")
+            raise ArgumentError(
+                f"pow: Integers to negative integer powers are not allowed; the exponent is {exponent}; convert the base to floating point"
+            )
         return power_scalar(input, exponent)
     if not isinstance(input, Tensor):
         return scalar_power(exponent, input)
@@ -498,7 +502,9 @@ def scaled_sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
 def neg(input: Tensor) -> Tensor:
     """``-input``; not for bool."""
     if isinstance(input, Tensor) and input.array.dtype.kind == "b":
-        raise DTypeError("neg: Negation, the `-` operator, on a bool tensor is not supported; use the `~` or `logical_not()` operator instead")
+        raise DTypeError(
+            "neg: Negation, the `-` operator, on a bool tensor is not supported; use the `~` or `logical_not()` operator instead"
+        )
     return negative(input)
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from .. import backends
-from ..tape.node import Node, identity, mode, named, new_version
 from ..backends import dot as product
 from ..dtypes import FROM_NUMPY
 from ..errors import DTypeError, ShapeError
 from ..kinds import formulas
+from ..tape.node import Node, identity, mode, named, new_version
 from ..tensor import Tensor, new
 from . import pointwise as p
 
@@ -162,7 +162,9 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """The inner product of two vectors of one length."""
     two("dot", input, tensor, 1, 1)
     if input.array.shape != tensor.array.shape:
-        raise ShapeError(f"dot: inconsistent tensor size, expected tensor {list(input.shape)} and src {list(tensor.shape)} to have the same number of elements, but got {input.numel()} and {tensor.numel()} elements respectively")
+        raise ShapeError(
+            f"dot: inconsistent tensor size, expected tensor {list(input.shape)} and src {list(tensor.shape)} to have the same number of elements, but got {input.numel()} and {tensor.numel()} elements respectively"
+        )
     return matmul(input, tensor)
 
 
@@ -211,7 +213,7 @@ class LinearPlan(ProductPlan):
         return [dx, dw, rows.sum(0) if pb is not None else None]
 
 
-SUM = backends.KINDS["sum"]
+SUM: int = backends.KINDS["sum"]
 ADDMM = LinearPlan("AddmmBackward0")
 
 
@@ -223,7 +225,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if w.ndim != 2 or not x.ndim or x.shape[-1] != w.shape[1]:
         if w.ndim == 1 and bias is None and x.ndim and x.shape[-1] == w.shape[0]:
             return matmul(input, weight)
-        raise ShapeError(f"linear: mat1 and mat2 shapes cannot be multiplied: input is {tuple(x.shape)}, weight is {tuple(w.shape)}; need input.shape[-1] == weight.shape[1]")
+        raise ShapeError(
+            f"linear: mat1 and mat2 shapes cannot be multiplied: input is {tuple(x.shape)}, weight is {tuple(w.shape)}; need input.shape[-1] == weight.shape[1]"
+        )
     if bias is None:
         return matmul(input, weight.t())
     b = bias.array
@@ -268,7 +272,6 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, a
     y = bmm(batch1, batch2)
     y = y if alpha == 1 else p.mul(y, alpha)
     return p.add(input if beta == 1 else p.mul(input, beta), y)
-
 
 
 CODE = {d: t.code for d, t in FROM_NUMPY.items()}

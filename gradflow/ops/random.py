@@ -105,7 +105,10 @@ def uniform32(low, high, seed, offset):
 
 @backends.kernel(raw=("seed", "offset", "more"))
 def uniform64(low, high, seed, offset, more):
-    u = s.cast(s.shift_right(s.random(seed, offset), 6), FLOAT64) * 2.0**-26 + s.cast(s.shift_right(s.random(seed, more), 5), FLOAT64) * 2.0**-53
+    u = (
+        s.cast(s.shift_right(s.random(seed, offset), 6), FLOAT64) * 2.0**-26
+        + s.cast(s.shift_right(s.random(seed, more), 5), FLOAT64) * 2.0**-53
+    )
     return low + u * (high - low)
 
 

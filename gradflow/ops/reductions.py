@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import backends, dtypes
-from ..tape.node import identity
 from ..backends import KINDS, kernel, reduce
 from ..errors import ArgumentError, AxisError, DTypeError
 from ..kinds import custom, formulas, linear
 from ..scalar import primitives as s
 from ..scalar.types import INT64
+from ..tape.node import identity
 from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import axes_of, axis_of
@@ -113,7 +113,7 @@ def sum_tensor_to(g: Tensor, shape: tuple, code: int) -> Tensor:
     return g if g.dtype.code == code else g.to(dtypes.BY_CODE[code])
 
 
-formulas.sum_tensor_to = sum_tensor_to
+setattr(formulas, "sum_tensor_to", sum_tensor_to)  # noqa: B010
 
 
 def in_dtype(op: str, input: Any, dtype: Any) -> Tensor:
@@ -134,7 +134,9 @@ def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
     """The mean over all elements or over ``dim``; floating point only; nan for none."""
     input = in_dtype("mean", input, dtype)
     if input.array.dtype.kind not in "fV":
-        raise DTypeError(f"mean: could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: {input.dtype}; convert with .float()")
+        raise DTypeError(
+            f"mean: could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: {input.dtype}; convert with .float()"
+        )
     if dim is None and not keepdim:
         return mean_all(input)
     return mean_over(input, axes_of("mean", dim, input.array.ndim), bool(keepdim))
@@ -202,12 +204,16 @@ def std(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: b
     return std_of(input, axes_of("std", dim, input.array.ndim), correction, bool(keepdim))
 
 
-def var_mean(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None) -> tuple[Tensor, Tensor]:
+def var_mean(
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
+) -> tuple[Tensor, Tensor]:
     """(:func:`var`, :func:`mean`)"""
     return var(input, dim, unbiased, keepdim, correction=correction), mean(input, None if isinstance(dim, bool) else dim, keepdim)
 
 
-def std_mean(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None) -> tuple[Tensor, Tensor]:
+def std_mean(
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
+) -> tuple[Tensor, Tensor]:
     """(:func:`std`, :func:`mean`)"""
     return std(input, dim, unbiased, keepdim, correction=correction), mean(input, None if isinstance(dim, bool) else dim, keepdim)
 
@@ -412,7 +418,7 @@ def norm_vjp(g, needs, x, p_, axes, keepdim):
     return p.mul(g, p.where(p.eq(y, 0), 0.0, scaled))
 
 
-def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Tensor:  # noqa: A002
+def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
     """``sum(|x| ** p) ** (1 / p)`` over all elements or ``dim``; ``p`` may be any number, inf, -inf, or "fro" (2). The gradient at 0 is 0."""
     input = in_dtype("norm", input, dtype)
     float_only("norm", input)

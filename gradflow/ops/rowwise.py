@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from .. import backends, dtypes
-from ..tape.node import identity, named
 from ..errors import ArgumentError, DTypeError, OutOfRangeError, ShapeError
 from ..kinds import custom
 from ..kinds import rows as rowwise
 from ..scalar import primitives as s
+from ..tape.node import identity, named
 from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import axes_of, axis_of
@@ -175,7 +175,9 @@ def class_targets(op: str, input: Tensor, target: Tensor, ignore_index: int) -> 
 def class_weights(op: str, weight: Tensor, target: Any, classes: int, ignore_index: int, like: Tensor) -> Tensor:
     """The weight of each row's class; 0 for ignored rows."""
     if weight.array.shape != (classes,):
-        raise ShapeError(f"{op}: weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of shape: {list(weight.shape)}")
+        raise ShapeError(
+            f"{op}: weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of shape: {list(weight.shape)}"
+        )
     ignored = target == ignore_index
     return wrap(np.where(ignored, 0, weight.array[np.where(ignored, 0, target)]).astype(like.array.dtype))
 
@@ -205,7 +207,7 @@ def cross_entropy(
         log_p = log_softmax(input, 0 if input.array.ndim == 1 else 1)
         return smooth_nll(log_p, target, weight, ignore_index, reduction, label_smoothing)
     index, axis, classes = class_targets("cross_entropy", input, target, ignore_index)
-    w = 1.0 if weight is None else class_weights("cross_entropy", weight, index, classes, ignore_index, input)
+    w: Any = 1.0 if weight is None else class_weights("cross_entropy", weight, index, classes, ignore_index, input)
     loss, _ = cross_entropy_rows(input, wrap(index), w, ignore_index, axis=axis)
     loss = loss.squeeze(axis)
     if reduction != "mean":
@@ -219,7 +221,9 @@ def cross_entropy(
 def soft_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, smoothing: float) -> Tensor:
     """Targets that are probabilities."""
     if target.array.shape != input.array.shape:
-        raise ShapeError(f"cross_entropy: Expected floating point target with class probabilities of shape {tuple(input.shape)}, got {tuple(target.shape)}")
+        raise ShapeError(
+            f"cross_entropy: Expected floating point target with class probabilities of shape {tuple(input.shape)}, got {tuple(target.shape)}"
+        )
     axis = 0 if input.array.ndim == 1 else 1
     classes = input.array.shape[axis]
     if smoothing:
@@ -244,11 +248,23 @@ def smooth_nll(log_p: Tensor, target: Tensor, weight: Tensor | None, ignore_inde
     loss = p.add(p.mul(nll, 1 - smoothing), p.mul(spread, smoothing / classes))
     if reduction != "mean":
         return reduce_loss("cross_entropy", loss, reduction)
-    divisor = float(kept.array.sum()) if weight is None else float(class_weights("cross_entropy", weight, index, classes, ignore_index, log_p).array.sum())
+    divisor = (
+        float(kept.array.sum())
+        if weight is None
+        else float(class_weights("cross_entropy", weight, index, classes, ignore_index, log_p).array.sum())
+    )
     return p.div(loss.sum(), divisor)
 
 
-def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None, ignore_index: int = -100, reduce: Any = None, reduction: str = "mean") -> Tensor:
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: Any = None,
+    ignore_index: int = -100,
+    reduce: Any = None,
+    reduction: str = "mean",
+) -> Tensor:
     """``-input[target]`` for log-probabilities with classes on axis 1."""
     from .indexing import gather_at
 
@@ -298,7 +314,7 @@ def normalize_back(g, x, mean, rstd, weight, size):
 
 
 scale_gradient = backends.kernel(lambda g, x, mean, rstd: g * (x - mean) * rstd)
-SUM = backends.KINDS["sum"]
+SUM: int = backends.KINDS["sum"]
 
 
 @custom(inputs=3, grad_name="NativeLayerNormBackward0")
@@ -319,7 +335,12 @@ def layer_norm_pull(node, g, walk):
     lead = tuple(range(x.ndim - 1))
     if walk.wants(px):
         out, accumulate = walk.destination(px)
-        walk.arrive(px, backends.rows(normalize_back.op.kernel, (g, x, mean, rstd, 1.0 if weight is None else weight, size), x.ndim - 1, out, accumulate))
+        walk.arrive(
+            px,
+            backends.rows(
+                normalize_back.op.kernel, (g, x, mean, rstd, 1.0 if weight is None else weight, size), x.ndim - 1, out, accumulate
+            ),
+        )
     if walk.wants(pw):
         out, accumulate = walk.destination(pw)
         walk.arrive(pw, backends.reduce(SUM, scale_gradient, (g, x, mean, rstd), lead, False, out, accumulate))
@@ -350,10 +371,14 @@ def layer_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = Non
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     have = input.array.shape
     if not shape or have[len(have) - len(shape) :] != shape:
-        raise ShapeError(f"layer_norm: Given normalized_shape={list(shape)}, expected input with shape [*, {', '.join(map(str, shape))}], but got input of size{list(have)}")
+        raise ShapeError(
+            f"layer_norm: Given normalized_shape={list(shape)}, expected input with shape [*, {', '.join(map(str, shape))}], but got input of size{list(have)}"
+        )
     for name, t in (("weight", weight), ("bias", bias)):
         if t is not None and t.array.shape != shape:
-            raise ShapeError(f"layer_norm: Expected {name} to be of same shape as normalized_shape, but got {name} of shape {list(t.shape)} and normalized_shape = {list(shape)}")
+            raise ShapeError(
+                f"layer_norm: Expected {name} to be of same shape as normalized_shape, but got {name} of shape {list(t.shape)} and normalized_shape = {list(shape)}"
+            )
     float_only("layer_norm", input)
     size = 1
     for n in shape:

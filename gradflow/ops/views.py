@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from .. import backends
-from ..tape.node import identity
 from ..errors import ArgumentError, AxisError, DTypeError, GradError, ShapeError
 from ..kinds import linear
+from ..tape.node import identity
 from ..tensor import Tensor
 from .axes import axes_of, axis_of, fill_shape, shape_of
 
@@ -184,7 +184,9 @@ def view_dtype(input: Tensor, dtype: Any) -> Tensor:
     try:
         array = input.array.view(dtype.numpy)
     except ValueError:
-        raise ShapeError(f"view: the last axis, of {input.shape[-1] if input.ndim else 0} {input.dtype} elements, cannot be read as {dtype}") from None
+        raise ShapeError(
+            f"view: the last axis, of {input.shape[-1] if input.ndim else 0} {input.dtype} elements, cannot be read as {dtype}"
+        ) from None
     from ..tensor import wrap_view
 
     return wrap_view(array, input)
@@ -204,7 +206,9 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     """Axes in the order ``dims``; a view."""
     order = shape_of("permute", dims)
     if len(order) != input.array.ndim:
-        raise ShapeError(f"permute: permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering of dimensions i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(order)}")
+        raise ShapeError(
+            f"permute: permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering of dimensions i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(order)}"
+        )
     axes = tuple(axis_of("permute", d, input.array.ndim) for d in order)
     if len(set(axes)) != len(axes):
         raise ShapeError(f"permute: duplicate dims are not allowed; dims are {order}")
@@ -243,7 +247,9 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     src = [source] if not isinstance(source, tuple | list) else list(source)
     dst = [destination] if not isinstance(destination, tuple | list) else list(destination)
     if len(src) != len(dst):
-        raise ShapeError(f"movedim: Invalid source or destination dims: source ({src} dims) should contain the same number of dims as destination ({dst} dims)")
+        raise ShapeError(
+            f"movedim: Invalid source or destination dims: source ({src} dims) should contain the same number of dims as destination ({dst} dims)"
+        )
     src = [axis_of("movedim", d, n) for d in src]
     dst = [axis_of("movedim", d, n) for d in dst]
     if len(set(src)) != len(src) or len(set(dst)) != len(dst):
@@ -259,7 +265,9 @@ def expand(input: Tensor, *sizes: Any) -> Tensor:
     shape = input.array.shape
     lead = len(target) - len(shape)
     if lead < 0:
-        raise ShapeError(f"expand: the number of sizes provided ({len(target)}) must be greater or equal to the number of dimensions in the tensor ({len(shape)})")
+        raise ShapeError(
+            f"expand: the number of sizes provided ({len(target)}) must be greater or equal to the number of dimensions in the tensor ({len(shape)})"
+        )
     for i, n in enumerate(target):
         have = shape[i - lead] if i >= lead else None
         if n == -1:
@@ -267,7 +275,9 @@ def expand(input: Tensor, *sizes: Any) -> Tensor:
                 raise ShapeError("expand: The expanded size of the tensor (-1) isn't allowed in a leading, non-existing dimension")
             target[i] = have
         elif n < 0 or (have is not None and have not in (1, n)):
-            raise ShapeError(f"expand: The expanded size of the tensor ({n}) must match the existing size ({have}) at non-singleton dimension {i}. Target sizes: {target}. Tensor sizes: {list(shape)}")
+            raise ShapeError(
+                f"expand: The expanded size of the tensor ({n}) must match the existing size ({have}) at non-singleton dimension {i}. Target sizes: {target}. Tensor sizes: {list(shape)}"
+            )
     return expand_to(input, tuple(target))
 
 

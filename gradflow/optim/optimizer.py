@@ -116,9 +116,7 @@ class Optimizer:
 
     def _refuse_own_step(self, what: str) -> None:
         if type(self).step is not Optimizer.step:
-            raise ArgumentError(
-                f"{what}: {type(self).__name__} defines its own step, which calls no hooks; define update(group) instead"
-            )
+            raise ArgumentError(f"{what}: {type(self).__name__} defines its own step, which calls no hooks; define update(group) instead")
 
     # saving and loading
 
@@ -137,9 +135,7 @@ class Optimizer:
             packed["params"] = [numbers[id(param)] for param in group["params"]]
             start += len(packed["params"])
             groups.append(packed)
-        state = {
-            numbers[id(key)] if isinstance(key, Tensor) else key: _packed(value) for key, value in self.state.items()
-        }
+        state = {numbers[id(key)] if isinstance(key, Tensor) else key: _packed(value) for key, value in self.state.items()}
         return {"state": state, "param_groups": groups}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from .optimizer import Optimizer, number, refuse_differentiable
 
 
 @functools.cache
-def sgd_kernel(momentum: bool, nesterov: bool, decay: bool, maximize: bool) -> Any:
+def sgd_kernel(momentum: bool, dampening: bool, nesterov: bool, decay: bool, maximize: bool) -> Any:
     """One step as one pass: the choices are made when the formula is traced, the numbers are arguments."""
 
     def direction(p: Any, g: Any, weight_decay: Any) -> Any:
@@ -27,7 +27,7 @@ def sgd_kernel(momentum: bool, nesterov: bool, decay: bool, maximize: bool) -> A
 
     def with_momentum(p: Any, g: Any, buf: Any, lr: Any, weight_decay: Any, momentum: Any, weight: Any) -> Any:
         g = direction(p, g, weight_decay)
-        buf = momentum * buf + weight * g
+        buf = momentum * buf + (weight * g if dampening else g)
         return p - lr * (g + momentum * buf if nesterov else buf), buf
 
     return kernel(with_momentum, outputs=2) if momentum else kernel(plain)
@@ -83,7 +83,8 @@ class SGD(Optimizer):
 
     def update(self, group: dict[str, Any]) -> None:
         lr, momentum, decay = float(group["lr"]), float(group["momentum"]), float(group["weight_decay"])
-        program = sgd_kernel(momentum != 0, group["nesterov"], decay != 0, group["maximize"])
+        weight = 1.0 - float(group["dampening"])
+        program = sgd_kernel(momentum != 0, weight != 1.0, group["nesterov"], decay != 0, group["maximize"])
         if momentum == 0:
             for p in group["params"]:
                 g = p.grad
@@ -91,14 +92,13 @@ class SGD(Optimizer):
                     elementwise(program, (p.array, g.array, lr, decay), p.array)
                     p._bump()
             return
-        weight = 1.0 - float(group["dampening"])
         for p in group["params"]:
             g = p.grad
             if g is None:
                 continue
             state = self.state[p]
             buf = state.get("momentum_buffer")
-            if buf is None:
+            if buf is None:  # of zeros and undampened, the first one comes out as g
                 buf = state["momentum_buffer"] = gf.zeros_like(p, requires_grad=False)
                 arguments = (p.array, g.array, buf.array, lr, decay, momentum, 1.0)
             else:

@@ -1,7 +1,7 @@
 """Formulas over scalars: traced into programs, derived, simplified, evaluated, printed. Imports nothing of the package."""
 
 from . import types
-from .primitives import *  # noqa: F403
+from .primitives import *
 from .program import Program, trace
 from .trace import Primitive, Value
 

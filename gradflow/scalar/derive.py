@@ -37,7 +37,9 @@ def has_kink(program: Program) -> bool:
     return any(instr.op in Primitive.table and Primitive.table[instr.op].kink for instr in program.code)
 
 
-def cotangents(outputs: Sequence[Value], seeds: Sequence[Value | None], inputs: Sequence[Value], per_row: Callable[[Value], bool]) -> list[Value | None]:
+def cotangents(
+    outputs: Sequence[Value], seeds: Sequence[Value | None], inputs: Sequence[Value], per_row: Callable[[Value], bool]
+) -> list[Value | None]:
     """For each input, d(sum of seeds * outputs) / d(input) as an expression, ``None`` where nothing flows.
 
     ``per_row`` tells which values are one for a row: what reaches them from the row's elements is summed over the row.

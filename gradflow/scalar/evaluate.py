@@ -55,7 +55,7 @@ def evaluate(program: Program, inputs: Sequence[Any], axis: int = -1) -> tuple[n
                 along[axis] = -1
                 result = np.broadcast_to(np.arange(shape[axis]).reshape(along), shape)
             elif op == "random":
-                result = _random(*operands, shape)
+                result = _random(operands[0], operands[1], shape)
             elif op in ("row_sum", "row_max"):
                 fold = np.sum if op == "row_sum" else np.max
                 result = fold(np.broadcast_to(operands[0], shape), axis=axis, keepdims=True)

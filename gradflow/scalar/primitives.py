@@ -31,20 +31,20 @@ def elementwise_libm(function: Any) -> Any:
     return lambda x: vectorised(x)
 
 
-def P(name: str, arity: int, domain: str, reference: Any, partials: Any = None, kink: bool = False) -> Primitive:
+def P(name: str, arity: int, domain: str, reference: Any, partials: Any = None, kink: bool = False) -> Any:
     return Primitive(name, arity, domain, reference, partials, kink)
 
 
 # Arithmetic
-add = P("add", 2, "N", np.add, lambda y, a, b: (1, 1))
-sub = P("sub", 2, "N", np.subtract, lambda y, a, b: (1, -1))
-mul = P("mul", 2, "N", np.multiply, lambda y, a, b: (b, a))
-div = P("div", 2, "F", np.true_divide, lambda y, a, b: (reciprocal(b), -(a / b) / b))
-neg = P("neg", 1, "N", np.negative, lambda y, x: (-1,))
-abs = P("abs", 1, "N", np.abs, lambda y, x: (sign(x),), kink=True)
-sign = P("sign", 1, "N", np.sign, lambda y, x: (None,), kink=True)
+add: Any = P("add", 2, "N", np.add, lambda y, a, b: (1, 1))
+sub: Any = P("sub", 2, "N", np.subtract, lambda y, a, b: (1, -1))
+mul: Any = P("mul", 2, "N", np.multiply, lambda y, a, b: (b, a))
+div: Any = P("div", 2, "F", np.true_divide, lambda y, a, b: (reciprocal(b), -(a / b) / b))
+neg: Any = P("neg", 1, "N", np.negative, lambda y, x: (-1,))
+abs: Any = P("abs", 1, "N", np.abs, lambda y, x: (sign(x),), kink=True)
+sign: Any = P("sign", 1, "N", np.sign, lambda y, x: (None,), kink=True)
 # x ** 0 has derivative 0 everywhere and 0 ** b (b > 0) has derivative 0 in b: where() keeps 0 * inf and log(0) out.
-pow = P(
+pow: Any = P(
     "pow",
     2,
     "N",
@@ -54,43 +54,49 @@ pow = P(
         where(eq(a, 0), where(ge(b, 0), 0, y * log(a)), y * log(a)),
     ),
 )
-reciprocal = P("reciprocal", 1, "F", np.reciprocal, lambda y, x: (-y * y,))
-maximum = P("maximum", 2, "N", np.maximum, lambda y, a, b: (_share(gt(a, b), eq(a, b)), _share(lt(a, b), eq(a, b))), kink=True)
-minimum = P("minimum", 2, "N", np.minimum, lambda y, a, b: (_share(lt(a, b), eq(a, b)), _share(gt(a, b), eq(a, b))), kink=True)
-fmod = P("fmod", 2, "N", np.fmod, lambda y, a, b: (1, -trunc(a / b)), kink=True)
-remainder = P("remainder", 2, "N", np.remainder, lambda y, a, b: (1, -floor(a / b)), kink=True)
-floor_divide = P("floor_divide", 2, "N", np.floor_divide, lambda y, a, b: (None, None), kink=True)
+reciprocal: Any = P("reciprocal", 1, "F", np.reciprocal, lambda y, x: (-y * y,))
+maximum: Any = P("maximum", 2, "N", np.maximum, lambda y, a, b: (_share(gt(a, b), eq(a, b)), _share(lt(a, b), eq(a, b))), kink=True)
+minimum: Any = P("minimum", 2, "N", np.minimum, lambda y, a, b: (_share(lt(a, b), eq(a, b)), _share(gt(a, b), eq(a, b))), kink=True)
+fmod: Any = P("fmod", 2, "N", np.fmod, lambda y, a, b: (1, -trunc(a / b)), kink=True)
+remainder: Any = P("remainder", 2, "N", np.remainder, lambda y, a, b: (1, -floor(a / b)), kink=True)
+floor_divide: Any = P("floor_divide", 2, "N", np.floor_divide, lambda y, a, b: (None, None), kink=True)
 
 # Exponentials and logarithms
-exp = P("exp", 1, "F", np.exp, lambda y, x: (y,))
-exp2 = P("exp2", 1, "F", np.exp2, lambda y, x: (y * LN2,))
-expm1 = P("expm1", 1, "F", np.expm1, lambda y, x: (y + 1,))
-log = P("log", 1, "F", np.log, lambda y, x: (1 / x,))
-log2 = P("log2", 1, "F", np.log2, lambda y, x: (1 / (x * LN2),))
-log10 = P("log10", 1, "F", np.log10, lambda y, x: (1 / (x * LN10),))
-log1p = P("log1p", 1, "F", np.log1p, lambda y, x: (1 / (x + 1),))
-sqrt = P("sqrt", 1, "F", np.sqrt, lambda y, x: (0.5 / y,))
-rsqrt = P("rsqrt", 1, "F", lambda x: 1 / np.sqrt(x), lambda y, x: (-0.5 * y * y * y,))
+exp: Any = P("exp", 1, "F", np.exp, lambda y, x: (y,))
+exp2: Any = P("exp2", 1, "F", np.exp2, lambda y, x: (y * LN2,))
+expm1: Any = P("expm1", 1, "F", np.expm1, lambda y, x: (y + 1,))
+log: Any = P("log", 1, "F", np.log, lambda y, x: (1 / x,))
+log2: Any = P("log2", 1, "F", np.log2, lambda y, x: (1 / (x * LN2),))
+log10: Any = P("log10", 1, "F", np.log10, lambda y, x: (1 / (x * LN10),))
+log1p: Any = P("log1p", 1, "F", np.log1p, lambda y, x: (1 / (x + 1),))
+sqrt: Any = P("sqrt", 1, "F", np.sqrt, lambda y, x: (0.5 / y,))
+rsqrt: Any = P("rsqrt", 1, "F", lambda x: 1 / np.sqrt(x), lambda y, x: (-0.5 * y * y * y,))
 
 # Trigonometry and hyperbolic functions
-sin = P("sin", 1, "F", np.sin, lambda y, x: (cos(x),))
-cos = P("cos", 1, "F", np.cos, lambda y, x: (-sin(x),))
-tan = P("tan", 1, "F", np.tan, lambda y, x: (1 + y * y,))
-asin = P("asin", 1, "F", np.arcsin, lambda y, x: (rsqrt(1 - x * x),))
-acos = P("acos", 1, "F", np.arccos, lambda y, x: (-rsqrt(1 - x * x),))
-atan = P("atan", 1, "F", np.arctan, lambda y, x: (1 / (1 + x * x),))
-atan2 = P("atan2", 2, "F", np.arctan2, lambda y, a, b: (b / (a * a + b * b), -a / (a * a + b * b)))
-sinh = P("sinh", 1, "F", np.sinh, lambda y, x: (cosh(x),))
-cosh = P("cosh", 1, "F", np.cosh, lambda y, x: (sinh(x),))
-tanh = P("tanh", 1, "F", np.tanh, lambda y, x: (1 - y * y,))
-asinh = P("asinh", 1, "F", np.arcsinh, lambda y, x: (rsqrt(x * x + 1),))
-acosh = P("acosh", 1, "F", np.arccosh, lambda y, x: (rsqrt((x - 1) * (x + 1)),))
-atanh = P("atanh", 1, "F", np.arctanh, lambda y, x: (1 / (1 - x * x),))
+sin: Any = P("sin", 1, "F", np.sin, lambda y, x: (cos(x),))
+cos: Any = P("cos", 1, "F", np.cos, lambda y, x: (-sin(x),))
+tan: Any = P("tan", 1, "F", np.tan, lambda y, x: (1 + y * y,))
+asin: Any = P("asin", 1, "F", np.arcsin, lambda y, x: (rsqrt(1 - x * x),))
+acos: Any = P("acos", 1, "F", np.arccos, lambda y, x: (-rsqrt(1 - x * x),))
+atan: Any = P("atan", 1, "F", np.arctan, lambda y, x: (1 / (1 + x * x),))
+atan2: Any = P("atan2", 2, "F", np.arctan2, lambda y, a, b: (b / (a * a + b * b), -a / (a * a + b * b)))
+sinh: Any = P("sinh", 1, "F", np.sinh, lambda y, x: (cosh(x),))
+cosh: Any = P("cosh", 1, "F", np.cosh, lambda y, x: (sinh(x),))
+tanh: Any = P("tanh", 1, "F", np.tanh, lambda y, x: (1 - y * y,))
+asinh: Any = P("asinh", 1, "F", np.arcsinh, lambda y, x: (rsqrt(x * x + 1),))
+acosh: Any = P("acosh", 1, "F", np.arccosh, lambda y, x: (rsqrt((x - 1) * (x + 1)),))
+atanh: Any = P("atanh", 1, "F", np.arctanh, lambda y, x: (1 / (1 - x * x),))
 
 # Special functions
-erf = P("erf", 1, "F", elementwise_libm(math.erf), lambda y, x: (TWO_OVER_SQRT_PI * exp(-x * x),))
-erfc = P("erfc", 1, "F", elementwise_libm(math.erfc), lambda y, x: (-TWO_OVER_SQRT_PI * exp(-x * x),))
-lgamma = P("lgamma", 1, "F", elementwise_libm(math.lgamma), lambda y, x: (digamma(x),))
+
+
+def _lgamma(x: float) -> float:
+    return math.inf if x == -math.inf or (x <= 0 and x == math.floor(x)) else math.lgamma(x)
+
+
+erf: Any = P("erf", 1, "F", elementwise_libm(math.erf), lambda y, x: (TWO_OVER_SQRT_PI * exp(-x * x),))
+erfc: Any = P("erfc", 1, "F", elementwise_libm(math.erfc), lambda y, x: (-TWO_OVER_SQRT_PI * exp(-x * x),))
+lgamma: Any = P("lgamma", 1, "F", elementwise_libm(_lgamma), lambda y, x: (digamma(x),))
 
 
 def _digamma(x: float) -> float:
@@ -119,32 +125,32 @@ def _erfinv(x: float) -> float:
     return y
 
 
-digamma = P("digamma", 1, "F", elementwise_libm(_digamma))
-erfinv = P("erfinv", 1, "F", elementwise_libm(_erfinv), lambda y, x: (exp(y * y) / TWO_OVER_SQRT_PI,))
+digamma: Any = P("digamma", 1, "F", elementwise_libm(_digamma))
+erfinv: Any = P("erfinv", 1, "F", elementwise_libm(_erfinv), lambda y, x: (exp(y * y) / TWO_OVER_SQRT_PI,))
 
 # Rounding
-floor = P("floor", 1, "N", np.floor, lambda y, x: (None,))
-ceil = P("ceil", 1, "N", np.ceil, lambda y, x: (None,))
-trunc = P("trunc", 1, "N", np.trunc, lambda y, x: (None,))
-round = P("round", 1, "N", np.rint, lambda y, x: (None,))
+floor: Any = P("floor", 1, "N", np.floor, lambda y, x: (None,))
+ceil: Any = P("ceil", 1, "N", np.ceil, lambda y, x: (None,))
+trunc: Any = P("trunc", 1, "N", np.trunc, lambda y, x: (None,))
+round: Any = P("round", 1, "N", np.rint, lambda y, x: (None,))
 
 # Bits; logical on bool
-bit_not = P("bit_not", 1, "I", np.invert)
-bit_and = P("bit_and", 2, "I", np.bitwise_and)
-bit_or = P("bit_or", 2, "I", np.bitwise_or)
-bit_xor = P("bit_xor", 2, "I", np.bitwise_xor)
-shift_left = P("shift_left", 2, "I", np.left_shift)
-shift_right = P("shift_right", 2, "I", np.right_shift)
+bit_not: Any = P("bit_not", 1, "I", np.invert)
+bit_and: Any = P("bit_and", 2, "I", np.bitwise_and)
+bit_or: Any = P("bit_or", 2, "I", np.bitwise_or)
+bit_xor: Any = P("bit_xor", 2, "I", np.bitwise_xor)
+shift_left: Any = P("shift_left", 2, "I", np.left_shift)
+shift_right: Any = P("shift_right", 2, "I", np.right_shift)
 
 # Comparisons
-eq = P("eq", 2, "C", np.equal)
-ne = P("ne", 2, "C", np.not_equal)
-lt = P("lt", 2, "C", np.less)
-le = P("le", 2, "C", np.less_equal)
-gt = P("gt", 2, "C", np.greater)
-ge = P("ge", 2, "C", np.greater_equal)
+eq: Any = P("eq", 2, "C", np.equal)
+ne: Any = P("ne", 2, "C", np.not_equal)
+lt: Any = P("lt", 2, "C", np.less)
+le: Any = P("le", 2, "C", np.less_equal)
+gt: Any = P("gt", 2, "C", np.greater)
+ge: Any = P("ge", 2, "C", np.greater_equal)
 
-where = P("where", 3, "W", np.where, lambda y, c, a, b: (None, _masked(c, 1, 0), _masked(c, 0, 1)), kink=True)
+where: Any = P("where", 3, "W", np.where, lambda y, c, a, b: (None, _masked(c, 1, 0), _masked(c, 0, 1)), kink=True)
 
 
 def _masked(c: Value, a: Number, b: Number) -> Value:
@@ -207,10 +213,10 @@ def _operators() -> None:
         setattr(Value, f"__r{name}__", reflected(primitive))
     for name, primitive in {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge}.items():
         setattr(Value, f"__{name}__", forward(primitive))
-    Value.__neg__ = lambda self: neg(self)  # type: ignore[attr-defined]
-    Value.__abs__ = lambda self: abs(self)  # type: ignore[attr-defined]
-    Value.__invert__ = lambda self: bit_not(self)  # type: ignore[attr-defined]
-    Value.__hash__ = object.__hash__  # type: ignore[method-assign]
+    Value.__neg__ = lambda self: neg(self)
+    Value.__abs__ = lambda self: abs(self)
+    Value.__invert__ = lambda self: bit_not(self)
+    setattr(Value, "__hash__", object.__hash__)  # noqa: B010  (defining == took it away)
 
 
 _operators()

@@ -41,7 +41,9 @@ class Program:
 
     __slots__ = ("code", "consts", "index", "inputs", "name", "outputs", "raw", "row_inputs", "row_outputs", "rows")
 
-    def __init__(self, name: str, inputs: int, outputs: Sequence[Value], raw: Sequence[int] = (), row_inputs: Sequence[int] = (), rows: bool = False):
+    def __init__(
+        self, name: str, inputs: int, outputs: Sequence[Value], raw: Sequence[int] = (), row_inputs: Sequence[int] = (), rows: bool = False
+    ):
         values = ordered(tuple(outputs))
         self.name, self.inputs = name, inputs
         self.raw, self.row_inputs = frozenset(raw), frozenset(row_inputs)
@@ -50,11 +52,11 @@ class Program:
         consts = [v for v in values if v.op == "const"]
         self.consts: tuple[Any, ...] = ()
         for v in consts:  # 1, 1.0 and True are different constants
-            key = ("const", type(v.data), repr(v.data))
-            if key not in numbers:
-                numbers[key] = inputs + len(self.consts)
+            constant = ("const", type(v.data), repr(v.data))
+            if constant not in numbers:
+                numbers[constant] = inputs + len(self.consts)
                 self.consts += (v.data,)
-            place[id(v)] = numbers[key]
+            place[id(v)] = numbers[constant]
         code: list[Instr] = []
         base = inputs + len(self.consts)
         for v in values:
@@ -120,7 +122,7 @@ class Typer:
         self.program, self.default = program, default
         self.inputs = [dtypes[i] if i in program.raw else common for i in range(program.inputs)]
         self.consts: list[Any] = list(program.consts)
-        self.code: list[Instr] = []
+        self.code: list[tuple[str, tuple[tuple[str, int], ...], Any]] = []
         self.kinds: list[int] = []  # of the instructions
         self.const_kinds: list[int | None] = [None] * len(program.consts)  # weak until used
         # During typing values are named ("input", i), ("const", i), ("code", i), because constants multiply as types are chosen.
@@ -136,7 +138,7 @@ class Typer:
         outputs = [self.strong(names[i]) for i in program.outputs]
         base = program.inputs + len(self.typed_consts)
         number = {"input": 0, "const": program.inputs, "code": base}
-        code = tuple(Instr(i.op, tuple(number[kind] + k for kind, k in i.args), i.data) for i in self.code)  # type: ignore[misc]
+        code = tuple(Instr(op, tuple(number[kind] + k for kind, k in args), data) for op, args, data in self.code)
         consts = tuple(_as(value, dtype) for value, dtype in self.typed_consts)
         kinds = (*self.inputs, *(dtype for _, dtype in self.typed_consts), *self.kinds)
         return Typed(program, consts, code, kinds, tuple(number[kind] + k for kind, k in outputs))
@@ -161,7 +163,7 @@ class Typer:
         return "const", self.const_names[key]
 
     def emit(self, op: str, args: Sequence[tuple[str, int]], dtype: int, data: Any = None) -> tuple[str, int]:
-        self.code.append(Instr(op, tuple(args), data))  # type: ignore[arg-type]
+        self.code.append((op, tuple(args), data))
         self.kinds.append(dtype)
         return "code", len(self.code) - 1
 
@@ -217,7 +219,15 @@ def _as(value: Any, dtype: int) -> Any:
     return (bool, int, float)[types.category(dtype)](value)
 
 
-def trace(formula: Callable, inputs: int | None = None, *, name: str | None = None, raw: Sequence[str] = (), row_inputs: Sequence[str] = (), outputs: int | None = None) -> Program:
+def trace(
+    formula: Callable,
+    inputs: int | None = None,
+    *,
+    name: str | None = None,
+    raw: Sequence[str] = (),
+    row_inputs: Sequence[str] = (),
+    outputs: int | None = None,
+) -> Program:
     """Call ``formula`` once with scalar values and keep what it did.
 
     >>> print(trace(lambda x: 0.5 * x + 1, name="line"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 Number = bool | int | float
 
@@ -26,7 +26,16 @@ class Value:
     def __bool__(self) -> bool:
         raise TypeError("a formula is traced once for all elements, so it cannot branch on one; use where(condition, a, b)")
 
-    # The operators are filled in by primitives.py, where the primitives are.
+    if TYPE_CHECKING:  # filled in by primitives.py, where the primitives are
+
+        def _binary(self, other: Value | Number) -> Value: ...
+        def _unary(self) -> Value: ...
+
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _binary
+        __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = _binary
+        __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = __lshift__ = __rlshift__ = __rshift__ = __rrshift__ = _binary
+        __lt__ = __le__ = __gt__ = __ge__ = _binary
+        __neg__ = __abs__ = __invert__ = _unary
 
 
 def lift(x: Value | Number) -> Value:
@@ -47,7 +56,7 @@ class Primitive:
     """
 
     __slots__ = ("arity", "domain", "kink", "name", "partials", "reference")
-    table: dict[str, Primitive] = {}
+    table: ClassVar[dict[str, Primitive]] = {}
 
     def __init__(self, name: str, arity: int, domain: str, reference: Callable, partials: Callable | None = None, kink: bool = False):
         self.name, self.arity, self.domain = name, arity, domain

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from itertools import count
-from typing import Any
+from typing import Any, ClassVar
 
 from ..backends import elementwise, kernel
 from ..errors import GradError
@@ -57,6 +57,8 @@ class Node:
 
     __slots__ = ("__weakref__", "guards", "irregular", "meta", "number", "parents", "plan", "saved")
 
+    saved: Any
+
     def __init__(self, plan: Any, parents: tuple, saved: tuple | None = (), guards: tuple = (), irregular: Any = None, meta: Any = None):
         self.plan = plan
         self.parents = parents
@@ -92,7 +94,7 @@ class Named:
     """A plan under another name: an operation made of others shows as itself."""
 
     __slots__ = ("name", "plan")
-    known: dict[tuple[int, str], Named] = {}
+    known: ClassVar[dict[tuple[int, str], Named]] = {}
 
     def __init__(self, plan: Any, name: str):
         self.plan, self.name = plan, name

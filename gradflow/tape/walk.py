@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import Any
 
 from ..backends import elementwise
-from .node import Leaf, Node, Output, check, identity, last_change
+from .node import Leaf, Output, check, identity, last_change
 
 by_number = attrgetter("number")
 

@@ -121,7 +121,7 @@ GF_FN double erfinv(double x) {
         double error = a < 0.5 ? std::erf(y) - a : (1 - a) - std::erfc(y);
         y -= error / (1.1283791670955126 * std::exp(-y * y));
     }
-    return a < 1 ? copysign(y, x) : x / (1 - a) * (a == 1);
+    return a < 1 ? copysign(y, x) : (a == 1 ? copysign(wide::INF, x) : wide::NaN);
 }
 #endif
 

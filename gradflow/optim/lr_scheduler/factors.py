@@ -26,9 +26,7 @@ class LambdaLR(LRScheduler):
     def state_dict(self) -> dict[str, Any]:
         """Everything but the optimizer and plain functions; of callable objects, their attributes."""
         state = super().state_dict()
-        state["lr_lambdas"] = [
-            None if isinstance(fn, types.FunctionType) else dict(vars(fn)) for fn in self.lr_lambdas
-        ]
+        state["lr_lambdas"] = [None if isinstance(fn, types.FunctionType) else dict(vars(fn)) for fn in self.lr_lambdas]
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -91,9 +89,7 @@ class StepLR(FactorLR):
 class MultiStepLR(FactorLR):
     """The rate times gamma at each of the epochs in milestones."""
 
-    def __init__(
-        self, optimizer: Optimizer, milestones: Sequence[int], gamma: float = 0.1, last_epoch: int = -1
-    ) -> None:
+    def __init__(self, optimizer: Optimizer, milestones: Sequence[int], gamma: float = 0.1, last_epoch: int = -1) -> None:
         self.milestones = Counter(milestones)
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
@@ -122,9 +118,7 @@ class ExponentialLR(FactorLR):
 class ConstantLR(FactorLR):
     """The rate times factor for total_iters epochs, then the rate itself."""
 
-    def __init__(
-        self, optimizer: Optimizer, factor: float = 1.0 / 3, total_iters: int = 5, last_epoch: int = -1
-    ) -> None:
+    def __init__(self, optimizer: Optimizer, factor: float = 1.0 / 3, total_iters: int = 5, last_epoch: int = -1) -> None:
         if not 0 <= factor <= 1.0:
             raise ArgumentError(f"Constant multiplicative factor expected to be between 0 and 1; got {factor}")
         self.start = factor
@@ -150,9 +144,7 @@ class LinearLR(FactorLR):
         last_epoch: int = -1,
     ) -> None:
         if not 0 < start_factor <= 1.0:
-            raise ArgumentError(
-                f"Starting multiplicative factor expected to be greater than 0 and less or equal to 1; got {start_factor}"
-            )
+            raise ArgumentError(f"Starting multiplicative factor expected to be greater than 0 and less or equal to 1; got {start_factor}")
         if not 0 <= end_factor <= 1.0:
             raise ArgumentError(f"Ending multiplicative factor expected to be between 0 and 1; got {end_factor}")
         self.start = start_factor
@@ -173,9 +165,7 @@ class LinearLR(FactorLR):
 class PolynomialLR(FactorLR):
     """The rate times (1 - epoch / total_iters)^power, and zero from then on."""
 
-    def __init__(
-        self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1
-    ) -> None:
+    def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1) -> None:
         self.total_iters = total_iters
         self.power = power
         super().__init__(optimizer, last_epoch)
@@ -218,9 +208,7 @@ class CosineAnnealingLR(LRScheduler):
 class CosineAnnealingWarmRestarts(LRScheduler):
     """Half a cosine from the rate down to eta_min, begun anew after T_0, then T_0 * T_mult, ... epochs."""
 
-    def __init__(
-        self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1
-    ) -> None:
+    def __init__(self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1) -> None:
         if not isinstance(T_0, int) or T_0 <= 0:
             raise ArgumentError(f"Expected positive integer T_0, but got {T_0}")
         if not isinstance(T_mult, int) or T_mult < 1:

@@ -68,16 +68,12 @@ class DataLoader:
         if self._iterable:
             for name, value in (("shuffle", shuffle), ("sampler", sampler), ("batch_sampler", batch_sampler)):
                 if value is not None and value is not False:
-                    raise ArgumentError(
-                        f"DataLoader with IterableDataset: expected unspecified {name} option, but got {name}={value}"
-                    )
+                    raise ArgumentError(f"DataLoader with IterableDataset: expected unspecified {name} option, but got {name}={value}")
         if sampler is not None and shuffle:
             raise ArgumentError("sampler option is mutually exclusive with shuffle")
         if batch_sampler is not None:
             if batch_size != 1 or shuffle or sampler is not None or drop_last:
-                raise ArgumentError(
-                    "batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and drop_last"
-                )
+                raise ArgumentError("batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and drop_last")
             batch_size = None
         elif batch_size is None and drop_last:
             raise ArgumentError("batch_size=None option disables auto-batching and is mutually exclusive with drop_last")
@@ -155,4 +151,3 @@ def _batch_getter(dataset: Any) -> Callable[[np.ndarray], list[Any]] | None:
 
 def get_worker_info() -> None:
     """None: there are no worker processes."""
-    return None

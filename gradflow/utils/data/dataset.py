@@ -155,8 +155,7 @@ def random_split(dataset: Any, lengths: Sequence[float], generator: Any = None) 
         sizes = [int(length) for length in lengths]
     if sum(sizes) != total:
         raise ArgumentError(
-            "random_split: Sum of input lengths does not equal the length of the input dataset! "
-            f"got {sum(sizes)}, the dataset has {total}"
+            f"random_split: Sum of input lengths does not equal the length of the input dataset! got {sum(sizes)}, the dataset has {total}"
         )
     order = gf.randperm(total, generator=generator).tolist()
     ends = itertools.accumulate(sizes)

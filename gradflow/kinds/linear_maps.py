@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..tape.node import Node, mode
 from ..errors import DTypeError
+from ..tape.node import Node, mode
 from ..tensor import Tensor, wrap, wrap_view
 from .formulas import REGISTRY, camel
 
@@ -37,7 +37,7 @@ class LinearPlan:
             mode.enabled = was
         # A view of a gradient that only the walk holds is the walk's too, unless its elements share memory among themselves.
         mine = result.base is None or (owned and self.view and 0 not in result.strides)
-        walk.add(parent, result, mine and result is not g or (result is g and owned))
+        walk.add(parent, result, (mine and result is not g) or (result is g and owned))
 
     def derive(self, node: Node, g: Any) -> list[Any]:
         shape, params = node.meta

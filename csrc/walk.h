@@ -1,0 +1,237 @@
+// The walk that gather, scatter_add, take_rows and add_rows share: over "dense" elements that each have a place in a
+// table, known from their position in the other dimensions and from an index along the table's axis.
+#pragma once
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "common.h"
+#include "half.h"
+
+namespace gf::walks {
+
+constexpr int64_t kChunk = 1 << 15;  // elements worth a thread's while
+constexpr int64_t kLine = 256;       // bytes that two threads should not share
+constexpr int kMaxWalkDims = 2 * kMaxDims;
+
+struct Walk {
+  int ndim = 0;
+  int64_t size[kMaxWalkDims];
+  npy_intp dense[kMaxWalkDims];  // strides in bytes
+  npy_intp table[kMaxWalkDims];  // 0 in the index's own dimensions
+  npy_intp index[kMaxWalkDims];  // in elements
+  char* dense_data;
+  char* table_data;
+  const int64_t* index_data;
+  npy_intp axis_stride;
+
+  int64_t elements() const {
+    int64_t n = 1;
+    for (int d = 0; d < ndim; ++d) n *= size[d];
+    return n;
+  }
+
+  // Appends a dimension; it joins the last one where all three walk on evenly.
+  void add(int64_t n, npy_intp dense_stride, npy_intp table_stride, npy_intp index_stride) {
+    if (n == 1) return;
+    int d = ndim - 1;
+    if (d >= 0 && dense[d] == n * dense_stride && table[d] == n * table_stride && index[d] == n * index_stride) {
+      size[d] *= n;
+    } else {
+      d = ndim++;
+      size[d] = n;
+    }
+    dense[d] = dense_stride;
+    table[d] = table_stride;
+    index[d] = index_stride;
+  }
+
+  // The part of dimension d from `first`, `n` long.
+  Walk part(int d, int64_t first, int64_t n) const {
+    Walk w = *this;
+    w.size[d] = n;
+    w.dense_data += first * dense[d];
+    w.table_data += first * table[d];
+    w.index_data += first * index[d];
+    return w;
+  }
+};
+
+// Calls row(n, dense, table, index, strides...) for every run along the last dimension, in C order.
+template <class Row>
+void walk_rows(const Walk& w, const Row& row) {
+  if (w.ndim == 0) return row(1, w.dense_data, w.table_data, w.index_data, 0, 0, 0);
+  int inner = w.ndim - 1;
+  int64_t position[kMaxWalkDims] = {};
+  char *dense = w.dense_data, *table = w.table_data;
+  const int64_t* index = w.index_data;
+  for (;;) {
+    row(w.size[inner], dense, table, index, w.dense[inner], w.table[inner], w.index[inner]);
+    int d = inner - 1;
+    for (; d >= 0; --d) {
+      dense += w.dense[d];
+      table += w.table[d];
+      index += w.index[d];
+      if (++position[d] < w.size[d]) break;
+      position[d] = 0;
+      dense -= w.size[d] * w.dense[d];
+      table -= w.size[d] * w.table[d];
+      index -= w.size[d] * w.index[d];
+    }
+    if (d < 0) return;
+  }
+}
+
+// Runs `body` on parts of the walk, on several threads if it is long. `splittable(d)`: parts of dimension d are
+// independent.
+template <class Splittable, class Body>
+void share(const Walk& w, const Splittable& splittable, const Body& body) {
+  int64_t elements = w.elements();
+  if (elements == 0) return;
+  NoGil no_gil(elements > kChunk);
+  int widest = -1;
+  for (int d = 0; d < w.ndim; ++d)
+    if (splittable(d) && (widest < 0 || w.size[d] > 2 * w.size[widest])) widest = d;  // outer ones first
+  if (widest < 0) return body(w);
+  int64_t line = std::max<int64_t>(1, kLine / std::max<int64_t>(1, std::abs(w.table[widest])));
+  int64_t parts = std::min({w.size[widest] / line, elements / kChunk, int64_t(4) * num_threads()});
+  if (parts <= 1) return body(w);
+  int64_t n = w.size[widest];
+  parallel_for(parts, [&](int64_t i) {
+    int64_t first = n * i / parts;
+    body(w.part(widest, first, n * (i + 1) / parts - first));
+  });
+}
+
+// ---- the two directions ---------------------------------------------------------------------------
+
+template <class T>
+T load(const char* p) {
+  T value;
+  memcpy(&value, p, sizeof value);
+  return value;
+}
+template <class T>
+void store(char* p, T value) {
+  memcpy(p, &value, sizeof value);
+}
+
+template <class T>  // of the item's size: values are only moved
+void read_table(const Walk& w) {
+  npy_intp along = w.axis_stride;
+  walk_rows(w, [along](int64_t n, char* dense, const char* table, const int64_t* index, npy_intp dense_stride,
+                       npy_intp table_stride, npy_intp index_stride) {
+    if (index_stride == 0) {
+      table += *index * along;
+      if (dense_stride == sizeof(T) && table_stride == sizeof(T))
+        memcpy(dense, table, size_t(n) * sizeof(T));
+      else
+        for (int64_t i = 0; i < n; ++i) store(dense + i * dense_stride, load<T>(table + i * table_stride));
+    } else {
+      for (int64_t i = 0; i < n; ++i)
+        store(dense + i * dense_stride, load<T>(table + index[i * index_stride] * along + i * table_stride));
+    }
+  });
+}
+
+// Sums as the dtype has them: integers wrap, booleans are or-ed, short floats are rounded after every sum.
+template <DType D>
+struct Adder {
+  using T = uint8_t;
+  static T sum(T a, T b) { return (a | b) != 0; }
+};
+template <class U>
+struct PlainAdder {
+  using T = U;
+  static T sum(T a, T b) { return T(a + b); }
+};
+template <>
+struct Adder<kUInt8> : PlainAdder<uint8_t> {};
+template <>
+struct Adder<kInt8> : PlainAdder<uint8_t> {};
+template <>
+struct Adder<kInt16> : PlainAdder<uint16_t> {};
+template <>
+struct Adder<kInt32> : PlainAdder<uint32_t> {};
+template <>
+struct Adder<kInt64> : PlainAdder<uint64_t> {};
+template <>
+struct Adder<kFloat32> : PlainAdder<float> {};
+template <>
+struct Adder<kFloat64> : PlainAdder<double> {};
+template <>
+struct Adder<kFloat16> {
+  using T = uint16_t;
+  static T sum(T a, T b) { return float_to_half(half_to_float(a) + half_to_float(b)); }
+};
+template <>
+struct Adder<kBFloat16> {
+  using T = uint16_t;
+  static T sum(T a, T b) { return float_to_bfloat(bfloat_to_float(a) + bfloat_to_float(b)); }
+};
+
+template <DType D>
+void add_to_table(const Walk& w) {
+  using T = typename Adder<D>::T;
+  npy_intp along = w.axis_stride;
+  walk_rows(w, [along](int64_t n, const char* dense, char* table, const int64_t* index, npy_intp dense_stride,
+                       npy_intp table_stride, npy_intp index_stride) {
+    auto add = [](char* to, const char* from) { store(to, Adder<D>::sum(load<T>(to), load<T>(from))); };
+    if (index_stride == 0) {
+      table += *index * along;
+      constexpr npy_intp item = sizeof(T);
+      if (dense_stride == item && table_stride == item)
+        for (int64_t i = 0; i < n; ++i) add(table + i * item, dense + i * item);
+      else
+        for (int64_t i = 0; i < n; ++i) add(table + i * table_stride, dense + i * dense_stride);
+    } else {
+      for (int64_t i = 0; i < n; ++i)
+        add(table + index[i * index_stride] * along + i * table_stride, dense + i * dense_stride);
+    }
+  });
+}
+
+inline void read_table(const Walk& w, DType dtype) {
+  auto any = [](int) { return true; };
+  switch (item_size(dtype)) {
+    case 1:
+      return share(w, any, read_table<uint8_t>);
+    case 2:
+      return share(w, any, read_table<uint16_t>);
+    case 4:
+      return share(w, any, read_table<uint32_t>);
+    default:
+      return share(w, any, read_table<uint64_t>);
+  }
+}
+
+// Where the table moves with the position, two positions never meet; along the index's dimensions the order of
+// the sums is kept. So the bits do not depend on the number of threads.
+inline void add_to_table(const Walk& w, DType dtype) {
+  auto moves = [&w](int d) { return w.table[d] != 0; };
+  switch (dtype) {
+    case kBool:
+      return share(w, moves, add_to_table<kBool>);
+    case kUInt8:
+      return share(w, moves, add_to_table<kUInt8>);
+    case kInt8:
+      return share(w, moves, add_to_table<kInt8>);
+    case kInt16:
+      return share(w, moves, add_to_table<kInt16>);
+    case kInt32:
+      return share(w, moves, add_to_table<kInt32>);
+    case kInt64:
+      return share(w, moves, add_to_table<kInt64>);
+    case kFloat16:
+      return share(w, moves, add_to_table<kFloat16>);
+    case kBFloat16:
+      return share(w, moves, add_to_table<kBFloat16>);
+    case kFloat32:
+      return share(w, moves, add_to_table<kFloat32>);
+    case kFloat64:
+      return share(w, moves, add_to_table<kFloat64>);
+  }
+}
+
+}  // namespace gf::walks
