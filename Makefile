@@ -8,7 +8,7 @@ BUILD_INPUTS := pyproject.toml setup.py $(shell find csrc gradflow/include -type
 CPP_FILES = $(shell find csrc gradflow/include -name '*.cpp' -o -name '*.h')
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
-SANITIZE_TESTS ?= $(wildcard tests/kernels tests/test_kernels*.py)
+SANITIZE_TESTS ?= tests
 WHEEL_CHECK := $(CURDIR)/build/wheel-check
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -58,6 +58,7 @@ sanitize: $(VENV)/.installed-test
 	    -C--global-option=build -C--global-option=--build-base=build/sanitize .
 	LD_PRELOAD="$$($${CXX:-g++} -print-file-name=libasan.so) $$($${CXX:-g++} -print-file-name=libstdc++.so)" \
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 PYTHONMALLOC=malloc \
+	LD_LIBRARY_PATH="$$($(BIN)/python -c 'import scipy_openblas32 as blas; print(blas.get_lib_dir())')" \
 	PYTHONPATH=$(SANITIZE_LIB) $(BIN)/pytest -q -p no:cacheprovider -m "not torch" $(SANITIZE_TESTS)
 
 # sdist -> wheel -> empty environment -> smoke test from a directory that is not the source tree.

@@ -69,7 +69,8 @@ def main() -> int:
         try:
             outcome = race(case, args.subject, args.threads, args.rounds)
         except WorkerError as error:
-            print(f"{case.name}: {error}", file=sys.stderr)
+            # A broken module fails everywhere: the whole traceback only where one case was asked for.
+            print(f"{case.name}: {error if len(cases) == 1 else str(error).splitlines()[-1]}", file=sys.stderr)
             failed = True
             continue
         outcomes.append(outcome)

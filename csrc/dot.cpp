@@ -145,8 +145,9 @@ struct Grid {
 Grid cut(int64_t m, int64_t n, int64_t batches, double work) {
   constexpr int64_t kShortest = 32;
   Grid grid;
-  int64_t threads = std::min<int64_t>(num_threads(), int64_t(work / kWorkPerThread));
-  while (batches * grid.rows * grid.columns < threads) {
+  int64_t threads = std::max<int64_t>(1, std::min<int64_t>(num_threads(), int64_t(work / kWorkPerThread)));
+  auto uneven = [&](int64_t blocks) { return blocks < threads || (blocks < 4 * threads && blocks % threads != 0); };
+  while (uneven(batches * grid.rows * grid.columns)) {
     int64_t height = m / (grid.rows + 1), width = n / (grid.columns + 1);
     if (std::max(height, width) < kShortest) break;
     ++(height >= width ? grid.rows : grid.columns);

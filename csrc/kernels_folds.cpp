@@ -347,7 +347,7 @@ struct ArgFunctions {
     for (int j = 0; j < width; ++j) none[j] = T(width);
     for (; i < n; i += width) {
       V v = n - i >= width ? V(*reinterpret_cast<const typename Simd<T>::unaligned*>(x + i))
-                           : load_some<Op, T>(x + i, n - i, i, readable - i);
+                           : load_some<Op, T>(x + i, n - i, 0, readable - i);  // lane 0 is x[i]
       V places = v == best ? lane : none;
       places = v != v ? lane : places;
       T first = across<Min, T, kVectorBytes>(places);

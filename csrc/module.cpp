@@ -27,6 +27,7 @@ GF_BOUND(gather)
 GF_BOUND(scatter_add)
 GF_BOUND(take_rows)
 GF_BOUND(add_rows)
+GF_BOUND(expand)
 #undef GF_BOUND
 
 namespace {
@@ -224,6 +225,7 @@ PyMethodDef functions[] = {
     GF_METHOD("copy", copy, "copy(src, out): out[...] = src"),
     GF_METHOD("empty", empty, "empty(shape, dtype code)"),
     GF_METHOD("zeros", zeros, "zeros(shape, dtype code)"),
+    GF_METHOD("expand", expand, "expand(array, shape): a read-only view with axes of size 1 repeated"),
     GF_METHOD("irregular", irregular, "irregular(out, inputs): (shape, dtype code) of floating inputs unlike out"),
     GF_METHOD("result_type", result_type, "result_type(inputs) -> dtype code"),
     GF_METHOD("philox", philox_numbers, "philox(seed, offset, n): random numbers 0 ... 2**32 - 1"),

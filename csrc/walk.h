@@ -128,6 +128,8 @@ void read_table(const Walk& w) {
         memcpy(dense, table, size_t(n) * sizeof(T));
       else
         for (int64_t i = 0; i < n; ++i) store(dense + i * dense_stride, load<T>(table + i * table_stride));
+    } else if (index_stride == 1 && dense_stride == sizeof(T) && along == sizeof(T) && table_stride == 0) {
+      for (int64_t i = 0; i < n; ++i) store(dense + i * sizeof(T), load<T>(table + index[i] * sizeof(T)));
     } else {
       for (int64_t i = 0; i < n; ++i)
         store(dense + i * dense_stride, load<T>(table + index[i * index_stride] * along + i * table_stride));

@@ -163,6 +163,8 @@ class Tensor:
     def data(self, value: Tensor) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"data: assigned a {type(value).__name__}; expected a Tensor")
+        if self.leaf is not None and (value.array.shape != self.array.shape or value.array.dtype != self.array.dtype):
+            self.leaf.spare = None  # a buffer for another shape or type
         self.array = value.array
 
     @property
@@ -248,6 +250,7 @@ class Tensor:
         leaf = node is None or node.__class__ is Leaf
         return format_tensor(
             self.array,
+            prefix="tensor(" if type(self).__name__ in ("Tensor", "Parameter") else f"{type(self).__name__}(",
             requires_grad=node is not None and leaf,
             grad_fn_name=None if leaf else node.plan.name,
             default_dtype=dtypes.get_default_dtype().numpy,

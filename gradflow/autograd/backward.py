@@ -8,6 +8,8 @@ from functools import wraps
 from typing import Any
 
 from .. import tensor
+from ..backends import empty
+from ..dtypes import FROM_NUMPY
 from ..errors import ArgumentError, DTypeError, GradError
 from ..tape.node import Leaf, mode
 from ..tape.walk import RecordedWalk, Walk, collect, leading_to
@@ -50,9 +52,6 @@ def seeds(tensors: Sequence[Tensor], gradients: Any, op: str) -> list[Tensor]:
 
 
 def one(like: Any) -> Any:
-    from ..backends import empty
-    from ..dtypes import FROM_NUMPY
-
     array = empty(like.shape, FROM_NUMPY[like.dtype].code)
     array.fill(1)
     return array
@@ -83,7 +82,7 @@ def run(
             if x.node is None:
                 raise GradError(f"{op}: One of the differentiated Tensors does not require grad; set requires_grad=True before using it")
             targets.append(x.node)
-    nodes = collect((n for n in roots if n.__class__ is not Leaf or not direct), leaves=not direct)
+    nodes = collect([n for n in roots if n.__class__ is not Leaf or not direct], leaves=not direct)
     if inputs is not None:
         needed = leading_to(nodes, set(targets))
     walk: Any = RecordedWalk(needed, targets if capture else ()) if create else Walk(needed, targets if capture else (), direct)

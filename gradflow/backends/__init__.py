@@ -2,7 +2,7 @@
 
 ``elementwise(program, inputs, out, accumulate)``, ``reduce(kind, program, inputs, axes, keepdims, out, accumulate, scale)``,
 ``rows(program, inputs, axis, out, accumulate)``, ``dot(a, b, out, accumulate)``, ``gather``, ``scatter_add``, ``take_rows``, ``add_rows``;
-and ``copy``, ``empty``, ``zeros``. The CPU's are in front: they hand arrays that are not NumPy's to the backend that owns them.
+and ``copy``, ``empty``, ``zeros``, ``expand`` (a view). The CPU's are in front: they hand arrays that are not NumPy's to the backend that owns them.
 """
 
 from .cpu import (
@@ -12,6 +12,7 @@ from .cpu import (
     dot,
     elementwise,
     empty,
+    expand,
     gather,
     irregular,
     kernel,
@@ -32,6 +33,7 @@ __all__ = [
     "dot",
     "elementwise",
     "empty",
+    "expand",
     "gather",
     "irregular",
     "kernel",

@@ -22,6 +22,7 @@ copy = _ext.copy
 empty = _ext.empty
 zeros = _ext.zeros
 irregular = _ext.irregular
+expand = _ext.expand
 result_type = _ext.result_type
 KINDS: dict[str, int] = _ext.kinds
 

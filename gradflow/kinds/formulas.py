@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import backends
+from ..backends import elementwise as run_kernel
 from ..backends import irregular, prepare
 from ..dtypes import FROM_NUMPY
 from ..errors import ArgumentError, DTypeError, GradError
@@ -59,6 +60,7 @@ class Plan:
         "pick",
         "program",
         "reads",
+        "rows",
         "second",
         "through",
         "wanted",
@@ -66,7 +68,7 @@ class Plan:
     )
 
     def __init__(self, op: Elementwise, wanted: tuple[int, ...], tied: bool = False, present: tuple[int, ...] | None = None):
-        self.op, self.name, self.wanted = op, op.grad_name, wanted
+        self.op, self.name, self.wanted, self.rows = op, op.grad_name, wanted, op.program.rows
         present = tuple(range(len(op.program.outputs))) if present is None else present
         try:
             g, inputs, outputs, cotangents = op.pullback(wanted, present)
@@ -122,20 +124,22 @@ class Plan:
             if len(computed) == 1:
                 parent = parents[computed[0]]
                 out, accumulate = walk.destination(parent)
-                walk.arrive(parent, self.run(inputs, node, out, accumulate))
-            else:
-                wanted = [parents[i] for i in computed]
-                if len(set(wanted)) == len(wanted):
-                    places = [walk.destination(parent) for parent in wanted]
-                    accumulate = sum(add << k for k, (_, add) in enumerate(places))
-                    arrays = self.run(inputs, node, tuple(out for out, _ in places), accumulate)
-                    for parent, array in zip(wanted, arrays, strict=True):
-                        walk.arrive(parent, array)
-                else:  # the same tensor twice: its gradients cannot both be written to its one buffer
-                    for parent, array in zip(wanted, self.run(inputs, node, None, 0), strict=True):
-                        walk.add(parent, array, True)
-        for i in self.through:
-            walk.add(parents[i], g, owned and len(self.through) == 1)
+                if self.rows:
+                    walk.arrive(parent, backends.rows(self.kernel, inputs, node.meta, out, accumulate))
+                else:
+                    walk.arrive(parent, run_kernel(self.kernel, inputs, out, accumulate))
+            elif len(computed) == 2 and (first := parents[computed[0]]) is not (second := parents[computed[1]]) and not self.rows:
+                out, accumulate = walk.destination(first)
+                out2, add = walk.destination(second)
+                array, array2 = run_kernel(self.kernel, inputs, (out, out2), accumulate | add << 1)
+                walk.arrive(first, array)
+                walk.arrive(second, array2)
+            else:  # several may be one tensor, and cannot all be written to its one buffer
+                for i, array in zip(computed, self.run(inputs, node, None, 0), strict=True):
+                    walk.add(parents[i], array, True)
+        through = self.through
+        for i in through:
+            walk.add(parents[i], g, owned and len(through) == 1)
         if self.zero:
             self.pull_zero(node, g, walk)
 
@@ -443,8 +447,8 @@ def binary(op: Elementwise) -> Callable:
             if plan.pick is None:
                 t.node = Node(plan, (p, q), (), (), irregular(out, (a, b)))
             else:
-                v = version(x) if plan.first else None
-                w = version(y) if plan.second else None
+                v = None if a is x or not plan.first else x.version or version(x)
+                w = None if b is y or not plan.second else y.version or version(y)
                 if plan.own:
                     t.version = new_version()
                 t.node = Node(plan, (p, q), plan.pick((a, b, out)), plan.pick((v, w, t.version)), irregular(out, (a, b)))

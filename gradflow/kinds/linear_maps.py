@@ -14,16 +14,22 @@ from .formulas import REGISTRY, camel
 class LinearPlan:
     """Back through a linear operation. The node's ``meta`` is (shape of the input, parameters)."""
 
-    __slots__ = ("adjoint", "into", "name", "view")
+    __slots__ = ("adjoint", "into", "light", "name", "view")
 
     def __init__(self, name: str, view: bool):
         self.name, self.view = name, view
         self.adjoint: Any = None
         self.into: Any = None
+        self.light: Any = None
 
     def pull(self, node: Node, g: Any, owned: bool, walk: Any) -> None:
         parent = node.parents[0]
         shape, params = node.meta
+        if self.light is not None:
+            # A view of a gradient that only the walk holds is the walk's too, unless it is read-only because elements repeat.
+            result = self.light(g, shape, *params)
+            walk.add(parent, result, owned and result.flags.writeable)
+            return
         if self.into is not None:
             out, accumulate = walk.destination(parent)
             result = self.into(g, out, accumulate, shape, *params)
@@ -35,9 +41,7 @@ class LinearPlan:
             result = self.adjoint(wrap(g), shape, *params).array
         finally:
             mode.enabled = was
-        # A view of a gradient that only the walk holds is the walk's too, unless its elements share memory among themselves.
-        mine = result.base is None or (owned and self.view and 0 not in result.strides)
-        walk.add(parent, result, (mine and result is not g) or (result is g and owned))
+        walk.add(parent, result, owned if result is g else result.base is None)
 
     def derive(self, node: Node, g: Any) -> list[Any]:
         shape, params = node.meta
@@ -49,7 +53,8 @@ def linear(forward: Callable | None = None, *, view: bool = False, grad_name: st
 
     The decorated function maps an array and parameters to an array (if ``view``, one that shares memory wherever NumPy's does). Give the
     adjoint next, over tensors: ``@op.adjoint def f(g, shape, *params)``, where ``shape`` is the input's. ``@op.into`` may give the same over
-    arrays, written or added to a buffer: ``f(g, out, accumulate, shape, *params)``; it may return ``None`` to decline.
+    arrays, written or added to a buffer: ``f(g, out, accumulate, shape, *params)``; it may return ``None`` to decline. ``@op.light`` may give it as
+    a view of the array ``g``: ``f(g, shape, *params)``.
     """
     if forward is None:
         return lambda f: linear(f, view=view, grad_name=grad_name)
@@ -76,8 +81,12 @@ def linear(forward: Callable | None = None, *, view: bool = False, grad_name: st
         plan.into = f
         return f
 
+    def light(f: Callable) -> Callable:
+        plan.light = f
+        return f
+
     call.__name__ = call.__qualname__ = name
     call.__doc__, call.__module__ = forward.__doc__, forward.__module__
-    call.adjoint, call.into, call.plan = adjoint, into, plan  # type: ignore[attr-defined]
+    call.adjoint, call.into, call.light, call.plan = adjoint, into, light, plan  # type: ignore[attr-defined]
     REGISTRY[name] = call
     return call

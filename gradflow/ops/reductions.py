@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import backends, dtypes
-from ..backends import KINDS, kernel, reduce
+from ..backends import KINDS, elementwise, expand, kernel, reduce
 from ..errors import ArgumentError, AxisError, DTypeError
 from ..kinds import custom, formulas, linear
 from ..scalar import primitives as s
@@ -21,6 +21,7 @@ from .views import expand_to, reshape_to
 
 SUM, PROD, MAX, MIN, ANY, ALL, ARGMAX, ARGMIN = (KINDS[k] for k in ("sum", "prod", "max", "min", "any", "all", "argmax", "argmin"))
 
+over = kernel(lambda x, n: x / n)
 as_int64 = kernel(lambda x: s.cast(x, INT64))
 as_bool = kernel(lambda x: s.ne(x, 0))
 square_of = kernel(lambda x: x * x)
@@ -57,6 +58,11 @@ def sum_all(a):
     return reduce(SUM, sum_kernel(a), (a,), None, False)
 
 
+@sum_all.light
+def sum_all_light(g, shape):
+    return expand(g, shape)
+
+
 @sum_all.adjoint
 def sum_all_adjoint(g, shape):
     return spread(g, shape, None)
@@ -65,6 +71,11 @@ def sum_all_adjoint(g, shape):
 @linear(grad_name="SumBackward1")
 def sum_over(a, axes, keepdim):
     return reduce(SUM, sum_kernel(a), (a,), axes, keepdim)
+
+
+@sum_over.light
+def sum_over_light(g, shape, axes, keepdim):
+    return expand(g.reshape(kept_shape(shape, axes)), shape)
 
 
 @sum_over.adjoint
@@ -77,6 +88,11 @@ def mean_all(a):
     return reduce(SUM, identity, (a,), None, False, None, 0, 1 / a.size if a.size else math.nan)
 
 
+@mean_all.light
+def mean_all_light(g, shape):
+    return expand(elementwise(over, (g, count(shape, None))), shape)
+
+
 @mean_all.adjoint
 def mean_all_adjoint(g, shape):
     return spread(p.div(g, count(shape, None)), shape, None)
@@ -86,6 +102,11 @@ def mean_all_adjoint(g, shape):
 def mean_over(a, axes, keepdim):
     n = count(a.shape, axes)
     return reduce(SUM, identity, (a,), axes, keepdim, None, 0, 1 / n if n else math.nan)
+
+
+@mean_over.light
+def mean_over_light(g, shape, axes, keepdim):
+    return expand(elementwise(over, (g.reshape(kept_shape(shape, axes)), count(shape, axes))), shape)
 
 
 @mean_over.adjoint
@@ -124,7 +145,8 @@ def in_dtype(op: str, input: Any, dtype: Any) -> Tensor:
 
 def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The sum over all elements or over ``dim`` (an axis or a tuple); integers and bools are summed in int64."""
-    input = in_dtype("sum", input, dtype)
+    if dtype is not None or not isinstance(input, Tensor):
+        input = in_dtype("sum", input, dtype)
     if dim is None and not keepdim:
         return sum_all(input)
     return sum_over(input, axes_of("sum", dim, input.array.ndim), bool(keepdim))

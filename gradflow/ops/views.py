@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from .. import backends
+from ..dtypes import of
 from ..errors import ArgumentError, AxisError, DTypeError, GradError, ShapeError
-from ..kinds import linear
+from ..kinds import formulas, linear
 from ..tape.node import identity
 from ..tensor import Tensor
 from .axes import axes_of, axis_of, fill_shape, shape_of
@@ -25,9 +26,21 @@ def reshape_to(a, shape):
     return a.reshape(shape)
 
 
+@reshape_to.light
+def reshape_light(g, shape, _):
+    return g.reshape(shape)
+
+
 @reshape_to.adjoint
 def reshape_adjoint(g, shape, _):
     return reshape_to(g, shape)
+
+
+def inverse_of(axes: tuple[int, ...]) -> tuple[int, ...]:
+    inverse = [0] * len(axes)
+    for i, axis in enumerate(axes):
+        inverse[axis] = i
+    return tuple(inverse)
 
 
 @linear(view=True, grad_name="PermuteBackward0")
@@ -35,17 +48,24 @@ def permute_to(a, axes):
     return a.transpose(axes)
 
 
+@permute_to.light
+def permute_light(g, shape, axes):
+    return g.transpose(inverse_of(axes))
+
+
 @permute_to.adjoint
 def permute_adjoint(g, shape, axes):
-    inverse = [0] * len(axes)
-    for i, axis in enumerate(axes):
-        inverse[axis] = i
-    return permute_to(g, tuple(inverse))
+    return permute_to(g, inverse_of(axes))
 
 
 @linear(view=True, grad_name="TransposeBackward0")
 def swap(a, i, j):
     return a.swapaxes(i, j)
+
+
+@swap.light
+def swap_light(g, shape, i, j):
+    return g.swapaxes(i, j)
 
 
 @swap.adjoint
@@ -58,6 +78,11 @@ def flip_matrix(a):
     return a.T
 
 
+@flip_matrix.light
+def flip_matrix_light(g, shape):
+    return g.T
+
+
 @flip_matrix.adjoint
 def flip_matrix_adjoint(g, shape):
     return flip_matrix(g)
@@ -65,9 +90,12 @@ def flip_matrix_adjoint(g, shape):
 
 @linear(view=True, grad_name="ExpandBackward0")
 def expand_to(a, shape):
-    lead = len(shape) - a.ndim
-    strides = [0] * lead + [0 if n == 1 and shape[lead + i] != 1 else s for i, (n, s) in enumerate(zip(a.shape, a.strides, strict=True))]
-    return np.lib.stride_tricks.as_strided(a, shape, strides, writeable=False) if a.size or 0 in shape else np.broadcast_to(a, shape)
+    return backends.expand(a, shape)
+
+
+@expand_to.into
+def expand_into(g, out, accumulate, shape, _):
+    return formulas.sum_to(identity, (g,), g.shape, shape, of(g).code, out, accumulate)
 
 
 @expand_to.adjoint
@@ -82,6 +110,11 @@ def unsqueeze_at(a, axis):
     return np.expand_dims(a, axis)
 
 
+@unsqueeze_at.light
+def unsqueeze_light(g, shape, axis):
+    return g.reshape(shape)
+
+
 @unsqueeze_at.adjoint
 def unsqueeze_adjoint(g, shape, axis):
     return reshape_to(g, shape)
@@ -92,6 +125,11 @@ def squeeze_all(a):
     return a.reshape(tuple(n for n in a.shape if n != 1)) if a.flags.c_contiguous else a.squeeze()
 
 
+@squeeze_all.light
+def squeeze_light(g, shape):
+    return g.reshape(shape)
+
+
 @squeeze_all.adjoint
 def squeeze_adjoint(g, shape):
     return reshape_to(g, shape)
@@ -100,6 +138,11 @@ def squeeze_adjoint(g, shape):
 @linear(view=True, grad_name="SqueezeBackward1")
 def squeeze_at(a, axes):
     return a.squeeze(axes)
+
+
+@squeeze_at.light
+def squeeze_at_light(g, shape, axes):
+    return g.reshape(shape)
 
 
 @squeeze_at.adjoint
@@ -137,8 +180,6 @@ def diagonal_adjoint(g, shape, offset, i, j):
 
 @linear(grad_name="DiagEmbedBackward0")
 def diagonal_embed(a, shape, offset, i, j):
-    from ..dtypes import of
-
     out = backends.zeros(shape, of(a).code)
     diagonal_view(out, offset, i, j)[...] = a
     return out

@@ -31,18 +31,18 @@ def adam_kernel(amsgrad: bool, decay: str, maximize: bool) -> Any:
             p = p * weight
         return p, m + w1 * (g - m), beta2 * v + w2 * g * g
 
-    def step(p: Any, g: Any, m: Any, v: Any, w1: Any, beta2: Any, w2: Any, weight: Any, size: Any, scale: Any, eps: Any) -> Any:
+    def adam(p: Any, g: Any, m: Any, v: Any, w1: Any, beta2: Any, w2: Any, weight: Any, size: Any, scale: Any, eps: Any) -> Any:
         p, m, v = moments(p, g, m, v, w1, beta2, w2, weight)
         return p - size * (m / (sqrt(v) * scale + eps)), m, v
 
-    def step_amsgrad(
+    def adam_amsgrad(
         p: Any, g: Any, m: Any, v: Any, top: Any, w1: Any, beta2: Any, w2: Any, weight: Any, size: Any, scale: Any, eps: Any
     ) -> Any:
         p, m, v = moments(p, g, m, v, w1, beta2, w2, weight)
         top = maximum(top, v)
         return p - size * (m / (sqrt(top) * scale + eps)), m, v, top
 
-    return kernel(step_amsgrad, outputs=4) if amsgrad else kernel(step, outputs=3)
+    return kernel(adam_amsgrad, outputs=4) if amsgrad else kernel(adam, outputs=3)
 
 
 class Adam(Optimizer):

@@ -22,15 +22,15 @@ def sgd_kernel(momentum: bool, dampening: bool, nesterov: bool, decay: bool, max
             g = -g
         return g + weight_decay * p if decay else g
 
-    def plain(p: Any, g: Any, lr: Any, weight_decay: Any) -> Any:
+    def sgd(p: Any, g: Any, lr: Any, weight_decay: Any) -> Any:
         return p - lr * direction(p, g, weight_decay)
 
-    def with_momentum(p: Any, g: Any, buf: Any, lr: Any, weight_decay: Any, momentum: Any, weight: Any) -> Any:
+    def sgd_momentum(p: Any, g: Any, buf: Any, lr: Any, weight_decay: Any, momentum: Any, weight: Any) -> Any:
         g = direction(p, g, weight_decay)
         buf = momentum * buf + (weight * g if dampening else g)
         return p - lr * (g + momentum * buf if nesterov else buf), buf
 
-    return kernel(with_momentum, outputs=2) if momentum else kernel(plain)
+    return kernel(sgd_momentum, outputs=2) if momentum else kernel(sgd)
 
 
 class SGD(Optimizer):

@@ -161,7 +161,7 @@ GF_FN float erfc(float x) { return float(wide::erfc(x)); }
 GF_FN float erfinv(float x) { return float(wide::erfinv(x)); }
 
 GF_FN float sinh(float x) {
-    double m = wide::expm1(abs(x));
+    double a = abs(x), m = wide::expm1(a > 100 ? 100 : a); // where it is infinite, m / (m + 1) must not be nan
     return copysign(float(0.5 * (m + m / (m + 1))), x);
 }
 GF_FN float cosh(float x) {
@@ -184,9 +184,9 @@ GF_FN float atanh(float x) {
 }
 
 GF_FN float pow(float x, float y) {
-    double a = abs(x), l = wide::log(a);
-    double p = a == 1 && abs(y) == INF ? 0 : y * l;
-    float r = float(wide::exp(p));
+    // Any power beyond 2^31 is 0, 1 or infinite, and finite ones keep 0 log(1) from being nan.
+    float c = copysign(abs(y) > 1e30f ? 1e30f : abs(y), y);
+    float r = float(wide::exp(c * wide::log(abs(x))));
     bool whole = rint(y) == y, odd = whole && rint(0.5f * y) != 0.5f * y;
     r = odd ? copysign(r, x) : r;
     r = x < 0 && x > -INF && !whole ? NaN : r;

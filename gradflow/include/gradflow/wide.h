@@ -16,15 +16,16 @@ GF_FN double abs(double x) { return __builtin_fabs(x); }
 GF_FN double sqrt(double x) { return __builtin_sqrt(x); }
 GF_FN double rint(double x) { return __builtin_rint(x); }
 
-// 2^n and r of x = n ln2 + r; the argument is clamped to where n fits an exponent.
+// scale = 2^n and r of x = n ln2 + r. Far above float32's range n stays and r grows; far below, x stays.
 struct Exp {
     double scale, r;
 };
 GF_FN Exp split_exp(double x) {
-    x = x > 690 ? 690 : x;
+    constexpr double SHIFTER = 6755399441055744.0; // 1.5 * 2^52: the sum's low bits are n
     x = x < -690 ? -690 : x;
-    double shifted = fma(x, 1 / LN2, 6755399441055744.0); // 1.5 * 2^52: the sum's low bits are n
-    double n = shifted - 6755399441055744.0;
+    double shifted = fma(x, 1 / LN2, SHIFTER);
+    shifted = shifted > SHIFTER + 1000 ? SHIFTER + 1000 : shifted;
+    double n = shifted - SHIFTER;
     double r = fma(n, -1.9082149292705877e-10, fma(n, -0.693147180369123816, x));
     return {from_bits((bits(shifted) << 52) + bits(1.0)), r};
 }
@@ -51,7 +52,9 @@ GF_FN double log(double x) {
     double s = f / (2 + f), z = s * s;
     double p = poly(z, 0.23582140453935971, 0.28537310912257979, 0.40000335107709412, 0.66666665646168843);
     double y = fma(k, LN2, fma(s * z, p, 2 * s));
-    return x > 0 ? (x < INF ? y : INF) : (x == 0 ? -INF : NaN);
+    y = x < INF ? y : x;                  // The three conditions are about unrelated numbers, so that g++ does
+    y = int64(exponent) > 2047 ? NaN : y; // not nest them: a negative x has its sign in the exponent.
+    return bits(x) << 1 == 0 ? -INF : y;
 }
 GF_FN double log1p(double x) {
     // Below 2^-20 the sum 1 + x has lost too much of x and two terms of the series are exact enough.
