@@ -100,6 +100,21 @@ struct View {
   bool writeable;
   npy_intp shape[kMaxDims], strides[kMaxDims];
 
+  View() {}
+  View(const View& v) { *this = v; }
+  View& operator=(const View& v) {  // no more than it has
+    data = v.data;
+    dtype = v.dtype;
+    ndim = v.ndim;
+    aligned = v.aligned;
+    writeable = v.writeable;
+    for (int d = 0; d < ndim; ++d) {
+      shape[d] = v.shape[d];
+      strides[d] = v.strides[d];
+    }
+    return *this;
+  }
+
   int64_t size() const {
     int64_t n = 1;
     for (int d = 0; d < ndim; ++d) n *= shape[d];

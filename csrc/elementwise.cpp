@@ -315,8 +315,11 @@ PyObject* elementwise(PyObject*, PyObject* const* args, Py_ssize_t count) {
   int64_t accumulate = count > 3 ? int_argument(args[3], "elementwise", "accumulate") : 0;
   if (program->flags & kRowProgram) raise(ErrorKind::Argument, "elementwise: a row program needs rows()");
   Inputs in;
-  if (!read_inputs(program, args[1], &in) || foreign_out(out, program->n_outputs))
-    return call_fallback("elementwise", args, count);
+  if (!scan_inputs(program, args[1], &in)) return call_fallback("elementwise", args, count);
+  if (accumulate == 0)
+    if (PyObject* result = small_elementwise(in, out)) return result;
+  if (foreign_out(out, program->n_outputs)) return call_fallback("elementwise", args, count);
+  view_inputs(program, &in);
   const Typed& t = *in.typed;
   for (int k = 0; k < t.n_outputs; ++k)
     if (PyObject* wanted = given(out, k, t.n_outputs)) {

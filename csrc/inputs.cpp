@@ -157,78 +157,84 @@ bool read_scalar(PyObject* object, Scalar* s) {
 }
 
 bool read_inputs(ProgramObject* program, PyObject* args, Inputs* in) {
+  if (!scan_inputs(program, args, in)) return false;
+  view_inputs(program, in);
+  return true;
+}
+
+bool scan_inputs(ProgramObject* program, PyObject* args, Inputs* in) {
   if (!PyTuple_Check(args)) raise(ErrorKind::Type, "elementwise: inputs must be a tuple");
-  in->n = int(PyTuple_GET_SIZE(args));
-  if (in->n != program->n_inputs) {
+  const int n = in->n = int(PyTuple_GET_SIZE(args));
+  if (n != program->n_inputs) {
     std::string name = program_name(program);
-    raise(ErrorKind::Type, "%s: takes %d inputs, got %d", name.c_str(), program->n_inputs, in->n);
+    raise(ErrorKind::Type, "%s: takes %d inputs, got %d", name.c_str(), program->n_inputs, n);
   }
   Promotion promotion;
   DType dtypes[kMaxInputs] = {};
-  bool same = true, strided = false;  // same: as the first array
-  int first = -1;
-  for (int k = 0; k < in->n; ++k) {
+  bool flat = true;  // and of the first array's shape
+  in->first = nullptr;
+  for (int k = 0; k < n; ++k) {
     PyObject* object = PyTuple_GET_ITEM(args, k);
     bool raw = (program->raw_mask >> k) & 1;
-    if (is_array(object)) {
-      View& v = in->views[k];
-      auto* array = reinterpret_cast<PyArrayObject*>(object);
-      in->is_scalar[k] = false;
-      if (dtype_code(array) < 0 || PyArray_ISBYTESWAPPED(array)) {  // the slow way, for the message
-        std::string name = program_name(program);
-        read_view(array, name.c_str(), &v);
-      }
-      read_view(array, "elementwise", &v);
-      strided |= !PyArray_IS_C_CONTIGUOUS(array) || !v.aligned;
-      dtypes[k] = v.dtype;
-      if (!raw) promotion.array(v.dtype, v.ndim);
-      if (first < 0) {
-        first = k;
-      } else {
-        const View& f = in->views[first];
-        same &= v.ndim == f.ndim;
-        for (int d = 0; same && d < v.ndim; ++d) same = v.shape[d] == f.shape[d];
-      }
-    } else if (read_scalar(object, &in->scalars[k])) {
-      in->is_scalar[k] = true;
+    in->is_scalar[k] = !is_array(object);
+    if (in->is_scalar[k]) {
+      if (!read_scalar(object, &in->scalars[k])) return false;
       dtypes[k] = in->scalars[k].dtype;
       if (!raw) promotion.scalar(dtypes[k]);
+      continue;
+    }
+    auto* array = in->arrays[k] = reinterpret_cast<PyArrayObject*>(object);
+    int code = dtype_code(array);
+    if (code < 0 || PyArray_ISBYTESWAPPED(array)) {
+      std::string name = program_name(program);
+      read_view(array, name.c_str(), &in->views[k]);  // refuses it
+    }
+    dtypes[k] = DType(code);
+    const int ndim = PyArray_NDIM(array);
+    if (!raw) promotion.array(dtypes[k], ndim);
+    flat &= PyArray_CHKFLAGS(array, NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED);
+    if (!in->first) {
+      in->first = array;
     } else {
-      return false;
+      flat &= PyArray_NDIM(in->first) == ndim;
+      const npy_intp *shape = PyArray_DIMS(array), *expected = PyArray_DIMS(in->first);
+      for (int d = 0; flat && d < ndim; ++d) flat = shape[d] == expected[d];
     }
   }
   in->typed = typed_for(program, dtypes, promotion.result());
-  if (first < 0) {
-    in->ndim = 0;
-  } else if (same) {
-    const View& f = in->views[first];
-    in->ndim = f.ndim;
-    for (int d = 0; d < f.ndim; ++d) in->shape[d] = f.shape[d];
-  } else {
-    broadcast_shapes(program, in);
-  }
+  in->flat_size = flat ? (in->first ? PyArray_SIZE(in->first) : 1) : -1;
+  for (int k = 0; k < n; ++k)
+    if (in->is_scalar[k]) store_scalar(in->scalars[k], in->typed->input_reg[k], &in->values[k]);
+  return true;
+}
+
+void view_inputs(ProgramObject* program, Inputs* in) {
   for (int k = 0; k < in->n; ++k) {
-    if (!in->is_scalar[k]) continue;
-    DType reg = in->typed->input_reg[k];
-    store_scalar(in->scalars[k], reg, &in->values[k]);
     View& v = in->views[k];
+    if (!in->is_scalar[k]) {
+      read_view(in->arrays[k], "elementwise", &v);
+      continue;
+    }
     v.data = reinterpret_cast<char*>(&in->values[k]);
-    v.dtype = reg;
+    v.dtype = in->typed->input_reg[k];
     v.ndim = 0;
     v.aligned = true;
   }
-  in->all_flat = same && !strided;
-  if (!same) {
-    in->all_flat = true;
-    for (int k = 0; k < in->n && in->all_flat; ++k) {
-      const View& v = in->views[k];
-      if (in->is_scalar[k] || v.size() == 1) continue;
-      bool full = v.ndim == in->ndim;
-      for (int d = 0; full && d < v.ndim; ++d) full = v.shape[d] == in->shape[d];
-      in->all_flat = full && v.aligned && contiguous(v);
-    }
+  in->all_flat = in->flat_size >= 0;
+  if (in->all_flat) {
+    in->ndim = in->first ? PyArray_NDIM(in->first) : 0;
+    for (int d = 0; d < in->ndim; ++d) in->shape[d] = PyArray_DIM(in->first, d);
+    return;
   }
-  return true;
+  broadcast_shapes(program, in);
+  in->all_flat = true;
+  for (int k = 0; k < in->n && in->all_flat; ++k) {
+    const View& v = in->views[k];
+    if (in->is_scalar[k] || v.size() == 1) continue;
+    bool full = v.ndim == in->ndim;
+    for (int d = 0; full && d < v.ndim; ++d) full = v.shape[d] == in->shape[d];
+    in->all_flat = full && v.aligned && contiguous(v);
+  }
 }
 
 void broadcast_strides(const View& view, int ndim, const npy_intp* shape, npy_intp* strides) {

@@ -32,6 +32,9 @@ class Promotion {
 
 struct Inputs {
   int n;
+  int64_t flat_size;  // elements, if all arrays are C-contiguous, aligned and of one shape, else -1
+  PyArrayObject* first;  // the first array, or null
+  PyArrayObject* arrays[kMaxInputs];
   int ndim;  // of the broadcast shape
   npy_intp shape[kMaxDims];
   const Typed* typed;
@@ -51,6 +54,11 @@ struct Inputs {
 // Reads the tuple `args`, picks the program's code for its dtypes and broadcasts the shapes.
 // False: something is neither an ndarray nor a scalar, the call belongs to the fallback.
 bool read_inputs(ProgramObject* program, PyObject* args, Inputs* in);
+
+// The two halves of it. The first sets `n`, `arrays`, `first`, `flat_size`, `typed`, and scalars with their values;
+// the second the views and the shape.
+bool scan_inputs(ProgramObject* program, PyObject* args, Inputs* in);
+void view_inputs(ProgramObject* program, Inputs* in);
 
 // Strides of a view in a broadcast shape: 0 along the dimensions that it lacks or repeats.
 void broadcast_strides(const View& view, int ndim, const npy_intp* shape, npy_intp* strides);

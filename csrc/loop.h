@@ -35,6 +35,8 @@ struct Loop {
   int64_t size[kMaxDims];
   Operand op[kMaxOperands];
 
+  Loop() {}  // not to be filled with zeros: it is large and mostly unused
+
   // Starts a loop over `shape` (outermost first, as NumPy has it); dimensions of size 1 vanish.
   void set_shape(int n_dims, const npy_intp* shape);
   Operand& add(const View& view, int n_dims, const npy_intp* shape);  // broadcasts the view

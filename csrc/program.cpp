@@ -226,7 +226,10 @@ class Reader {
   }
 
   void finish() {
+    t_->simple = !row_program();
+    for (const Instr& in : t_->code) t_->simple &= in.fn != nullptr;
     for (int k = 0; k < t_->n_outputs; ++k) {
+      t_->simple &= t_->out_slot[k] == t_->output_slot(k) && register_of(t_->out_dtype[k]) == t_->out_dtype[k];
       if (t_->out_slot[k] < 0) raise(ErrorKind::Argument, "Program: output %d is never written", k);
       use(register_of(t_->out_dtype[k]));
       // outputs that copy an input read it last of all
@@ -383,6 +386,7 @@ const Typed* copy_program(DType dtype) {
     t->n_inputs = t->n_outputs = 1;
     t->n_registers = t->n_consts = 0;
     t->n_slots = 2;
+    t->simple = false;
     t->input_reg[0] = t->out_dtype[0] = dtype;
     t->out_slot[0] = 0;
     t->read_after[0] = 1;

@@ -83,10 +83,10 @@ void walk_rows(const Walk& w, const Row& row) {
   }
 }
 
-// Runs `body` on parts of the walk, on several threads if it is long. `splittable(d)`: parts of dimension d are
-// independent.
+// Runs `body` on parts of the walk, on several threads if it is long. Parts of the dimensions d with `splittable(d)`
+// are independent; `written` has the strides of what the body writes.
 template <class Splittable, class Body>
-void share(const Walk& w, const Splittable& splittable, const Body& body) {
+void share(const Walk& w, const npy_intp* written, const Splittable& splittable, const Body& body) {
   int64_t elements = w.elements();
   if (elements == 0) return;
   NoGil no_gil(elements > kChunk);
@@ -94,7 +94,7 @@ void share(const Walk& w, const Splittable& splittable, const Body& body) {
   for (int d = 0; d < w.ndim; ++d)
     if (splittable(d) && (widest < 0 || w.size[d] > 2 * w.size[widest])) widest = d;  // outer ones first
   if (widest < 0) return body(w);
-  int64_t line = std::max<int64_t>(1, kLine / std::max<int64_t>(1, std::abs(w.table[widest])));
+  int64_t line = std::max<int64_t>(1, kLine / std::max<int64_t>(1, std::abs(written[widest])));
   int64_t parts = std::min({w.size[widest] / line, elements / kChunk, int64_t(4) * num_threads()});
   if (parts <= 1) return body(w);
   int64_t n = w.size[widest];
@@ -128,8 +128,6 @@ void read_table(const Walk& w) {
         memcpy(dense, table, size_t(n) * sizeof(T));
       else
         for (int64_t i = 0; i < n; ++i) store(dense + i * dense_stride, load<T>(table + i * table_stride));
-    } else if (index_stride == 1 && dense_stride == sizeof(T) && along == sizeof(T) && table_stride == 0) {
-      for (int64_t i = 0; i < n; ++i) store(dense + i * sizeof(T), load<T>(table + index[i] * sizeof(T)));
     } else {
       for (int64_t i = 0; i < n; ++i)
         store(dense + i * dense_stride, load<T>(table + index[i * index_stride] * along + i * table_stride));
@@ -198,13 +196,13 @@ inline void read_table(const Walk& w, DType dtype) {
   auto any = [](int) { return true; };
   switch (item_size(dtype)) {
     case 1:
-      return share(w, any, read_table<uint8_t>);
+      return share(w, w.dense, any, read_table<uint8_t>);
     case 2:
-      return share(w, any, read_table<uint16_t>);
+      return share(w, w.dense, any, read_table<uint16_t>);
     case 4:
-      return share(w, any, read_table<uint32_t>);
+      return share(w, w.dense, any, read_table<uint32_t>);
     default:
-      return share(w, any, read_table<uint64_t>);
+      return share(w, w.dense, any, read_table<uint64_t>);
   }
 }
 
@@ -214,25 +212,25 @@ inline void add_to_table(const Walk& w, DType dtype) {
   auto moves = [&w](int d) { return w.table[d] != 0; };
   switch (dtype) {
     case kBool:
-      return share(w, moves, add_to_table<kBool>);
+      return share(w, w.table, moves, add_to_table<kBool>);
     case kUInt8:
-      return share(w, moves, add_to_table<kUInt8>);
+      return share(w, w.table, moves, add_to_table<kUInt8>);
     case kInt8:
-      return share(w, moves, add_to_table<kInt8>);
+      return share(w, w.table, moves, add_to_table<kInt8>);
     case kInt16:
-      return share(w, moves, add_to_table<kInt16>);
+      return share(w, w.table, moves, add_to_table<kInt16>);
     case kInt32:
-      return share(w, moves, add_to_table<kInt32>);
+      return share(w, w.table, moves, add_to_table<kInt32>);
     case kInt64:
-      return share(w, moves, add_to_table<kInt64>);
+      return share(w, w.table, moves, add_to_table<kInt64>);
     case kFloat16:
-      return share(w, moves, add_to_table<kFloat16>);
+      return share(w, w.table, moves, add_to_table<kFloat16>);
     case kBFloat16:
-      return share(w, moves, add_to_table<kBFloat16>);
+      return share(w, w.table, moves, add_to_table<kBFloat16>);
     case kFloat32:
-      return share(w, moves, add_to_table<kFloat32>);
+      return share(w, w.table, moves, add_to_table<kFloat32>);
     case kFloat64:
-      return share(w, moves, add_to_table<kFloat64>);
+      return share(w, w.table, moves, add_to_table<kFloat64>);
   }
 }
 

@@ -70,6 +70,7 @@ def with_shifts(images: np.ndarray) -> np.ndarray:
 
 def train(torch: Any, data: Digits, epochs: int, batch_size: int, initial: dict | None = None) -> Result:
     nn, F = torch.nn, torch.nn.functional
+    torch.set_num_threads(1)  # the batches are small: more threads would wait for each other
     from_numpy = torch.from_numpy
 
     torch.manual_seed(0)

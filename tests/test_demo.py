@@ -3,19 +3,24 @@
 import importlib.util
 import pathlib
 import types
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
+
+import gradflow
 
 EXAMPLE = pathlib.Path(__file__).resolve().parent.parent / "examples" / "digits.py"
 
 
 @pytest.fixture(scope="module")
-def digits() -> types.ModuleType:
+def digits() -> Iterator[types.ModuleType]:
     spec = importlib.util.spec_from_file_location("digits", EXAMPLE)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module
+    threads = gradflow.get_num_threads()
+    yield module
+    gradflow.set_num_threads(threads)
 
 
 def test_short_run_learns_and_draws(digits, tmp_path, capsys):
@@ -31,8 +36,6 @@ def test_short_run_learns_and_draws(digits, tmp_path, capsys):
 
 def test_same_training_under_torch(digits, torch):
     """From the same weights on the same batches the first epochs' losses agree to rounding."""
-    import gradflow
-
     data = digits.load()
     ours = digits.train(gradflow, data, epochs=2, batch_size=64)
     theirs = digits.train(torch, data, epochs=2, batch_size=64, initial=ours.initial)

@@ -339,29 +339,29 @@ class Elementwise:
         self, args: Sequence[Any], arrays: Sequence[Any], nodes: Sequence[Any], wanted: int, tensors: tuple[Tensor, ...], axis: Any
     ) -> None:
         plan = self.plan(wanted)
-        everything = (*args, *tensors)
-        saved = []
-        guards = []
-        for r in plan.reads:
-            x = everything[r]
-            if isinstance(x, Tensor):
-                if x.version is None:
-                    x.version = new_version()
-                saved.append(x.array)
-                guards.append(x.version)
-            else:
-                saved.append(x)
-                guards.append(None)
-        out = next((t.array for t, row in zip(tensors, self.program.row_outputs, strict=True) if not row), None)
-        if out is None:  # every output is one value a row: compare with what the row has
-            out = np.broadcast_to(tensors[0].array, np.broadcast_shapes(*(a.shape for a in arrays if isinstance(a, np.ndarray))))
-            if self.program.row_inputs:
-                arrays = [None if i in self.program.row_inputs else a for i, a in enumerate(arrays)]
-        odd = irregular(out, tuple(a if a is not None else 0 for a in arrays))
-        node = Node(plan, tuple(nodes), tuple(saved), tuple(guards), odd, axis)
+        saved: tuple = ()
+        guards: tuple = ()
+        if plan.pick is not None:
+            everything = (*args, *tensors)
+            saved = plan.pick((*arrays, *(t.array for t in tensors)))
+            guards = tuple([version(everything[r]) for r in plan.reads])
+        node = Node(plan, tuple(nodes), saved, guards, self.odd(arrays, tensors), axis)
         for k, t in enumerate(tensors):
             if t.array.dtype.kind in FLOATS:
                 t.node = node if self.single else Output(node, k)
+
+    def odd(self, arrays: Sequence[Any], tensors: tuple[Tensor, ...]) -> Any:
+        """Which operands were broadcast or converted, and from what; ``None`` if none was."""
+        program = self.program
+        if not program.rows:
+            return irregular(tensors[0].array, tuple(arrays))
+        full = [a for i, a in enumerate(arrays) if i not in program.row_inputs and isinstance(a, np.ndarray)]
+        if len(full) == 1 and full[0].dtype == tensors[0].array.dtype:
+            return None
+        # operands with one value a row get theirs by folding rows, which the pullback does itself
+        shape = np.broadcast_shapes(*(a.shape for a in full))
+        like = np.broadcast_to(np.zeros((), tensors[0].array.dtype), shape)
+        return irregular(like, tuple(0 if i in program.row_inputs else a for i, a in enumerate(arrays)))
 
 
 def substitute(value: Value, swap: dict[int, Value]) -> Value:

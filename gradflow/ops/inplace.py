@@ -101,12 +101,13 @@ def number(value: Any, t: Tensor) -> Any:
     """A Python number as an element of ``t``."""
     if not isinstance(value, bool | int | float | np.number | np.bool_):
         raise DTypeError(f"fill_: the value is a {type(value).__name__}; expected a number or a 0-d Tensor")
+    value = value.item() if isinstance(value, np.generic) else value
     if t.array.dtype.kind not in "iu":
         return value
-    if isinstance(value, float | np.floating):
+    if isinstance(value, float):
         return int(value) if value == value and abs(value) < 2**63 else 0
     limits: Any = np.iinfo(t.array.dtype)
-    if not limits.min <= value.__index__() <= limits.max:
+    if not limits.min <= int(value) <= limits.max:
         raise DTypeError(f"fill_: value cannot be converted to type {t.dtype.name} without overflow: {value}")
     return value
 

@@ -131,6 +131,8 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     return y if keepdim else named(y.squeeze(axes), "LogsumexpBackward0")
 
 
+SUM, MIN, MAX = (backends.KINDS[k] for k in ("sum", "min", "max"))
+
 # Losses over classes
 
 
@@ -149,8 +151,8 @@ def folded(op: str, loss: Tensor, reduction: str, divisor: Any) -> Tensor:
     raise ArgumentError(f"{op}: {reduction} is not a valid value for reduction; use 'none', 'mean' or 'sum'")
 
 
-def class_targets(op: str, input: Tensor, target: Tensor, ignore_index: int) -> tuple[Any, int, int]:
-    """(targets with the class axis as 1, that axis, number of classes), checked."""
+def class_targets(op: str, input: Tensor, target: Tensor, ignore_index: int) -> tuple[Any, int, int, int]:
+    """(targets with the class axis as 1, that axis, number of classes, number of ignored targets), checked."""
     shape = input.array.shape
     if not shape:
         raise ShapeError(f"{op}: input must have a class axis, it is a scalar")
@@ -162,14 +164,18 @@ def class_targets(op: str, input: Tensor, target: Tensor, ignore_index: int) -> 
     if t.dtype.kind not in "iu":
         raise DTypeError(f"{op}: expected scalar type Long for target but found {target.dtype}; convert with .long()")
     classes = shape[axis]
+    ignored = 0
     if t.size:
-        low, high = int(t.min()), int(t.max())
+        low = backends.reduce(MIN, identity, (t,), None, False).item()
+        high = backends.reduce(MAX, identity, (t,), None, False).item()
+        if low <= ignore_index <= high:
+            ignored = int((t == ignore_index).sum())
         if low < 0 or high >= classes:
             bad = t[((t < 0) | (t >= classes)) & (t != ignore_index)]
             if bad.size:
                 raise OutOfRangeError(f"{op}: Target {int(bad.flat[0])} is out of bounds; there are {classes} classes")
     t = t if t.dtype == np.int64 else t.astype(np.int64)
-    return t.reshape(*shape[:axis], 1, *shape[axis + 1 :]), axis, classes
+    return t.reshape(*shape[:axis], 1, *shape[axis + 1 :]), axis, classes, ignored
 
 
 def class_weights(op: str, weight: Tensor, target: Any, classes: int, ignore_index: int, like: Tensor) -> Tensor:
@@ -206,7 +212,7 @@ def cross_entropy(
     if label_smoothing:
         log_p = log_softmax(input, 0 if input.array.ndim == 1 else 1)
         return smooth_nll(log_p, target, weight, ignore_index, reduction, label_smoothing)
-    index, axis, classes = class_targets("cross_entropy", input, target, ignore_index)
+    index, axis, classes, ignored = class_targets("cross_entropy", input, target, ignore_index)
     w: Any = 1.0 if weight is None else class_weights("cross_entropy", weight, index, classes, ignore_index, input)
     loss, _ = cross_entropy_rows(input, wrap(index), w, ignore_index, axis=axis)
     loss = loss.squeeze(axis)
@@ -214,7 +220,6 @@ def cross_entropy(
         return reduce_loss("cross_entropy", loss, reduction)
     if weight is not None:
         return reduce_loss("cross_entropy", loss, reduction, float(w.array.sum()))
-    ignored = int((index == ignore_index).sum())
     return reduce_loss("cross_entropy", loss, reduction, index.size - ignored if ignored else None)
 
 
@@ -238,7 +243,7 @@ def soft_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None, red
 
 def smooth_nll(log_p: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str, smoothing: float) -> Tensor:
     """Cross-entropy whose target is spread: (1 - e) at the class, e / classes everywhere."""
-    index, axis, classes = class_targets("cross_entropy", log_p, target, ignore_index)
+    index, axis, classes, _ = class_targets("cross_entropy", log_p, target, ignore_index)
     kept = wrap((index != ignore_index).squeeze(axis))
     nll = nll_loss(log_p, target, weight, ignore_index=ignore_index, reduction="none")
     terms = log_p
@@ -268,19 +273,19 @@ def nll_loss(
     """``-input[target]`` for log-probabilities with classes on axis 1."""
     from .indexing import gather_at
 
-    index, axis, classes = class_targets("nll_loss", input, target, ignore_index)
+    index, axis, classes, count = class_targets("nll_loss", input, target, ignore_index)
     ignored = index == ignore_index
-    picked = gather_at(input, axis, np.where(ignored, 0, index) if ignored.any() else index)
+    picked = gather_at(input, axis, np.where(ignored, 0, index) if count else index)
     w = None if weight is None else class_weights("nll_loss", weight, index, classes, ignore_index, input)
     loss = p.neg(picked)
     if w is not None:
         loss = p.mul(loss, w)
-    elif ignored.any():
+    elif count:
         loss = p.where(wrap(~ignored), loss, 0.0)
     loss = loss.squeeze(axis)
     if reduction != "mean":
         return reduce_loss("nll_loss", loss, reduction)
-    total = float(w.array.sum()) if w is not None else index.size - int(ignored.sum())
+    total = float(w.array.sum()) if w is not None else index.size - count
     if not total:
         return p.mul(loss.sum(), float("nan"))
     return reduce_loss("nll_loss", loss, reduction, total)
@@ -314,7 +319,6 @@ def normalize_back(g, x, mean, rstd, weight, size):
 
 
 scale_gradient = backends.kernel(lambda g, x, mean, rstd: g * (x - mean) * rstd)
-SUM: int = backends.KINDS["sum"]
 
 
 @custom(inputs=3, grad_name="NativeLayerNormBackward0")

@@ -109,50 +109,76 @@ GF_FN double fmod(double x, double y) { return std::fmod(x, y); }
 GF_LIBRARY_BINARY(pow)
 
 GF_FN double lgamma(double x) {
-    int sign;
-    return ::lgamma_r(x, &sign); // std::lgamma writes a global
+  int sign;
+  return ::lgamma_r(x, &sign);  // std::lgamma writes a global
 }
 GF_FN float lgamma(float x) { return float(lgamma(double(x))); }
 
 GF_FN float erfinv(float x) { return float32::erfinv(x); }
 GF_FN double erfinv(double x) {
-    double a = abs(x), y = wide::erfinv(a);
-    for (int step = 0; step < 2; ++step) { // Newton, from nine digits
-        double error = a < 0.5 ? std::erf(y) - a : (1 - a) - std::erfc(y);
-        y -= error / (1.1283791670955126 * std::exp(-y * y));
-    }
-    return a < 1 ? copysign(y, x) : (a == 1 ? copysign(wide::INF, x) : wide::NaN);
+  double a = abs(x), y = wide::erfinv(a);
+  for (int step = 0; step < 2; ++step) {  // Newton, from nine digits
+    double error = a < 0.5 ? std::erf(y) - a : (1 - a) - std::erfc(y);
+    y -= error / (1.1283791670955126 * std::exp(-y * y));
+  }
+  return a < 1 ? copysign(y, x) : (a == 1 ? copysign(wide::INF, x) : wide::NaN);
 }
 #endif
 
 // --- arithmetic ---------------------------------------------------------------------------------------------
 
 // Integers wrap; bool8 adds as or, multiplies as and.
-template <class T> GF_FN T add(T a, T b) {
-    if constexpr (is_float_v<T>) return a + b;
-    else if constexpr (sizeof(T) == 1) return a | b;
-    else return T(unsigned_t<T>(a) + unsigned_t<T>(b));
+template <class T>
+GF_FN T add(T a, T b) {
+  if constexpr (is_float_v<T>)
+    return a + b;
+  else if constexpr (sizeof(T) == 1)
+    return a | b;
+  else
+    return T(unsigned_t<T>(a) + unsigned_t<T>(b));
 }
-template <class T> GF_FN T sub(T a, T b) {
-    if constexpr (is_float_v<T>) return a - b;
-    else return T(unsigned_t<T>(a) - unsigned_t<T>(b));
+template <class T>
+GF_FN T sub(T a, T b) {
+  if constexpr (is_float_v<T>)
+    return a - b;
+  else
+    return T(unsigned_t<T>(a) - unsigned_t<T>(b));
 }
-template <class T> GF_FN T mul(T a, T b) {
-    if constexpr (is_float_v<T>) return a * b;
-    else if constexpr (sizeof(T) == 1) return a & b;
-    else return T(unsigned_t<T>(a) * unsigned_t<T>(b));
+template <class T>
+GF_FN T mul(T a, T b) {
+  if constexpr (is_float_v<T>)
+    return a * b;
+  else if constexpr (sizeof(T) == 1)
+    return a & b;
+  else
+    return T(unsigned_t<T>(a) * unsigned_t<T>(b));
 }
-template <class T> GF_FN T div(T a, T b) { return a / b; }
-template <class T> GF_FN T reciprocal(T x) { return 1 / x; }
-template <class T> GF_FN T rsqrt(T x) { return 1 / sqrt(x); }
+template <class T>
+GF_FN T div(T a, T b) {
+  return a / b;
+}
+template <class T>
+GF_FN T reciprocal(T x) {
+  return 1 / x;
+}
+template <class T>
+GF_FN T rsqrt(T x) {
+  return 1 / sqrt(x);
+}
 
-template <class T> GF_FN T neg(T x) {
-    if constexpr (is_float_v<T>) return -x;
-    else return T(-unsigned_t<T>(x));
+template <class T>
+GF_FN T neg(T x) {
+  if constexpr (is_float_v<T>)
+    return -x;
+  else
+    return T(-unsigned_t<T>(x));
 }
 GF_FN int32 abs(int32 x) { return x < 0 ? neg(x) : x; }
 GF_FN int64 abs(int64 x) { return x < 0 ? neg(x) : x; }
-template <class T> GF_FN T sign(T x) { return T((x > 0) - (x < 0)); } // 0 at nan, as torch
+template <class T>
+GF_FN T sign(T x) {
+  return T((x > 0) - (x < 0));  // 0 at nan, as torch
+}
 GF_FN int32 floor(int32 x) { return x; }
 GF_FN int64 floor(int64 x) { return x; }
 GF_FN int32 ceil(int32 x) { return x; }
@@ -163,119 +189,172 @@ GF_FN int32 round(int32 x) { return x; }
 GF_FN int64 round(int64 x) { return x; }
 
 // nan wins
-template <class T> GF_FN T maximum(T a, T b) { return a > b || a != a ? a : b; }
-template <class T> GF_FN T minimum(T a, T b) { return a < b || a != a ? a : b; }
+template <class T>
+GF_FN T maximum(T a, T b) {
+  return a > b || a != a ? a : b;
+}
+template <class T>
+GF_FN T minimum(T a, T b) {
+  return a < b || a != a ? a : b;
+}
 
 // --- division of integers: by 0 gives 0, the least number by -1 wraps -----------------------------------------
 
-template <class T> GF_FN T quotient(T a, T b) { // towards zero, b not 0
-    return b == -1 ? neg(a) : T(a / (b == -1 ? 1 : b));
+template <class T>
+GF_FN T quotient(T a, T b) {  // towards zero, b not 0
+  return b == -1 ? neg(a) : T(a / (b == -1 ? 1 : b));
 }
-template <class T> GF_FN T integer_fmod(T a, T b) { return b == 0 || b == -1 ? 0 : T(a % (b == 0 || b == -1 ? 1 : b)); }
+template <class T>
+GF_FN T integer_fmod(T a, T b) {
+  return b == 0 || b == -1 ? 0 : T(a % (b == 0 || b == -1 ? 1 : b));
+}
 GF_FN int32 fmod(int32 a, int32 b) { return integer_fmod(a, b); }
 GF_FN int64 fmod(int64 a, int64 b) { return integer_fmod(a, b); }
 
 // The sign of the divisor, as Python's %.
-template <class T> GF_FN T remainder(T a, T b) {
-    T m = fmod(a, b);
-    return m != 0 && (m < 0) != (b < 0) ? add(m, b) : m;
+template <class T>
+GF_FN T remainder(T a, T b) {
+  T m = fmod(a, b);
+  return m != 0 && (m < 0) != (b < 0) ? add(m, b) : m;
 }
 
-template <class T> GF_FN T floor_divide(T a, T b) {
-    if constexpr (is_float_v<T>) {
-        T m = fmod(a, b), q = (a - m) / b; // exact up to rounding: a - m is a multiple of b
-        q = m != 0 && (m < 0) != (b < 0) ? q - 1 : q;
-        T whole = floor(q);
-        whole = q - whole > T(0.5) ? whole + 1 : whole;
-        T y = q != 0 ? whole : copysign(T(0), a / b);
-        return b == 0 ? a / b : y;
-    } else {
-        T q = b == 0 ? 0 : quotient(a, b == 0 ? 1 : b);
-        return fmod(a, b) != 0 && (a < 0) != (b < 0) ? q - 1 : q;
-    }
+template <class T>
+GF_FN T floor_divide(T a, T b) {
+  if constexpr (is_float_v<T>) {
+    T m = fmod(a, b), q = (a - m) / b;  // exact up to rounding: a - m is a multiple of b
+    q = m != 0 && (m < 0) != (b < 0) ? q - 1 : q;
+    T whole = floor(q);
+    whole = q - whole > T(0.5) ? whole + 1 : whole;
+    T y = q != 0 ? whole : copysign(T(0), a / b);
+    return b == 0 ? a / b : y;
+  } else {
+    T q = b == 0 ? 0 : quotient(a, b == 0 ? 1 : b);
+    return fmod(a, b) != 0 && (a < 0) != (b < 0) ? q - 1 : q;
+  }
 }
 
-template <class T> GF_FN T integer_pow(T base, T exponent) {
-    if (exponent < 0) { // the truth rounded towards zero; 0 for base 0, as torch
-        T sign = exponent & 1 ? -1 : 1;
-        return base == 1 ? 1 : base == -1 ? sign : 0;
-    }
-    unsigned_t<T> y = 1, b = base;
-    for (; exponent; exponent >>= 1, b *= b) y *= exponent & 1 ? b : 1;
-    return T(y);
+template <class T>
+GF_FN T integer_pow(T base, T exponent) {
+  if (exponent < 0) {  // the truth rounded towards zero; 0 for base 0, as torch
+    T sign = exponent & 1 ? -1 : 1;
+    return base == 1 ? 1 : base == -1 ? sign : 0;
+  }
+  unsigned_t<T> y = 1, b = base;
+  for (; exponent; exponent >>= 1, b *= b) y *= exponent & 1 ? b : 1;
+  return T(y);
 }
 GF_FN int32 pow(int32 base, int32 exponent) { return integer_pow(base, exponent); }
 GF_FN int64 pow(int64 base, int64 exponent) { return integer_pow(base, exponent); }
 
 // --- bits -----------------------------------------------------------------------------------------------------
 
-template <class T> GF_FN T bit_not(T x) {
-    if constexpr (sizeof(T) == 1) return x ^ 1;
-    else return ~x;
+template <class T>
+GF_FN T bit_not(T x) {
+  if constexpr (sizeof(T) == 1)
+    return x ^ 1;
+  else
+    return ~x;
 }
-template <class T> GF_FN T bit_and(T a, T b) { return a & b; }
-template <class T> GF_FN T bit_or(T a, T b) { return a | b; }
-template <class T> GF_FN T bit_xor(T a, T b) { return a ^ b; }
+template <class T>
+GF_FN T bit_and(T a, T b) {
+  return a & b;
+}
+template <class T>
+GF_FN T bit_or(T a, T b) {
+  return a | b;
+}
+template <class T>
+GF_FN T bit_xor(T a, T b) {
+  return a ^ b;
+}
 
 // A count that is negative or not below the width shifts every bit out.
-template <class T> GF_FN T shift_left(T a, T count) {
-    if constexpr (sizeof(T) == 1) return count == 0 ? a : 0;
-    else {
-        constexpr T width = 8 * sizeof(T);
-        bool within = count >= 0 && count < width;
-        return within ? T(unsigned_t<T>(a) << (within ? count : 0)) : 0;
-    }
+template <class T>
+GF_FN T shift_left(T a, T count) {
+  if constexpr (sizeof(T) == 1)
+    return count == 0 ? a : 0;
+  else {
+    constexpr T width = 8 * sizeof(T);
+    bool within = count >= 0 && count < width;
+    return within ? T(unsigned_t<T>(a) << (within ? count : 0)) : 0;
+  }
 }
-template <class T> GF_FN T shift_right(T a, T count) {
-    if constexpr (sizeof(T) == 1) return count == 0 ? a : 0;
-    else {
-        constexpr T width = 8 * sizeof(T);
-        return a >> (count >= 0 && count < width ? count : width - 1);
-    }
+template <class T>
+GF_FN T shift_right(T a, T count) {
+  if constexpr (sizeof(T) == 1)
+    return count == 0 ? a : 0;
+  else {
+    constexpr T width = 8 * sizeof(T);
+    return a >> (count >= 0 && count < width ? count : width - 1);
+  }
 }
 
 // --- comparisons, choice ----------------------------------------------------------------------------------------
 
-template <class T> GF_FN bool8 eq(T a, T b) { return a == b; }
-template <class T> GF_FN bool8 ne(T a, T b) { return a != b; }
-template <class T> GF_FN bool8 lt(T a, T b) { return a < b; }
-template <class T> GF_FN bool8 le(T a, T b) { return a <= b; }
-template <class T> GF_FN bool8 gt(T a, T b) { return a > b; }
-template <class T> GF_FN bool8 ge(T a, T b) { return a >= b; }
-template <class T> GF_FN T where(bool8 c, T a, T b) { return c ? a : b; }
+template <class T>
+GF_FN bool8 eq(T a, T b) {
+  return a == b;
+}
+template <class T>
+GF_FN bool8 ne(T a, T b) {
+  return a != b;
+}
+template <class T>
+GF_FN bool8 lt(T a, T b) {
+  return a < b;
+}
+template <class T>
+GF_FN bool8 le(T a, T b) {
+  return a <= b;
+}
+template <class T>
+GF_FN bool8 gt(T a, T b) {
+  return a > b;
+}
+template <class T>
+GF_FN bool8 ge(T a, T b) {
+  return a >= b;
+}
+template <class T>
+GF_FN T where(bool8 c, T a, T b) {
+  return c ? a : b;
+}
 
 // --- casts between register types -------------------------------------------------------------------------------
 
 // A float outside the integer's range, or nan, gives the least integer, as the x86 instruction does.
-template <class To, class From> GF_FN To cast(From x) {
-    if constexpr (sizeof(To) == 1) return x != 0;
-    else if constexpr (is_float_v<From> && !is_float_v<To>) {
-        constexpr From limit = sizeof(To) == 4 ? From(2147483648.0) : From(9223372036854775808.0);
-        constexpr To least = To(unsigned_t<To>(1) << (8 * sizeof(To) - 1));
-        return x >= -limit && x < limit ? To(x) : least;
-    } else return To(x);
+template <class To, class From>
+GF_FN To cast(From x) {
+  if constexpr (sizeof(To) == 1)
+    return x != 0;
+  else if constexpr (is_float_v<From> && !is_float_v<To>) {
+    constexpr From limit = sizeof(To) == 4 ? From(2147483648.0) : From(9223372036854775808.0);
+    constexpr To least = To(unsigned_t<To>(1) << (8 * sizeof(To) - 1));
+    return x >= -limit && x < limit ? To(x) : least;
+  } else
+    return To(x);
 }
 
 // --- digamma: neither library has it ------------------------------------------------------------------------------
 
 GF_FN double digamma(double x) {
-    constexpr double pi = 3.14159265358979324;
-    if (x == 0) return copysign(1 / double(0), -x);
-    double reflected = 0;
-    if (x < 0) {
-        if (x == floor(x)) return (x - x) / (x - x); // a pole, or -inf
-        reflected = pi / tan(pi * (x - round(x)));
-        x = 1 - x;
-    }
-    double y = 0;
-    for (; x < 10; x += 1) y -= 1 / x; // psi(x) = psi(x + 1) - 1/x, up to where the asymptotic series holds
-    double z = 1 / (x * x), series;
-    series = z * (1.0 / 12 - z * (1.0 / 120 - z * (1.0 / 252 - z * (1.0 / 240 - z * (1.0 / 132 - z * (691.0 / 32760 - z / 12))))));
-    return y + log(x) - 0.5 / x - series - reflected;
+  constexpr double pi = 3.14159265358979324;
+  if (x == 0) return copysign(1 / double(0), -x);
+  double reflected = 0;
+  if (x < 0) {
+    if (x == floor(x)) return (x - x) / (x - x);  // a pole, or -inf
+    reflected = pi / tan(pi * (x - round(x)));
+    x = 1 - x;
+  }
+  double y = 0;
+  for (; x < 10; x += 1) y -= 1 / x;  // psi(x) = psi(x + 1) - 1/x, up to where the asymptotic series holds
+  double z = 1 / (x * x), series = 1.0 / 240 - z * (1.0 / 132 - z * (691.0 / 32760 - z / 12));
+  series = z * (1.0 / 12 - z * (1.0 / 120 - z * (1.0 / 252 - z * series)));
+  return y + log(x) - 0.5 / x - series - reflected;
 }
 GF_FN float digamma(float x) { return float(digamma(double(x))); }
 
 #undef GF_LIBRARY_UNARY
 #undef GF_LIBRARY_BINARY
 
-} // namespace gf::prim
+}  // namespace gf::prim
