@@ -230,15 +230,13 @@ PyObject* reduce(PyObject*, PyObject* const* args, Py_ssize_t count) {
     accumulate = false;
   }
   read_view(reinterpret_cast<PyArrayObject*>(out_array.get()), kKindNames[kind], &out);
-  const View target = out;
   for (int k = 0; to_given && !temporary && k < in.n; ++k) {
-    if (in.is_scalar[k] || overlap(in.views[k], target) == Overlap::None) continue;
+    if (in.is_scalar[k] || overlap(in.views[k], out) == Overlap::None) continue;
     temporary = Ref(new_array(ndim, shape, result));
     read_view(reinterpret_cast<PyArrayObject*>(temporary.get()), kKindNames[kind], &out);
   }
 
-  Reduction r{t, kind, scale, {}, {}, Reduction::Group, 0, 0, 1, 1, -1, kFloat32, 0, 0, 0, 0};
-  r.reg = result == kBool ? kBool : register_of(t.out_dtype[0]);
+  Reduction r(t, kind, scale, result == kBool ? kBool : register_of(t.out_dtype[0]));
   if (outputs == 0) return out_array.release();
   if (depth == 0) {
     r.loop.op[0].accumulate = accumulate;
@@ -271,7 +269,11 @@ PyObject* reduce(PyObject*, PyObject* const* args, Py_ssize_t count) {
     NoGil free_gil(outputs * depth * (t.cost + 1) > kReleaseGilCost);
     run_reduction(r, memory);
   }
-  if (temporary) copy_view(out, target, accumulate);
+  if (temporary) {
+    View target;
+    read_view(reinterpret_cast<PyArrayObject*>(out_array.get()), kKindNames[kind], &target);
+    copy_view(out, target, accumulate);
+  }
   return out_array.release();
 }
 

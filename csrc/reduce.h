@@ -31,6 +31,8 @@ struct Reduction {
   int64_t steps;                // tiles of one task
   int64_t step_elements;
 
+  Reduction(const Typed& t, Kind k, double s, DType reg_) : typed(t), kind(k), scale(s), reg(reg_) {}
+
   bool is_arg() const { return kind >= kArgMax; }
   const Fold& fold() const { return kernels->fold[kind][reg_index(reg)]; }
   const ArgFold& arg() const { return kernels->arg[kind - kArgMax][reg_index(reg)]; }

@@ -20,6 +20,7 @@ struct RowRun {
   bool whole;  // rows fit a tile: one pass, `count` rows per tile; else tiles are segments of a row
   int64_t row;  // its length
 
+  RowRun(const Typed& t, int64_t length) : typed(t), plan(*t.rows), row(length) {}
   const Operand& index() const { return loop.op[typed.n_inputs + typed.n_outputs]; }
 };
 
@@ -319,7 +320,7 @@ PyObject* rows(PyObject*, PyObject* const* args, Py_ssize_t count) {
             (long long)asked);
   }
   if (in.size() > 0) {
-    RowRun r{t, *t.rows, {}, {}, false, in.shape[axis]};
+    RowRun r(t, in.shape[axis]);
     Loop& loop = r.loop;
     loop.size[0] = in.shape[axis];
     loop.ndim = 1;

@@ -9,6 +9,7 @@ import numpy as np
 
 from . import creation, dtypes
 from .errors import DTypeError
+from .kinds.formulas import REGISTRY
 from .ops import activations, convert, indexing, inplace, joining, pointwise, products, random, reductions, rowwise, views
 from .tensor import Tensor
 
@@ -31,10 +32,7 @@ def aliases(function: Callable) -> Callable:
 
 
 PLAIN = {
-    pointwise: """exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc erfinv
-        lgamma digamma floor ceil trunc abs sign frac sigmoid isnan isinf isfinite logical_not logical_and logical_or logical_xor bitwise_not bitwise_and
-        bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift maximum minimum atan2 eq ne lt le gt ge pow floor_divide remainder fmod neg clamp round lerp
-        addcmul addcdiv square isclose allclose equal where""",
+    pointwise: "pow floor_divide remainder fmod neg clamp round addcmul addcdiv square isclose allclose equal where",
     activations: "relu prelu",
     reductions: "sum mean var std var_mean std_mean prod max min amax amin aminmax argmax argmin any all count_nonzero norm nansum nanmean",
     rowwise: "softmax log_softmax logsumexp",
@@ -105,9 +103,13 @@ REDUCING = frozenset(
 )
 
 
+# An elementwise operation says itself that it is public.
+PUBLIC: dict[str, Callable] = {name: call for name, call in REGISTRY.items() if hasattr(call, "op") and call.op.public}
+
+
 def function_table() -> dict[str, Callable]:
     """The functions that are both ``gradflow.name(x, ...)`` and ``x.name(...)``."""
-    table: dict[str, Callable] = {}
+    table: dict[str, Callable] = dict(PUBLIC)
     for module, names in PLAIN.items():
         for name in names.split():
             function = getattr(module, name)
@@ -240,12 +242,28 @@ def new_like(name: str, function: Callable) -> Callable:
     return call
 
 
-CHANGING = (
-    "abs acos asin atan ceil clamp clip cos cosh digamma erf erfc erfinv exp exp2 expm1 floor frac lgamma log log10 log1p log2 neg pow "
-    "reciprocal relu remainder fmod round rsqrt sigmoid sign sin sinh sqrt square tan tanh trunc add sub mul div floor_divide lerp addcmul "
-    "addcdiv eq ne lt le gt ge logical_and logical_or logical_not logical_xor bitwise_and bitwise_or bitwise_xor masked_fill tril triu"
-)
-IN_PLACE = {f"{name}_": inplace.in_place(FUNCTIONS[name], f"{name}_") for name in CHANGING.split()}
+CHANGING = [
+    "clamp",
+    "clip",
+    "neg",
+    "pow",
+    "relu",
+    "remainder",
+    "fmod",
+    "round",
+    "square",
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "floor_divide",
+    "addcmul",
+    "addcdiv",
+    "masked_fill",
+    "tril",
+    "triu",
+]
+IN_PLACE = {f"{name}_": inplace.in_place(FUNCTIONS[name], f"{name}_") for name in [*PUBLIC, *CHANGING]}
 OPERATORS = {"add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "floordiv": "floor_divide", "mod": "remainder", "pow": "pow"}
 OPERATORS |= {"and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor"}
 

@@ -254,6 +254,7 @@ class Elementwise:
         self.partial = partial
         self.vjp: Callable | None = None
         self.numbers: frozenset[int] = frozenset()
+        self.public = False
         self.domain, self.ulp = (-3.0, 3.0), 4  # where and how exactly the tests hold it
         self.refused = False  # has a kink and no derivative of its own yet
         self.plans: dict[Any, Plan] = {}
@@ -517,6 +518,7 @@ def elementwise(
     raw: tuple[str, ...] = (),
     outputs: int | None = None,
     smooth: bool = False,
+    public: bool = False,
     numbers: tuple[str, ...] = (),
     domain: tuple[float, float] = (-3.0, 3.0),
     ulp: int = 4,
@@ -526,7 +528,8 @@ def elementwise(
     Broadcasting, type promotion, the fused kernel, its derivatives of every order: all follow from the formula. A formula that is not
     differentiable everywhere (it uses ``abs``, ``maximum``, ``where``, ...) must bring its partial derivatives, unless ``smooth`` says that the
     derived ones are right: the operation is refused when a gradient is asked of it. Parameters named in ``numbers`` have no derivative: a tensor
-    that requires one is refused. The tests sweep every operation over its ``domain`` and
+    that requires one is refused. With ``public`` it is also a function of the package, a method of tensors and, with an underscore, an
+    in-place method. The tests sweep every operation over its ``domain`` and
     hold its float32 result to ``ulp`` units in the last place of the largest value that it computes with.
 
     >>> @gf.elementwise
@@ -540,10 +543,10 @@ def elementwise(
     """
     if formula is None:
         return lambda f: elementwise(
-            f, grad_name=grad_name, raw=raw, outputs=outputs, smooth=smooth, numbers=numbers, domain=domain, ulp=ulp
+            f, grad_name=grad_name, raw=raw, outputs=outputs, smooth=smooth, public=public, numbers=numbers, domain=domain, ulp=ulp
         )
     op = register(formula, grad_name, raw, False, (), outputs, smooth)
-    op.domain, op.ulp = domain, ulp
+    op.domain, op.ulp, op.public = domain, ulp, public
     op.numbers = frozenset(list(inspect.signature(formula).parameters).index(name) for name in numbers)
     n = op.program.inputs
     if op.single and n <= 2:

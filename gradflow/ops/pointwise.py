@@ -115,19 +115,19 @@ def fmod_of(x, y):
     return s.fmod(x, y)
 
 
-@elementwise
+@elementwise(public=True)
 def atan2(x, y):
     "The angle of the point (y, x), in radians, from -pi to pi."
     return s.atan2(x, y)
 
 
-@elementwise(smooth=True)
+@elementwise(smooth=True, public=True)
 def maximum(x, y):
     "The larger of x and y; nan if one is. At a tie each gets half of the gradient."
     return s.maximum(x, y)
 
 
-@elementwise(smooth=True)
+@elementwise(smooth=True, public=True)
 def minimum(x, y):
     "The smaller of x and y; nan if one is. At a tie each gets half of the gradient."
     return s.minimum(x, y)
@@ -136,115 +136,115 @@ def minimum(x, y):
 # Comparisons and logic: bool results, nothing to differentiate
 
 
-@elementwise
+@elementwise(public=True)
 def eq(x, y):
     "x == y"
     return s.eq(x, y)
 
 
-@elementwise
+@elementwise(public=True)
 def ne(x, y):
     "x != y"
     return s.ne(x, y)
 
 
-@elementwise
+@elementwise(public=True)
 def lt(x, y):
     "x < y"
     return s.lt(x, y)
 
 
-@elementwise
+@elementwise(public=True)
 def le(x, y):
     "x <= y"
     return s.le(x, y)
 
 
-@elementwise
+@elementwise(public=True)
 def gt(x, y):
     "x > y"
     return s.gt(x, y)
 
 
-@elementwise
+@elementwise(public=True)
 def ge(x, y):
     "x >= y"
     return s.ge(x, y)
 
 
-@elementwise
+@elementwise(public=True)
 def logical_and(x, y):
     "Are both different from zero?"
     return s.ne(x, 0) & s.ne(y, 0)
 
 
-@elementwise
+@elementwise(public=True)
 def logical_or(x, y):
     "Is one of them different from zero?"
     return s.ne(x, 0) | s.ne(y, 0)
 
 
-@elementwise
+@elementwise(public=True)
 def logical_xor(x, y):
     "Is exactly one of them different from zero?"
     return s.ne(x, 0) ^ s.ne(y, 0)
 
 
-@elementwise
+@elementwise(public=True)
 def logical_not(x):
     "Is x zero?"
     return s.eq(x, 0)
 
 
-@elementwise
+@elementwise(public=True)
 def bitwise_and(x, y):
     "x & y for bool and integers"
     return x & y
 
 
-@elementwise
+@elementwise(public=True)
 def bitwise_or(x, y):
     "x | y for bool and integers"
     return x | y
 
 
-@elementwise
+@elementwise(public=True)
 def bitwise_xor(x, y):
     "x ^ y for bool and integers"
     return x ^ y
 
 
-@elementwise
+@elementwise(public=True)
 def bitwise_not(x):
     "~x for bool and integers"
     return ~x
 
 
-@elementwise
+@elementwise(public=True)
 def bitwise_left_shift(x, y):
     "x << y for integers"
     return x << y
 
 
-@elementwise
+@elementwise(public=True)
 def bitwise_right_shift(x, y):
     "x >> y for integers"
     return x >> y
 
 
-@elementwise
+@elementwise(public=True)
 def isnan(x):
     "Is x not a number?"
     return s.ne(x, x)
 
 
-@elementwise
+@elementwise(public=True)
 def isinf(x):
     "Is x infinite, of either sign?"
     return s.eq(s.abs(x), math.inf)
 
 
-@elementwise
+@elementwise(public=True)
 def isfinite(x):
     "Is x neither infinite nor nan?"
     return s.lt(s.abs(x), math.inf)
@@ -260,7 +260,7 @@ def _plain(name: str, text: str, grad_name: str | None = None, domain: tuple[flo
         return primitive(x)
 
     formula.__name__, formula.__doc__, formula.__module__ = name, text, __name__
-    return elementwise(formula, grad_name=grad_name, domain=domain)
+    return elementwise(formula, grad_name=grad_name, domain=domain, public=True)
 
 
 exp: Any = _plain("exp", "e to the power x", domain=(-30.0, 30.0))
@@ -297,7 +297,7 @@ trunc: Any = _plain("trunc", "x without its fraction; derivative 0.")
 rint: Any = _plain("round", "The nearest integer, halves to even; derivative 0.")
 
 
-@elementwise
+@elementwise(public=True)
 def abs(x):
     "The absolute value; the derivative at 0 is 0."
     return s.abs(x)
@@ -308,7 +308,7 @@ def abs_partial(y, x):
     return s.sign(x)
 
 
-@elementwise
+@elementwise(public=True)
 def sign(x):
     "-1, 0 or 1; derivative 0."
     return s.sign(x)
@@ -319,13 +319,13 @@ def sign_partial(y, x):
     return (None,)
 
 
-@elementwise
+@elementwise(public=True)
 def frac(x):
     "x - trunc(x)"
     return x - s.trunc(x)
 
 
-@elementwise(domain=(-15.0, 15.0))
+@elementwise(domain=(-15.0, 15.0), public=True)
 def sigmoid(x):
     "1 / (1 + exp(-x)); the derivative, y * (1 - y), reads only the result."
     return 1 / (1 + s.exp(-x))
@@ -381,7 +381,7 @@ def clamp_above_partial(y, x, high):
     return s.where(s.le(x, high), 1.0, 0.0), s.where(s.gt(x, high), 1.0, 0.0)
 
 
-@elementwise
+@elementwise(public=True)
 def lerp(x, y, weight):
     "x + weight * (y - x)"
     return x + weight * (y - x)
@@ -395,6 +395,69 @@ def addcmul_of(x, a, b, value):
 @elementwise(grad_name="AddcdivBackward0", domain=(0.2, 3.0))
 def addcdiv_of(x, a, b, value):
     return x + value * a / b
+
+
+@elementwise(smooth=True, public=True)
+def hypot(x, y):
+    "sqrt(x * x + y * y), without overflow on the way; the gradient at (0, 0) is nan."
+    a, b = s.abs(x), s.abs(y)
+    high, low = s.maximum(a, b), s.minimum(a, b)
+    ratio = s.where(s.eq(high, 0), 0, low / high)
+    return s.where(s.eq(a, math.inf) | s.eq(b, math.inf), math.inf, high * s.sqrt(1 + ratio * ratio))
+
+
+@hypot.partial
+def hypot_partial(z, x, y):
+    return x / z, y / z
+
+
+@elementwise(public=True)
+def logaddexp(x, y):
+    "log(exp(x) + exp(y)), finite for finite x and y"
+    high = s.maximum(x, y)
+    distance = s.where(s.eq(x, y), 0, s.abs(x - y))
+    return high + s.log1p(s.exp(-distance))
+
+
+@logaddexp.partial
+def logaddexp_partial(z, x, y):
+    return 1 / (1 + s.exp(y - x)), 1 / (1 + s.exp(x - y))
+
+
+@elementwise(domain=(0.1, 3.0), public=True)
+def xlogy(x, y):
+    "x * log(y), and 0 where x is 0"
+    return s.where(s.eq(x, 0) & s.eq(y, y), 0, x * s.log(y))
+
+
+@xlogy.partial
+def xlogy_partial(z, x, y):
+    return s.where(s.eq(x, 0) & s.le(y, 0), 0, s.log(y)), x / y
+
+
+@elementwise(public=True)
+def deg2rad(x):
+    "Degrees to radians."
+    return x * (math.pi / 180)
+
+
+@elementwise(public=True)
+def rad2deg(x):
+    "Radians to degrees."
+    return x * (180 / math.pi)
+
+
+@elementwise(public=True)
+def sinc(x):
+    "sin(pi x) / (pi x), and 1 at 0; the derivative at 0 is 0."
+    z = math.pi * x
+    return s.where(s.eq(x, 0), 1, s.sin(z) / z)
+
+
+@sinc.partial
+def sinc_partial(y, x):
+    z = math.pi * x
+    return s.where(s.eq(x, 0), 0, (s.cos(z) - s.sin(z) / z) / x)
 
 
 # What torch's signatures add
