@@ -8,6 +8,7 @@ import os
 import platform
 import subprocess
 import sys
+import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -57,7 +58,8 @@ class BuildExtension(build_ext):
 
     def build_extension(self, ext):
         compiler = (os.environ.get("CXX") or "g++").split()
-        objects = Path(self.build_temp).resolve() / ("sanitize" if SANITIZE else "release")
+        # Not self.build_temp: pip gives an editable build a fresh directory each time.
+        objects = HERE.resolve() / "build/objects" / f"{sys.implementation.cache_tag}-{'sanitize' if SANITIZE else 'release'}"
         objects.mkdir(parents=True, exist_ok=True)
         include = [*ext.include_dirs, numpy.get_include(), pybind11.get_include()]
         include += [self.compiler.include_dirs] if isinstance(self.compiler.include_dirs, str) else self.compiler.include_dirs
@@ -80,9 +82,14 @@ class BuildExtension(build_ext):
                     command += [*KERNEL_FLAGS, *extra, f"-DGF_ISA={level}"]
                 jobs.append((source, target, [*command, "-c", str(source), "-o", str(target)]))
 
+        def recipe(command):
+            # An isolated build has its packages in a new place each time; which versions they are is what matters.
+            text = "\n".join([*command, numpy.__version__, pybind11.__version__, getattr(scipy_openblas32, "__version__", "")])
+            return text.replace(str(Path(pybind11.__file__).parent.parent), "")
+
         def stale(source, target, command):
             record = target.with_suffix(".cmd")
-            if not target.exists() or not record.exists() or record.read_text() != "\n".join(command):
+            if not target.exists() or not record.exists() or record.read_text() != recipe(command):
                 return True
             return target.stat().st_mtime < max(source.stat().st_mtime, newest_header)
 
@@ -90,7 +97,7 @@ class BuildExtension(build_ext):
             _, target, command = job
             result = subprocess.run(command, capture_output=True, text=True)
             if result.returncode == 0:
-                target.with_suffix(".cmd").write_text("\n".join(command))
+                target.with_suffix(".cmd").write_text(recipe(command))
             return job, result
 
         waiting = [job for job in jobs if stale(*job)]
@@ -113,7 +120,8 @@ class BuildExtension(build_ext):
             directory = scipy_openblas32.get_lib_dir()
             link += [f"-L{directory}", f"-l{scipy_openblas32.get_library()}", "-Wl,-rpath,$ORIGIN/../scipy_openblas32/lib"]
             if self.stays_here:
-                link.append(f"-Wl,-rpath,{directory}")
+                # An isolated build's own packages are gone afterwards; those of the environment stay.
+                link.append(f"-Wl,-rpath,{sysconfig.get_path('platlib')}/scipy_openblas32/lib:{directory}")
         link += os.environ.get("LDFLAGS", "").split()
         subprocess.run(link, check=True)
         os.replace(f"{library}.new", library)

@@ -40,8 +40,9 @@ void plan(const Typed& t, Loop* loop, const Box& box) {
   for (int k = 0; k < t.n_outputs; ++k) {
     Operand& out = loop->op[t.n_inputs + k];
     plan_operand(&out, *loop, box, register_of(t.out_dtype[k]));
-    // dense in the tile, but it adds, or no instruction of its own writes it
-    if (out.mode != Mode::InPlace || out.accumulate || t.out_slot[k] != t.output_slot(k)) out.mode = Mode::Load;
+    // dense in the tile, but it adds, or converts, or no instruction of its own writes it
+    if (out.mode != Mode::InPlace || out.accumulate || out.dtype != t.out_dtype[k] || t.out_slot[k] != t.output_slot(k))
+      out.mode = Mode::Load;
   }
 }
 

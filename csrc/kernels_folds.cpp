@@ -42,6 +42,7 @@ struct Unsigned<int64_t> {
 };
 
 struct Sum {
+  static constexpr bool extreme = false;
   template <class T>
   static constexpr T identity = T(0);
   template <class V>
@@ -51,6 +52,7 @@ struct Sum {
 };
 
 struct Prod {
+  static constexpr bool extreme = false;
   template <class T>
   static constexpr T identity = T(1);
   template <class V>
@@ -60,6 +62,7 @@ struct Prod {
 };
 
 struct Max {
+  static constexpr bool extreme = true;
   template <class T>
   static constexpr T identity =
       std::numeric_limits<T>::has_infinity ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::lowest();
@@ -68,9 +71,14 @@ struct Max {
     V larger = b > a ? b : a;  // keeps a nan in a ...
     return b != b ? b : larger;  // ... and takes one from b
   }
+  template <class V>
+  GF_INLINE V pick(V a, V b) {  // one instruction, for what happens to nan is left to it
+    return a > b ? a : b;
+  }
 };
 
 struct Min {
+  static constexpr bool extreme = true;
   template <class T>
   static constexpr T identity =
       std::numeric_limits<T>::has_infinity ? std::numeric_limits<T>::infinity() : std::numeric_limits<T>::max();
@@ -79,9 +87,14 @@ struct Min {
     V smaller = b < a ? b : a;
     return b != b ? b : smaller;
   }
+  template <class V>
+  GF_INLINE V pick(V a, V b) {
+    return a < b ? a : b;
+  }
 };
 
 struct Any {
+  static constexpr bool extreme = false;
   template <class T>
   static constexpr T identity = T(0);
   template <class V>
@@ -91,6 +104,7 @@ struct Any {
 };
 
 struct All {
+  static constexpr bool extreme = false;
   template <class T>
   static constexpr T identity = T(1);
   template <class V>
@@ -191,41 +205,102 @@ GF_INLINE typename Simd<T>::type load_some(const T* x, int64_t n, int64_t before
   return *reinterpret_cast<const U*>(some);
 }
 
+// `pick` as an operation of its own.
+template <class Op>
+struct Picked {
+  template <class V>
+  GF_INLINE V apply(V a, V b) {
+    return Op::pick(a, b);
+  }
+};
+
+#define GF_MEMBER inline __attribute__((always_inline))
+
+// What a run is folded into, lane by lane.
+template <class Op, class T, class = void>
+struct Lanes {
+  using V = typename Simd<T>::type;
+  V value;
+  GF_INLINE Lanes of(V x) { return {x}; }
+  GF_MEMBER void take(V x) { value = Op::apply(value, x); }
+  GF_MEMBER void join(Lanes l) { value = Op::apply(value, l.value); }
+  GF_MEMBER T total() const { return across<Op, T, kVectorBytes>(value); }
+};
+
+template <class T>
+struct BitsOf;
+template <>
+struct BitsOf<float> {
+  using type = uint32_t;
+  static constexpr type inf = 0x7f800000u;
+};
+template <>
+struct BitsOf<double> {
+  using type = uint64_t;
+  static constexpr type inf = 0x7ff0000000000000u;
+};
+
+// Extremes of floats: the hardware's instruction, which may lose a nan, and the largest magnitude as an integer,
+// which tells of every nan.
+template <class Op, class T>
+struct Lanes<Op, T, std::enable_if_t<Op::extreme && std::is_floating_point<T>::value>> {
+  using V = typename Simd<T>::type;
+  using Bits = typename BitsOf<T>::type;
+  using B = typename Simd<Bits>::type;
+  V value;
+  B magnitude;
+  GF_INLINE B magnitude_of(V x) { return B(x) & (B{} + Bits(Bits(~Bits(0)) >> 1)); }
+  GF_INLINE Lanes of(V x) { return {x, magnitude_of(x)}; }
+  GF_MEMBER void take(V x) { join(of(x)); }
+  GF_MEMBER void join(Lanes l) {
+    value = Op::pick(value, l.value);
+    magnitude = Max::pick(magnitude, l.magnitude);
+  }
+  GF_MEMBER T total() const {
+    Bits largest = across<Picked<Max>, Bits, kVectorBytes>(magnitude);
+    return largest > BitsOf<T>::inf ? T(__builtin_nan("")) : across<Picked<Op>, T, kVectorBytes>(value);
+  }
+};
+
 // Every lane takes at most 9 elements before the lanes join the accumulator.
 template <class Op, class T, class Acc>
 GF_INLINE void fold_run(typename Acc::Type& acc, const T* x, int64_t n, int64_t readable) {
   using V = typename Simd<T>::type;
   using U = typename Simd<T>::unaligned;
+  using L = Lanes<Op, T>;
   constexpr int64_t width = Simd<T>::width, step = kUnroll * width;
   const T* const begin = x;
   const T* const end = x + n;
   while (end - x >= step) {
     const U* p = reinterpret_cast<const U*>(x);
-    V a = p[0], b = p[1], c = p[2], d = p[3];
+    L a = L::of(p[0]), b = L::of(p[1]), c = L::of(p[2]), d = L::of(p[3]);
     int64_t blocks = (end - x) / step;
     if (blocks > 8) blocks = 8;
     for (int64_t i = 1; i < blocks; ++i) {
       p += kUnroll;
-      a = Op::apply(a, V(p[0]));
-      b = Op::apply(b, V(p[1]));
-      c = Op::apply(c, V(p[2]));
-      d = Op::apply(d, V(p[3]));
+      a.take(p[0]);
+      b.take(p[1]);
+      c.take(p[2]);
+      d.take(p[3]);
     }
     x += blocks * step;
     if (end - x < step) {  // the rest goes along
       if (end - x >= 2 * width) {
-        a = Op::apply(a, V(*reinterpret_cast<const U*>(x)));
-        b = Op::apply(b, V(*reinterpret_cast<const U*>(x + width)));
+        a.take(*reinterpret_cast<const U*>(x));
+        b.take(*reinterpret_cast<const U*>(x + width));
         x += 2 * width;
       }
       if (end - x >= width) {
-        c = Op::apply(c, V(*reinterpret_cast<const U*>(x)));
+        c.take(*reinterpret_cast<const U*>(x));
         x += width;
       }
-      if (end > x) d = Op::apply(d, load_some<Op, T>(x, end - x, x - begin, readable - (x - begin)));
+      if (end > x) d.take(load_some<Op, T>(x, end - x, x - begin, readable - (x - begin)));
       x = end;
     }
-    Acc::take(acc, across<Op, T, kVectorBytes>(Op::apply(Op::apply(a, b), Op::apply(c, d))));
+    a.join(b);
+    c.join(d);
+    a.join(c);
+    Acc::take(acc, a.total());
   }
   if (x == end) return;
   if (end - x < 4) {

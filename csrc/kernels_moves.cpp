@@ -83,13 +83,73 @@ void fill_run(typename S::Register* dst, const char* src, int64_t n) {
   GF_LOOP(n) dst[i] = value;
 }
 
+// ---- transposes: blocks of 4 x 4 in vector registers ---------------------------------------------------------------
+
+template <class T>
+struct Four {
+  typedef T type __attribute__((vector_size(4 * sizeof(T))));
+  typedef T unaligned __attribute__((vector_size(4 * sizeof(T)), aligned(1), may_alias));
+};
+
+template <class T>
+GF_INLINE void transpose_block(const char* src, int64_t src_stride, char* dst, int64_t dst_stride) {
+  using V = typename Four<T>::type;
+  using U = typename Four<T>::unaligned;
+  V a = *reinterpret_cast<const U*>(src), b = *reinterpret_cast<const U*>(src + src_stride);
+  V c = *reinterpret_cast<const U*>(src + 2 * src_stride), d = *reinterpret_cast<const U*>(src + 3 * src_stride);
+  V ac_low = __builtin_shufflevector(a, c, 0, 4, 1, 5), ac_high = __builtin_shufflevector(a, c, 2, 6, 3, 7);
+  V bd_low = __builtin_shufflevector(b, d, 0, 4, 1, 5), bd_high = __builtin_shufflevector(b, d, 2, 6, 3, 7);
+  *reinterpret_cast<U*>(dst) = __builtin_shufflevector(ac_low, bd_low, 0, 4, 1, 5);
+  *reinterpret_cast<U*>(dst + dst_stride) = __builtin_shufflevector(ac_low, bd_low, 2, 6, 3, 7);
+  *reinterpret_cast<U*>(dst + 2 * dst_stride) = __builtin_shufflevector(ac_high, bd_high, 0, 4, 1, 5);
+  *reinterpret_cast<U*>(dst + 3 * dst_stride) = __builtin_shufflevector(ac_high, bd_high, 2, 6, 3, 7);
+}
+
+// dst[column][row] = src[row][column]; within a row elements are contiguous on both sides.
+template <class T>
+void transpose(const char* src, int64_t src_stride, char* dst, int64_t dst_stride, int64_t rows, int64_t columns) {
+  constexpr int64_t item = sizeof(T);
+  const int64_t whole_rows = rows & ~int64_t(3), whole_columns = columns & ~int64_t(3);
+  for (int64_t r = 0; r < whole_rows; r += 4)
+    for (int64_t c = 0; c < whole_columns; c += 4)
+      transpose_block<T>(src + r * src_stride + c * item, src_stride, dst + c * dst_stride + r * item, dst_stride);
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t c = r < whole_rows ? whole_columns : 0; c < columns; ++c)
+      __builtin_memcpy(dst + c * dst_stride + r * item, src + r * src_stride + c * item, item);
+}
+
+// Whether a block's elements are contiguous across its runs rather than along them.
+template <class Stored>
+GF_INLINE bool is_transposed(int64_t n0, int64_t s0, int64_t n1, int64_t s1) {
+  return n0 >= 4 && n1 >= 4 && s1 == int64_t(sizeof(Stored)) && s0 != s1 && s0 != 0;
+}
+
+template <class S>
+constexpr bool kStoredAsIs = std::is_same<typename S::Stored, typename S::Register>::value && sizeof(typename S::Stored) >= 4;
+
+// ---- whole blocks ----------------------------------------------------------------------------------------------------
+
 template <class S>
 void load(void* tile, const char* src, int64_t n0, int64_t s0, int64_t n1, int64_t s1) {
+  using Stored = typename S::Stored;
   auto* dst = static_cast<typename S::Register*>(tile);
   if (n0 == 1) {  // one long run
     n0 = n1;
     s0 = s1;
     n1 = 1;
+  }
+  if (is_transposed<Stored>(n0, s0, n1, s1)) {
+    if constexpr (kStoredAsIs<S>) {
+      transpose<Stored>(src, s0, reinterpret_cast<char*>(dst), n0 * int64_t(sizeof(Stored)), n0, n1);
+    } else {
+      for (int64_t i = 0; i < n0; ++i)
+        for (int64_t row = 0; row < n1; ++row) {
+          Stored x;
+          __builtin_memcpy(&x, src + i * s0 + row * s1, sizeof x);
+          dst[row * n0 + i] = S::load(x);
+        }
+    }
+    return;
   }
   for (int64_t row = 0; row < n1; ++row, dst += n0, src += s1) {
     if (s0 == 0)
@@ -107,6 +167,12 @@ void store(char* dst, const void* tile, int64_t n0, int64_t s0, int64_t n1, int6
     n0 = n1;
     s0 = s1;
     n1 = 1;
+  }
+  if constexpr (kStoredAsIs<S> && !accumulate) {
+    if (is_transposed<Stored>(n0, s0, n1, s1)) {
+      transpose<Stored>(reinterpret_cast<const char*>(src), n0 * int64_t(sizeof(Stored)), dst, s0, n1, n0);
+      return;
+    }
   }
   for (int64_t row = 0; row < n1; ++row, src += n0, dst += s1) {
     if (contiguous_and_aligned<Stored>(dst, s0)) {

@@ -228,7 +228,7 @@ void plan(RowRun* r) {
       continue;
     }
     plan_operand(&out, loop, r->box, register_of(t.out_dtype[k]));
-    bool own = t.out_slot[k] < t.n_registers;
+    bool own = t.out_slot[k] < t.n_registers && out.dtype == t.out_dtype[k];
     for (int j = 0; j < t.n_outputs; ++j) own &= j == k || t.out_slot[j] != t.out_slot[k];
     for (int j = 0; j < t.n_inputs; ++j) own &= loop.op[j].data != out.data;  // in place: store at the end
     if (out.mode != Mode::InPlace || out.accumulate || !own || !r->whole) out.mode = Mode::Load;

@@ -226,6 +226,11 @@ void Runner::store_output(int k, const void* tile, int64_t length, int64_t count
     kernels->cast[out][reg_index(have)](spare_, tile, tile, tile, length);
     tile = spare_;
   }
+  if (have != want && op.dtype == want && op.aligned && !op.accumulate && op.moves == 1 &&
+      op.move_stride[0] == item_size(want)) {
+    kernels->cast[want][reg_index(have)](address(op), tile, tile, tile, length);
+    return;
+  }
   if (have != want) {
     char* converted = spare_ + padded(run_.box.length()) * 8;
     kernels->cast[want][reg_index(have)](converted, tile, tile, tile, length);

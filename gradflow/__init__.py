@@ -62,7 +62,7 @@ from .ops.random import Generator, default_generator, get_rng_state, initial_see
 from .ops.views import broadcast_tensors
 from .runtime import empty_cache, get_num_threads, memory_stats, set_num_threads
 
-globals().update(methods.FUNCTIONS)
+globals().update(methods.FUNCTIONS | methods.ALONE)
 bool, float, int = bool_, float_, int_
 concat = concatenate = cat
 pi, e, inf, nan = _math.pi, _math.e, _math.inf, _math.nan

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 import numpy as np
 
 from . import backends, dtypes
-from .errors import ArgumentError, DeviceError, DTypeError, ShapeError
+from .errors import ArgumentError, DTypeError, NumberError, ShapeError
 from .ops import random as r
-from .ops.axes import new_shape
-from .scalar.types import FLOAT64, INT64
+from .ops.axes import integer, new_shape
+from .ops.convert import LIMITS, element, on_device
+from .ops.reductions import float_only
+from .scalar.types import FLOAT64, INT64, UINT8, category
 from .tape.node import named
-from .tensor import Tensor, device, new, wrap
-
-
-def on_device(op: str, where: Any) -> None:
-    """Refuse a device that this backend is not."""
-    if where is not None and device(where).type != "cpu":
-        raise DeviceError(f"{op}: device {where} is not available: this build computes on the CPU; use device='cpu'")
+from .tensor import Tensor, new, wrap
 
 
 def finish(op: str, array: Any, dev: Any, requires_grad: bool) -> Tensor:
@@ -55,11 +50,18 @@ def from_data(op: str, data: Any, dtype: Any, copy: bool) -> Any:
         copy = False
         if array.dtype.kind == "O":
             if all(isinstance(x, int) for x in array.flat):
-                raise ArgumentError(f"{op}: an integer does not fit in int64")
+                raise NumberError(f"{op}: an integer does not fit in int64")
             raise DTypeError(
                 f"{op}: could not infer dtype of {next(type(x).__name__ for x in array.flat if not isinstance(x, int | float))}; expected numbers"
             )
-        if (array.dtype.kind == "f" and not holds_numpy(data)) or (array.size == 0 and array.dtype == np.float64):
+        if array.dtype.kind in "USM":
+            kind = ArgumentError if isinstance(data, list | tuple) else DTypeError
+            raise kind(f"{op}: could not infer dtype of {array.dtype.type.__name__}; expected numbers")
+        if array.dtype == np.uint64:
+            raise NumberError(f"{op}: an integer does not fit in int64")
+        if dtype is not None:
+            check_range(op, array, dtypes.get(dtype, op))
+        elif (array.dtype.kind == "f" and not holds_numpy(data)) or (array.size == 0 and array.dtype == np.float64):
             array = array.astype(dtypes.get_default_dtype().numpy)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
@@ -73,6 +75,16 @@ def from_data(op: str, data: Any, dtype: Any, copy: bool) -> Any:
             f"{op}: can't convert np.ndarray of type {array.dtype}; the supported types are {', '.join(d.name for d in dtypes.BY_CODE)}"
         )
     return array.copy() if copy else array
+
+
+def check_range(op: str, array: Any, dtype: dtypes.dtype) -> None:
+    """Refuse Python numbers that an integer type cannot hold; negative ones wrap in unsigned types, as in torch."""
+    if category(dtype.code) != 1 or array.dtype.kind not in "iuf" or not array.size:
+        return
+    limit = LIMITS[dtype.code]
+    low, high = np.trunc(array.min()), np.trunc(array.max())
+    if not (-limit - (dtype.code != UINT8) <= low and high <= limit):
+        raise NumberError(f"{op}: value cannot be converted to type {dtype.name} without overflow: {array.min()} to {array.max()}")
 
 
 def holds_numpy(data: Any) -> bool:
@@ -111,11 +123,13 @@ def from_numpy(ndarray: Any) -> Tensor:
 
 def legacy_tensor(cls: type, *args: Any, **kwargs: Any) -> Any:
     """``torch.Tensor(2, 3)`` and ``torch.Tensor([1.0])``: a tensor of the default type."""
-    kwargs.pop("device", None)
+    on_device("Tensor", kwargs.pop("device", None))
     if kwargs:
         raise DTypeError(f"Tensor: unexpected arguments {sorted(kwargs)}; use gradflow.tensor(data, ...)")
     if len(args) == 1 and not isinstance(args[0], int):
         data = args[0]
+        if isinstance(data, str | float) or data is None:
+            raise DTypeError(f"Tensor: data must be a sequence, not {type(data).__name__}; use gradflow.tensor(data)")
         source = (
             wrap(backends.empty(tuple(data), backends.cpu.default_float))
             if type(data).__name__ == "Size"
@@ -138,7 +152,7 @@ def sized(op: str, size: tuple, kwargs: dict) -> tuple[int, ...]:
         if size:
             raise DTypeError(f"{op}: size was given twice")
         size = (kwargs.pop("size"),)
-    return new_shape(op, size) if size else ()
+    return new_shape(op, size)
 
 
 def options(op: str, kwargs: dict) -> tuple[int, bool]:
@@ -151,6 +165,18 @@ def options(op: str, kwargs: dict) -> tuple[int, bool]:
     if kwargs:
         raise DTypeError(f"{op}: got unexpected keyword arguments {sorted(kwargs)}")
     return code, requires_grad
+
+
+def float_options(op: str, kwargs: dict) -> tuple[int, bool]:
+    """:func:`options` of a function that draws real numbers."""
+    code, requires_grad = options(op, kwargs)
+    need_float(op, code)
+    return code, requires_grad
+
+
+def need_float(op: str, code: int) -> None:
+    if category(code) != 2:
+        raise DTypeError(f"{op}: not implemented for {dtypes.BY_CODE[code].name}; draw a floating point dtype and convert")
 
 
 def done(array: Any, requires_grad: bool) -> Tensor:
@@ -188,12 +214,14 @@ def ones(*size: Any, **kwargs: Any) -> Tensor:
 def full(size: Any, fill_value: Any, **kwargs: Any) -> Tensor:
     """A tensor filled with ``fill_value``, whose type it has unless ``dtype`` is given."""
     shape = new_shape("full", (size,))
+    if isinstance(fill_value, Tensor) and not fill_value.array.ndim:
+        fill_value = fill_value.item()
     if kwargs.get("dtype") is None and not isinstance(fill_value, float):
         kwargs["dtype"] = (
             dtypes.bool_ if isinstance(fill_value, bool) else dtypes.int64 if isinstance(fill_value, int) else dtypes.get_default_dtype()
         )
     code, requires_grad = options("full", kwargs)
-    return done(filled(shape, code, fill_value), requires_grad)
+    return done(filled(shape, code, element("full", fill_value, dtypes.BY_CODE[code])), requires_grad)
 
 
 def like(op: str, input: Tensor, kwargs: dict) -> tuple[tuple[int, ...], int, bool]:
@@ -225,13 +253,14 @@ def ones_like(input: Tensor, **kwargs: Any) -> Tensor:
 def full_like(input: Tensor, fill_value: Any, **kwargs: Any) -> Tensor:
     """:func:`full` with the shape and type of ``input``."""
     shape, code, requires_grad = like("full_like", input, kwargs)
-    return done(filled(shape, code, fill_value), requires_grad)
+    return done(filled(shape, code, element("full_like", fill_value, dtypes.BY_CODE[code])), requires_grad)
 
 
 def rand_like(input: Tensor, **kwargs: Any) -> Tensor:
     """:func:`rand` with the shape and type of ``input``."""
     generator = kwargs.pop("generator", None)
     shape, code, requires_grad = like("rand_like", input, kwargs)
+    need_float("rand_like", code)
     return done(r.fill_uniform(backends.empty(shape, code), 0.0, 1.0, generator), requires_grad)
 
 
@@ -239,6 +268,7 @@ def randn_like(input: Tensor, **kwargs: Any) -> Tensor:
     """:func:`randn` with the shape and type of ``input``."""
     generator = kwargs.pop("generator", None)
     shape, code, requires_grad = like("randn_like", input, kwargs)
+    need_float("randn_like", code)
     return done(r.fill_normal(backends.empty(shape, code), 0.0, 1.0, generator), requires_grad)
 
 
@@ -249,6 +279,8 @@ def arange(*args: Any, start: Any = None, end: Any = None, step: Any = None, **k
     tensor([0., 1., 2., 3.])
     """
     values = list(args)
+    if len(values) > 3:
+        raise DTypeError(f"arange: takes start, end and step, got {values}")
     if len(values) == 1 and end is None:
         values = [0 if start is None else start, values[0], 1 if step is None else step]
     else:
@@ -262,14 +294,14 @@ def arange(*args: Any, start: Any = None, end: Any = None, step: Any = None, **k
         raise DTypeError(f"arange: expected numbers, got {values}")
     if by == 0:
         raise ArgumentError("arange: step must be nonzero")
+    if not math.isfinite((last - first) / by):
+        raise ArgumentError(f"arange: unsupported range: {first} -> {last}")
     if (last - first) * by < 0:
         raise ArgumentError(f"arange: upper bound and lower bound inconsistent with step sign: start {first}, end {last}, step {by}")
     if kwargs.get("dtype") is None and all(isinstance(v, int | np.integer) for v in values):
         kwargs["dtype"] = dtypes.int64
     code, requires_grad = options("arange", kwargs)
     n = math.ceil((last - first) / by)
-    if not math.isfinite((last - first) / by):
-        raise ArgumentError(f"arange: unsupported range: {first} -> {last}")
     array = backends.empty((n,), code)
     if n:
         array[...] = first + by * np.arange(n)
@@ -278,20 +310,27 @@ def arange(*args: Any, start: Any = None, end: Any = None, step: Any = None, **k
 
 def linspace(start: Any, end: Any, steps: int, **kwargs: Any) -> Tensor:
     """``steps`` numbers from ``start`` to ``end``, both included, at equal distances."""
-    steps = operator.index(steps)
-    if steps < 0:
-        raise ArgumentError(f"linspace: number of steps must be non-negative, got {steps}")
     code, requires_grad = options("linspace", kwargs)
-    array = backends.empty((steps,), code)
-    array[...] = np.linspace(float(start), float(end), steps)
+    values = spaced("linspace", start, end, steps)
+    array = backends.empty(values.shape, code)
+    array[...] = values
     return done(array, requires_grad)
+
+
+def spaced(op: str, start: Any, end: Any, steps: Any) -> np.ndarray:
+    n = integer(op, "steps", steps)
+    if n < 0:
+        raise ArgumentError(f"{op}: number of steps must be non-negative, got {n}")
+    first, last = (element(op, v, dtypes.float64) for v in (start, end))
+    return np.linspace(float(first), float(last), n)
 
 
 def logspace(start: Any, end: Any, steps: int, base: float = 10.0, **kwargs: Any) -> Tensor:
     """``base`` to the powers :func:`linspace` gives."""
     code, requires_grad = options("logspace", kwargs)
-    array = backends.empty((operator.index(steps),), code)
-    array[...] = np.power(base, np.linspace(float(start), float(end), steps))
+    values = np.power(float(base), spaced("logspace", start, end, steps))
+    array = backends.empty(values.shape, code)
+    array[...] = values
     return done(array, requires_grad)
 
 
@@ -308,14 +347,14 @@ def eye(n: int, m: int | None = None, **kwargs: Any) -> Tensor:
 def rand(*size: Any, generator: Any = None, **kwargs: Any) -> Tensor:
     """Uniform random numbers in [0, 1)."""
     shape = sized("rand", size, kwargs)
-    code, requires_grad = options("rand", kwargs)
+    code, requires_grad = float_options("rand", kwargs)
     return done(r.fill_uniform(backends.empty(shape, code), 0.0, 1.0, generator), requires_grad)
 
 
 def randn(*size: Any, generator: Any = None, **kwargs: Any) -> Tensor:
     """Normal random numbers with mean 0 and standard deviation 1."""
     shape = sized("randn", size, kwargs)
-    code, requires_grad = options("randn", kwargs)
+    code, requires_grad = float_options("randn", kwargs)
     return done(r.fill_normal(backends.empty(shape, code), 0.0, 1.0, generator), requires_grad)
 
 
@@ -324,29 +363,34 @@ def randint(*args: Any, generator: Any = None, **kwargs: Any) -> Tensor:
     given = list(args)
     size = kwargs.pop("size", None)
     if size is None:
-        if not given:
-            raise DTypeError("randint: missing the size")
-        size = given.pop()
+        size = given.pop() if given else None
+    if not isinstance(size, tuple | list):
+        raise DTypeError(f"randint: argument 'size' must be tuple of ints, not {type(size).__name__}")
     low, high = kwargs.pop("low", None), kwargs.pop("high", None)
     if given and high is None:
         high = given.pop()
     if given and low is None:
         low = given.pop()
-    low, high = operator.index(0 if low is None else low), operator.index(high)
-    if low >= high:
-        raise ArgumentError(f"randint: random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+    if given:
+        raise DTypeError(f"randint: takes low, high and size, got {list(args)}")
+    low, high = integer("randint", "low", 0 if low is None else low), integer("randint", "high", high)
     shape = new_shape("randint", (size,))
-    kwargs.setdefault("dtype", dtypes.int64)
+    if kwargs.get("dtype") is None:
+        kwargs["dtype"] = dtypes.int64
     code, requires_grad = options("randint", kwargs)
+    r.check_integers("randint", low, high, dtypes.BY_CODE[code])
     return done(r.fill_integers(backends.empty(shape, code), low, high, generator), requires_grad)
 
 
 def randperm(n: int, *, generator: Any = None, **kwargs: Any) -> Tensor:
     """The numbers 0 to ``n - 1`` in random order."""
+    n = integer("randperm", "n", n)
     if n < 0:
         raise ArgumentError(f"randperm: n must be non-negative, got {n}")
-    kwargs.setdefault("dtype", dtypes.int64)
+    if kwargs.get("dtype") is None:
+        kwargs["dtype"] = dtypes.int64
     code, requires_grad = options("randperm", kwargs)
+    element("randperm", max(n - 1, 0), dtypes.BY_CODE[code])
     keys = r.fill_integers(backends.empty((n,), INT64), 0, 2**62, generator)
     order = np.argsort(keys, kind="stable")
     array = backends.empty((n,), code)
@@ -356,27 +400,40 @@ def randperm(n: int, *, generator: Any = None, **kwargs: Any) -> Tensor:
 
 def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any = None, **kwargs: Any) -> Tensor:
     """Normal random numbers; ``mean`` and ``std`` are numbers (then give ``size``) or tensors, one for each element."""
+    centre, scale = (x.array if isinstance(x, Tensor) and x.array.ndim else element("normal", x, dtypes.float64) for x in (mean, std))
+    if np.any(np.asarray(scale) < 0):
+        raise ArgumentError("normal: normal expects all elements of std >= 0.0")
     if size is not None:
         shape = new_shape("normal", (size,))
-        code, requires_grad = options("normal", kwargs)
-        return done(r.fill_normal(backends.empty(shape, code), float(mean), float(std), generator), requires_grad)
-    operands = [x.array if isinstance(x, Tensor) else x for x in (mean, std)]
-    shape = np.broadcast_shapes(*(x.shape for x in operands if isinstance(x, np.ndarray)))
-    code = next(x.dtype.code for x in (mean, std) if isinstance(x, Tensor))
-    return wrap(r.fill_normal(backends.empty(shape, code), operands[0], operands[1], generator))
+        code, requires_grad = float_options("normal", kwargs)
+        return done(r.fill_normal(backends.empty(shape, code), centre, scale, generator), requires_grad)
+    given = [x for x in (mean, std) if isinstance(x, Tensor)]
+    if kwargs or not given:
+        raise DTypeError("normal: pass the size of the result, or mean or std as a Tensor")
+    try:
+        shape = np.broadcast_shapes(*(x.array.shape for x in given))
+    except ValueError:
+        raise ShapeError(f"normal: the shapes of mean and std, {[tuple(x.shape) for x in given]}, do not broadcast") from None
+    need_float("normal", given[0].dtype.code)
+    return wrap(r.fill_normal(backends.empty(shape, given[0].dtype.code), centre, scale, generator))
 
 
 def bernoulli(input: Tensor, p: Any = None, *, generator: Any = None) -> Tensor:
     """1 with probability ``input`` (or ``p``), else 0, for each element."""
-    draws = r.fill_uniform(backends.empty(input.array.shape, FLOAT64), 0.0, 1.0, generator)
-    chance = input.array if p is None else p
-    if np.any(np.asarray(chance) < 0) or np.any(np.asarray(chance) > 1):
+    float_only("bernoulli", input)
+    chance = input.array if p is None else r.probability("bernoulli", p)
+    if not np.all((chance >= 0) & (chance <= 1)):
         raise ArgumentError("bernoulli: Expected p_in >= 0 && p_in <= 1")
+    draws = r.fill_uniform(backends.empty(input.array.shape, FLOAT64), 0.0, 1.0, generator)
     return wrap((draws < chance).astype(input.array.dtype))
 
 
 def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None) -> Tensor:
     """Indices drawn with probabilities proportional to ``input``, a row of them for each row."""
+    float_only("multinomial", input)
+    num_samples = integer("multinomial", "num_samples", num_samples)
+    if num_samples <= 0:
+        raise ArgumentError(f"multinomial: cannot sample n_sample <= 0 samples, got {num_samples}")
     weights = np.atleast_2d(input.array.astype(np.float64))
     if input.array.ndim not in (1, 2):
         raise ShapeError(f"multinomial: prob_dist must be 1 or 2 dim, it is {input.ndim}")
@@ -400,6 +457,7 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
 
 
 def tri(op: str, input: Tensor, diagonal: int, keep: Any) -> Tensor:
+    diagonal = integer(op, "diagonal", diagonal)
     if input.array.ndim < 2:
         raise ShapeError(f"{op}: input tensor must have at least 2 dimensions")
     mask = keep(np.ones(input.array.shape[-2:], bool), diagonal)

@@ -71,7 +71,7 @@ def get(spec: Any, op: str = "dtype") -> dtype:
     if spec in (int, bool):
         return FROM_PYTHON[spec]
     try:
-        return FROM_NUMPY[np.dtype(spec)]
+        return FROM_NUMPY[np.dtype(spec if spec is not None else object)]  # NumPy would take None for float64
     except (TypeError, KeyError):
         raise DTypeError(f"{op}: {spec!r} is not an element type; choose one of {', '.join(types.NAMES)}") from None
 
@@ -91,12 +91,12 @@ def set_default_dtype(d: Any) -> None:
 
 def promote_types(a: Any, b: Any) -> dtype:
     """The smallest type that both can be converted to without losing their category."""
-    return BY_CODE[types.promote(get(a).code, get(b).code)]
+    return BY_CODE[types.promote(get(a, "promote_types").code, get(b, "promote_types").code)]
 
 
 def can_cast(a: Any, b: Any) -> bool:
     """May a result of type ``a`` be written to a tensor of type ``b``? Not from floating point to integers, nor from numbers to bool."""
-    a, b = get(a), get(b)
+    a, b = get(a, "can_cast"), get(b, "can_cast")
     if types.category(a.code) > types.category(b.code):
         return False
     return not (a.is_signed and b is uint8)

@@ -20,12 +20,16 @@ class AxisError(GradflowError, IndexError):
     """An axis that a tensor does not have."""
 
 
-class OutOfRangeError(GradflowError, IndexError):
-    """An index outside its axis."""
+class OutOfRangeError(GradflowError, IndexError, RuntimeError):
+    """An index outside its axis. (Torch's ``gather`` raises a RuntimeError, its other indices an IndexError.)"""
 
 
 class ArgumentError(GradflowError, ValueError, RuntimeError):
     """An argument whose value makes no sense for the operation."""
+
+
+class NumberError(GradflowError, ValueError, RuntimeError, OverflowError):
+    """A number that an element type cannot hold."""
 
 
 class DeviceError(GradflowError, RuntimeError):
@@ -38,3 +42,8 @@ class GradError(GradflowError, RuntimeError):
 
 class InPlaceError(GradError):
     """A change in place that would make a gradient wrong."""
+
+
+def relabel(error: GradflowError, op: str) -> GradflowError:
+    """The same error in the name of the operation that the user called."""
+    return type(error)(f"{op}: {str(error).partition(': ')[2]}")

@@ -10,7 +10,24 @@ import numpy as np
 from . import creation, dtypes
 from .errors import DTypeError
 from .kinds.formulas import REGISTRY
-from .ops import activations, convert, indexing, inplace, joining, pointwise, products, random, reductions, rowwise, views
+from .ops import (
+    activations,
+    contractions,
+    convert,
+    indexing,
+    inplace,
+    joining,
+    pointwise,
+    products,
+    random,
+    rearranging,
+    reductions,
+    rowwise,
+    scans,
+    scattering,
+    sorting,
+    views,
+)
 from .tensor import Tensor
 
 
@@ -40,6 +57,11 @@ PLAIN = {
         broadcast_to clone""",
     joining: "split chunk unbind",
     indexing: "gather index_select masked_fill masked_select nonzero take_along_dim",
+    rearranging: "flip fliplr flipud roll rot90 tile repeat_interleave diag diag_embed trace as_strided tensor_split hsplit vsplit take",
+    scans: "cumsum cumprod logcumsumexp cummax cummin diff",
+    sorting: """sort argsort msort topk kthvalue median nanmedian mode quantile nanquantile unique unique_consecutive bincount histc""",
+    scattering: "scatter scatter_add scatter_reduce index_add index_copy index_fill index_put masked_scatter put",
+    contractions: "inner vdot addmv addr addbmm dist kron cross cov corrcoef",
     products: "matmul mm mv dot bmm outer addmm baddbmm",
     creation: "bernoulli multinomial tril triu",
 }
@@ -82,6 +104,15 @@ REDUCING = frozenset(
         "mean",
         "var",
         "std",
+        "cumsum",
+        "cumprod",
+        "logcumsumexp",
+        "cummax",
+        "cummin",
+        "sort",
+        "argsort",
+        "median",
+        "unique",
         "var_mean",
         "std_mean",
         "prod",
@@ -119,7 +150,27 @@ def function_table() -> dict[str, Callable]:
 
 FUNCTIONS: dict[str, Callable] = function_table()
 
+# Functions that are no methods.
+ALONE: dict[str, Callable] = {
+    f.__name__: f
+    for f in (
+        rearranging.column_stack,
+        rearranging.dstack,
+        rearranging.atleast_1d,
+        rearranging.atleast_2d,
+        rearranging.atleast_3d,
+        rearranging.cartesian_prod,
+        contractions.einsum,
+        contractions.tensordot,
+        contractions.cdist,
+        contractions.chain_matmul,
+        sorting.searchsorted,
+        sorting.bucketize,
+    )
+}
+
 METHODS: dict[str, Callable] = {
+    "unfold": rearranging.unfold,
     "view": views.view,
     "expand": views.expand,
     "view_as": views.view_as,
@@ -198,6 +249,10 @@ def differs(self: Tensor, other: Any) -> Any:
     return NotImplemented
 
 
+def delete(self: Tensor, index: Any) -> None:
+    raise DTypeError("delitem: Tensor does not support deleting items; index what is to stay")
+
+
 def detach_(self: Tensor) -> Tensor:
     """Forget the history of this tensor; returns it."""
     if not self.is_leaf:
@@ -242,27 +297,8 @@ def new_like(name: str, function: Callable) -> Callable:
     return call
 
 
-CHANGING = [
-    "clamp",
-    "clip",
-    "neg",
-    "pow",
-    "relu",
-    "remainder",
-    "fmod",
-    "round",
-    "square",
-    "add",
-    "sub",
-    "mul",
-    "div",
-    "floor_divide",
-    "addcmul",
-    "addcdiv",
-    "masked_fill",
-    "tril",
-    "triu",
-]
+CHANGING = """
+    clamp clip neg pow relu remainder fmod round square add sub mul div floor_divide addcmul addcdiv masked_fill tril triu scatter scatter_add scatter_reduce index_add index_copy index_fill index_put masked_scatter put cumsum cumprod addmv addr addbmm addmm baddbmm""".split()
 IN_PLACE = {f"{name}_": inplace.in_place(FUNCTIONS[name], f"{name}_") for name in [*PUBLIC, *CHANGING]}
 OPERATORS = {"add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "floordiv": "floor_divide", "mod": "remainder", "pow": "pow"}
 OPERATORS |= {"and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor"}
@@ -275,6 +311,7 @@ REST: dict[str, Any] = {
     "__eq__": equals,
     "__ne__": differs,
     "__contains__": contains,
+    "__delitem__": delete,
     "__array_ufunc__": array_ufunc,
     "detach_": detach_,
     "is_cuda": property(lambda self: False),
@@ -284,3 +321,34 @@ REST |= {f"__i{operator}__": IN_PLACE[f"{name}_"] for operator, name in OPERATOR
 
 for _name, _function in (FUNCTIONS | METHODS | IN_PLACE | REST).items():
     setattr(Tensor, _name, _function)
+
+NUMBER_FIRST = {
+    "pow",
+    "floor_divide",
+    "remainder",
+    "fmod",
+    "where",
+    "rsub",
+    *(n for n in SPELLINGS if n[:3] in ("add", "sub", "mul", "div", "tru")),
+}
+
+
+def on_tensor(name: str, function: Callable) -> Callable:
+    """The free function: unlike the method it may be handed something that is no tensor. Formulas see to that themselves."""
+    if hasattr(function, "op") or name in NUMBER_FIRST:
+        return function
+    first = getattr(function, "__wrapped__", function).__code__.co_varnames[0]
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        x = args[0] if args else kwargs.get(first)
+        if not isinstance(x, Tensor):
+            raise DTypeError(f"{name}: argument '{first}' must be Tensor, not {type(x).__name__}")
+        return function(*args, **kwargs)
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__, call.__module__ = function.__doc__, function.__module__
+    call.__dict__["__wrapped__"] = function
+    return call
+
+
+FUNCTIONS = {name: on_tensor(name, function) for name, function in FUNCTIONS.items()}

@@ -8,7 +8,7 @@ from weakref import ref
 import numpy as np
 
 from . import dtypes
-from .errors import GradError, InPlaceError
+from .errors import ArgumentError, AxisError, DeviceError, DTypeError, GradError, InPlaceError
 from .tape.node import SHARED, Leaf, Node, Output, changed, mode, new_version
 
 new = object.__new__
@@ -118,7 +118,7 @@ class Tensor:
                 self.leaf.clear()
             return
         if not isinstance(value, Tensor):
-            raise TypeError(f"grad: assigned grad is a {type(value).__name__}; expected a Tensor or None")
+            raise DTypeError(f"grad: assigned grad is a {type(value).__name__}; expected a Tensor or None")
         if value is self:
             raise GradError("grad: can't assign a tensor as its own gradient; assign a copy")
         if value.array.shape != self.array.shape:
@@ -162,7 +162,7 @@ class Tensor:
     @data.setter
     def data(self, value: Tensor) -> None:
         if not isinstance(value, Tensor):
-            raise TypeError(f"data: assigned a {type(value).__name__}; expected a Tensor")
+            raise DTypeError(f"data: assigned a {type(value).__name__}; expected a Tensor")
         if self.leaf is not None and (value.array.shape != self.array.shape or value.array.dtype != self.array.dtype):
             self.leaf.spare = None  # a buffer for another shape or type
         self.array = value.array
@@ -195,7 +195,7 @@ class Tensor:
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or its entry ``dim``."""
-        return Size(self.array.shape) if dim is None else self.array.shape[dim]
+        return Size(self.array.shape) if dim is None else along("size", self.array.shape, dim)
 
     def dim(self) -> int:
         return self.array.ndim
@@ -221,7 +221,14 @@ class Tensor:
         """Steps between neighbours along each axis, in elements."""
         item = self.array.itemsize
         strides = tuple(s // item for s in self.array.strides)
-        return strides if dim is None else strides[dim]
+        return strides if dim is None else along("stride", strides, dim)
+
+    def storage_offset(self) -> int:
+        """Where the first element lies in the storage, in elements."""
+        base = self.array
+        while isinstance(base.base, np.ndarray):
+            base = base.base
+        return (self.array.ctypes.data - base.ctypes.data) // self.array.itemsize if self.array.size else 0
 
     def data_ptr(self) -> int:
         return self.array.ctypes.data if self.array.size else 0
@@ -237,7 +244,7 @@ class Tensor:
 
     def __len__(self) -> int:
         if not self.array.ndim:
-            raise TypeError("len() of a 0-d tensor")
+            raise DTypeError("len: len() of a 0-d tensor")
         return self.array.shape[0]
 
     def __hash__(self) -> int:
@@ -271,7 +278,7 @@ class Tensor:
     def item(self) -> Any:
         """The one element as a Python number."""
         if self.array.size != 1:
-            raise GradError(f"item: a Tensor with {self.array.size} elements cannot be converted to Scalar; it must have exactly one")
+            raise ArgumentError(f"item: a Tensor with {self.array.size} elements cannot be converted to Scalar; it must have exactly one")
         return self.array.item() if self.array.dtype.kind != "V" else float(self.array.reshape(()))
 
     def tolist(self) -> Any:
@@ -281,7 +288,7 @@ class Tensor:
     def __bool__(self) -> bool:
         if self.array.size != 1:
             kind = "no values" if not self.array.size else "more than one value"
-            raise GradError(f"bool: Boolean value of Tensor with {kind} is ambiguous; use any() or all()")
+            raise ArgumentError(f"bool: Boolean value of Tensor with {kind} is ambiguous; use any() or all()")
         return bool(self.array.reshape(())[()])
 
     def __float__(self) -> float:
@@ -292,7 +299,7 @@ class Tensor:
 
     def __index__(self) -> int:
         if self.array.dtype.kind not in "iub" or self.array.size != 1:
-            raise TypeError("index: only integer tensors of a single element can be converted to an index")
+            raise DTypeError("index: only integer tensors of a single element can be converted to an index")
         return int(self.item())
 
     def __complex__(self) -> complex:
@@ -303,7 +310,7 @@ class Tensor:
 
     def __iter__(self) -> Any:
         if not self.array.ndim:
-            raise TypeError("iteration over a 0-d tensor")
+            raise DTypeError("iter: iteration over a 0-d tensor")
         return iter(self.unbind(0))
 
     def __deepcopy__(self, memo: dict) -> Tensor:
@@ -337,6 +344,17 @@ def _rebuild(cls: type, array: Any, requires_grad: bool) -> Any:
     return t.requires_grad_(requires_grad) if requires_grad else t
 
 
+def along(op: str, values: tuple, dim: Any) -> int:
+    """The entry of a shape or of strides at ``dim``."""
+    n = len(values)
+    if not hasattr(dim, "__index__") or isinstance(dim, bool):
+        raise DTypeError(f"{op}: argument 'dim' must be int, not {type(dim).__name__}")
+    if not -n <= dim < n:
+        why = f"expected to be in range of [{-n}, {n - 1}], but got {dim}" if n else "the tensor has no dimensions"
+        raise AxisError(f"{op}: Dimension out of range ({why}); the tensor has {n} dimensions")
+    return values[dim]
+
+
 class Size(tuple):
     """A shape: a tuple that can count its elements."""
 
@@ -368,11 +386,11 @@ class device:
         spec: Any = type
         if isinstance(type, device):
             spec, index = type.type, type.index
-        if not isinstance(spec, str):
-            raise TypeError(f"device: expected a name such as 'cpu', not {spec!r}")
+        if not isinstance(spec, str) or not (index is None or isinstance(index, int)):
+            raise DTypeError(f"device: expected a name such as 'cpu' and perhaps a number, not {spec!r} and {index!r}")
         name, _, number = spec.partition(":")
         if name not in ("cpu", "cuda") or (number and not number.isdecimal()):
-            raise GradError(f"device: invalid device string: {spec!r}; expected 'cpu', 'cuda' or 'cuda:N'")
+            raise DeviceError(f"device: invalid device string: {spec!r}; expected 'cpu', 'cuda' or 'cuda:N'")
         self.type = name
         self.index = int(number) if number else index
 

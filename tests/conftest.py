@@ -35,6 +35,11 @@ def why_no_gpu() -> str | None:
         return f"no CUDA device: {error}"
 
 
+def why_no_pool() -> str | None:
+    """Under the sanitizers every block comes from the system, so that its bounds and its end of life are watched."""
+    return "the sanitizers' build keeps no blocks" if os.environ.get("GRADFLOW_SANITIZED") == "1" else None
+
+
 def pytest_configure(config: pytest.Config) -> None:
     missing = why_missing("torch") if REQUIRE_TORCH else None
     if missing:
@@ -46,7 +51,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "torch" in getattr(item, "fixturenames", ()):
             item.add_marker("torch")
-    for marker, why in (("torch", lambda: why_missing("torch")), ("gpu", why_no_gpu)):
+    conditions = (("torch", lambda: why_missing("torch")), ("gpu", why_no_gpu), ("pool", why_no_pool))
+    for marker, why in conditions:
         marked = [item for item in items if item.get_closest_marker(marker)]
         reason = why() if marked else None
         if reason:

@@ -16,17 +16,23 @@ from ..tape.walk import RecordedWalk, Walk, collect, leading_to
 from ..tensor import Tensor, wrap
 
 
-def as_tuple(x: Any) -> tuple:
-    return (x,) if isinstance(x, Tensor) else tuple(x)
+def as_tuple(x: Any, op: str) -> tuple:
+    if isinstance(x, Tensor):
+        return (x,)
+    if not isinstance(x, tuple | list) and not hasattr(x, "__iter__"):
+        raise DTypeError(f"{op}: expected a Tensor or a sequence of Tensors, not {type(x).__name__}")
+    return tuple(x)
 
 
 def seeds(tensors: Sequence[Tensor], gradients: Any, op: str) -> list[Tensor]:
     """One cotangent for each output: given, or one for a scalar."""
-    given = [None] * len(tensors) if gradients is None else list(as_tuple(gradients))
+    given = [None] * len(tensors) if gradients is None else list(as_tuple(gradients, op))
     if len(given) != len(tensors):
         raise GradError(f"{op}: got {len(tensors)} tensors and {len(given)} gradients; give one for each")
     result = []
     for t, g in zip(tensors, given, strict=True):
+        if not isinstance(t, Tensor):
+            raise DTypeError(f"{op}: Expected a Tensor to differentiate, not {type(t).__name__}")
         if t.node is None:
             raise GradError(
                 f"{op}: element 0 of tensors does not require grad and does not have a grad_fn; set requires_grad=True on what it is computed from"
@@ -44,8 +50,6 @@ def seeds(tensors: Sequence[Tensor], gradients: Any, op: str) -> list[Tensor]:
                 f"{op}: Mismatch in shape: grad_output has a shape of {tuple(g.shape)} and output has a shape of {tuple(t.shape)}"
             )
         elif g.dtype is not t.dtype:
-            if not g.dtype.is_floating_point:
-                raise GradError(f"{op}: the gradient has dtype {g.dtype}, the output {t.dtype}; convert it")
             g = g.to(t.dtype)
         result.append(g)
     return result
@@ -105,13 +109,21 @@ def backward(
     any gradient is touched.
     """
     if inputs is not None:
-        inputs = as_tuple(inputs)
+        inputs = as_tuple(inputs, "backward")
         if not inputs:
             raise GradError("backward: `inputs` argument to `backward()` cannot be empty; leave it out for all leaves")
         for x in inputs:
             if isinstance(x, Tensor) and not x.is_leaf:
                 raise GradError("backward: inputs must be leaves; use autograd.grad for the gradient of a computed tensor")
-    run("backward", as_tuple(tensors), grad_tensors, create_graph if retain_graph is None else retain_graph, create_graph, inputs, False)
+    run(
+        "backward",
+        as_tuple(tensors, "backward"),
+        grad_tensors,
+        create_graph if retain_graph is None else retain_graph,
+        create_graph,
+        inputs,
+        False,
+    )
 
 
 def grad(
@@ -133,14 +145,16 @@ def grad(
     (tensor([ 0.,  6., 12., 18.]),)
     """
     if not only_inputs:
-        raise ArgumentError("grad: only_inputs=False is not supported, as in torch; use backward()")
+        raise ArgumentError("grad: only_inputs=False is not supported; use backward()")
     if is_grads_batched:
         raise ArgumentError("grad: is_grads_batched=True is not supported; call grad once for each gradient")
     if materialize_grads and allow_unused is False:
         raise ArgumentError("grad: Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False")
-    inputs = as_tuple(inputs)
+    inputs = as_tuple(inputs, "grad")
+    if not inputs:
+        raise ArgumentError("grad: `inputs` argument to `grad()` cannot be empty; name what to differentiate for")
     results = run(
-        "grad", as_tuple(outputs), grad_outputs, create_graph if retain_graph is None else retain_graph, create_graph, inputs, True
+        "grad", as_tuple(outputs, "grad"), grad_outputs, create_graph if retain_graph is None else retain_graph, create_graph, inputs, True
     )
     tensors: list[Any] = []
     for x, g in zip(inputs, results, strict=True):
@@ -231,7 +245,9 @@ class set_grad_enabled(_SetMode):
     """Recording on or off, from the call on, or inside a ``with``."""
 
     def __init__(self, mode_: bool):
-        super().__init__(bool(mode_))
+        if not isinstance(mode_, bool):
+            raise DTypeError(f"set_grad_enabled: argument 'mode' must be bool, not {type(mode_).__name__}")
+        super().__init__(mode_)
         self.before.append(mode.enabled)
         mode.enabled = self.enabled
 

@@ -35,6 +35,7 @@ from ..ops.joining import chunk
 from ..ops.pointwise import sigmoid, tanh
 from ..ops.products import linear
 from ..ops.random import dropout
+from ..ops.rearranging import pad
 from ..ops.rowwise import layer_norm, log_softmax, softmax, softmin
 from ..tensor import Tensor
 from .loss_functions import (
@@ -52,7 +53,7 @@ from .loss_functions import (
 # fmt: off
 __all__ = [
     # layers
-    "bilinear", "dropout", "embedding", "layer_norm", "linear", "normalize", "one_hot", "rms_norm",
+    "bilinear", "dropout", "embedding", "layer_norm", "linear", "normalize", "one_hot", "pad", "rms_norm",
     # activations
     "celu", "elu", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "log_softmax",
     "logsigmoid", "mish", "prelu", "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softmin", "softplus",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, DTypeError
 from ..kinds import elementwise
 from ..scalar import primitives as s
 from ..tape.node import named
@@ -212,23 +212,32 @@ def put(input: Tensor, result: Tensor, inplace: bool) -> Tensor:
     return become(input, result, "inplace activation")
 
 
+def needs_tensor(op: str, x: Any, name: str = "input") -> None:
+    if not isinstance(x, Tensor):
+        raise DTypeError(f"{op}: argument '{name}' must be Tensor, not {type(x).__name__}")
+
+
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """``input`` where positive, else ``negative_slope * input``; the derivative at 0 is ``negative_slope``."""
+    needs_tensor("leaky_relu", input)
     return put(input, leaky_relu_of(input, negative_slope), inplace)
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``input`` where positive, else ``alpha * (exp(input) - 1)``; Clevert et al. 2015."""
+    needs_tensor("elu", input)
     return put(input, elu_of(input, alpha, 1.0, 1.0), inplace)
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """ELU scaled to keep mean 0 and variance 1; Klambauer et al. 2017."""
+    needs_tensor("selu", input)
     return put(input, elu_of(input, 1.6732632423543772848170429916717, 1.0507009873554804934193349852946, 1.0), inplace)
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``max(x, 0) + min(0, alpha * (exp(x / alpha) - 1))``; Barron 2017."""
+    needs_tensor("celu", input)
     if alpha == 0:
         raise ArgumentError("celu: ZeroDivisionError; alpha cannot be 0 for CELU")
     return put(input, named(elu_of(input, alpha, 1.0, 1 / alpha), "CeluBackward0"), inplace)
@@ -245,11 +254,15 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """``log(1 + exp(beta * x)) / beta``, and ``x`` itself where ``beta * x > threshold``."""
+    needs_tensor("softplus", input)
     return softplus_of(input, beta, threshold)
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
     """``min(max(x, min_val), max_val)``; the derivative at both kinks is 0."""
+    needs_tensor("hardtanh", input)
+    if min_val > max_val:
+        raise ArgumentError(f"hardtanh: min_val cannot be greater than max_val; got {min_val} and {max_val}")
     return put(input, hardtanh_of(input, min_val, max_val), inplace)
 
 
@@ -272,11 +285,14 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """``x`` where ``x > threshold``, else ``value``."""
+    needs_tensor("threshold", input)
     return put(input, threshold_of(input, threshold, value), inplace)
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """``leaky_relu`` whose slope is learned, one for all or one for each channel (axis 1); He et al. 2015."""
+    needs_tensor("prelu", input)
+    needs_tensor("prelu", weight, "weight")
     if weight.numel() != 1:
         channels = input.array.shape[1] if input.ndim > 1 else 1
         if weight.ndim != 1 or weight.numel() != channels:

@@ -9,6 +9,21 @@ from typing import Any
 from ..errors import ArgumentError, AxisError, DTypeError, ShapeError
 
 
+def integer(op: str, name: str, value: Any) -> int:
+    """An argument that must be an int."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise DTypeError(f"{op}: argument '{name}' must be int, not {type(value).__name__}") from None
+
+
+def flag(op: str, name: str, value: Any) -> bool:
+    """An argument that must be a bool: an int in its place is a mistake."""
+    if value is True or value is False:
+        return value
+    raise DTypeError(f"{op}: argument '{name}' must be bool, not {type(value).__name__}")
+
+
 def axis_of(op: str, dim: Any, ndim: int) -> int:
     """``dim`` counted from the front; 0-d tensors have an axis 0 to name, as in torch."""
     try:
@@ -40,6 +55,8 @@ def axes_of(op: str, dim: Any, ndim: int) -> tuple[int, ...] | None:
 
 def shape_of(op: str, size: Sequence[Any]) -> tuple[int, ...]:
     """``f(2, 3)``, ``f((2, 3))`` and ``f(torch.Size)`` all mean (2, 3)."""
+    if not size:
+        raise DTypeError(f"{op}: missing the argument 'size'; pass sizes, or () for no axes")
     if len(size) == 1 and not hasattr(size[0], "__index__"):
         size = size[0]
         if not isinstance(size, tuple | list):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from .. import backends, dtypes
-from ..errors import DeviceError, DTypeError
+from ..errors import ArgumentError, DeviceError, DTypeError, NumberError, relabel
 from ..kinds import linear
+from ..scalar.types import BOOL, UINT8
 from ..tensor import Tensor, device
 
 
@@ -31,6 +34,29 @@ def convert(input: Tensor, dtype: dtypes.dtype, copy: bool = False) -> Tensor:
     return converted(input, dtype.code, input.dtype.code)
 
 
+LIMITS: dict[int, Any] = {d.code: np.iinfo(d.numpy).max for d in dtypes.BY_CODE[1:6]}
+LIMITS |= {d.code: float(ml_dtypes.finfo(d.numpy).max) for d in dtypes.BY_CODE[6:]}
+
+
+def element(op: str, value: Any, dtype: dtypes.dtype) -> Any:
+    """A number (or a 0-d tensor) as an element of ``dtype``: without its fraction for integers; refused if it does not fit."""
+    if isinstance(value, Tensor) and not value.array.ndim:
+        value = value.item()
+    if not isinstance(value, bool | int | float | np.number | np.bool_):
+        raise DTypeError(f"{op}: the value is a {type(value).__name__}; expected a number")
+    if dtype.code == BOOL:
+        return bool(value)
+    limit = LIMITS[dtype.code]
+    if dtype.is_floating_point:
+        fits = not limit < abs(value) or value in (math.inf, -math.inf)
+    else:
+        # as in torch, negative numbers wrap in unsigned types
+        fits = math.isfinite(value) and -limit - (dtype.code != UINT8) <= int(value) <= limit
+    if not fits:
+        raise NumberError(f"{op}: value cannot be converted to type {dtype.name} without overflow: {value}")
+    return value if dtype.is_floating_point else int(value) % 256 if dtype.code == UINT8 else int(value)
+
+
 def to(
     input: Tensor,
     *args: Any,
@@ -49,11 +75,22 @@ def to(
             where = arg
         elif arg is not None and not isinstance(arg, bool):
             dtype = dtypes.get(arg, "to")
-    if where is not None and type(CPU)(where).type != "cpu":
-        raise DeviceError(f"to: device {where} is not available: this build computes on the CPU")
+    on_device("to", where)
     if dtype is None:
         return input.clone() if copy else input
     return convert(input, dtypes.get(dtype, "to"), copy)
+
+
+def on_device(op: str, where: Any) -> None:
+    """Refuse a device that this backend is not."""
+    if where is None:
+        return
+    try:
+        kind = device(where).type
+    except (DeviceError, DTypeError) as error:
+        raise relabel(error, op) from None
+    if kind != "cpu":
+        raise DeviceError(f"{op}: device {where} is not available: this build computes on the CPU; use device='cpu'")
 
 
 CPU = device("cpu")
@@ -75,7 +112,7 @@ def type_(input: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
     if isinstance(dtype, str):
         names = {f"torch.{v}Tensor": k for k, v in LEGACY.items()}
         if dtype not in names:
-            raise DTypeError(f"type: invalid type: {dtype!r}")
+            raise ArgumentError(f"type: invalid type: {dtype!r}; choose one of {', '.join(names)}")
         return convert(input, dtypes.get(np.dtype(names[dtype]) if names[dtype] != "bfloat16" else dtypes.bfloat16))
     return convert(input, dtypes.get(dtype, "type"))
 
@@ -96,6 +133,8 @@ LEGACY = {
 
 def type_as(input: Tensor, other: Tensor) -> Tensor:
     """``input`` with the type of ``other``."""
+    if not isinstance(other, Tensor):
+        raise DTypeError(f"type_as: argument 'other' must be Tensor, not {type(other).__name__}")
     return convert(input, other.dtype)
 
 

@@ -9,12 +9,13 @@ import numpy as np
 
 from .. import backends
 from ..dtypes import of
-from ..errors import ArgumentError, AxisError, DTypeError, OutOfRangeError, ShapeError
+from ..errors import ArgumentError, AxisError, DTypeError, GradflowError, OutOfRangeError, ShapeError, relabel
 from ..kinds import custom, linear
 from ..tape.node import identity, named
 from ..tensor import Tensor, wrap
 from . import pointwise as p
-from .axes import axis_of
+from .axes import axis_of, integer
+from .convert import element
 
 BASIC = (int, slice, type(None), type(Ellipsis), np.integer)
 
@@ -121,14 +122,24 @@ def plain(i: Any) -> Any:
             )
         return i.array if i.array.dtype != np.uint8 else i.array.astype(bool)
     if isinstance(i, list | range):
-        array = np.asarray([plain(k) if isinstance(k, Tensor) else k for k in i] if isinstance(i, list) else list(i))
+        try:
+            array = np.asarray([plain(k) if isinstance(k, Tensor) else k for k in i] if isinstance(i, list) else list(i))
+        except ValueError:
+            raise ArgumentError(f"index: the sequences in {i} are not of equal length") from None
+        if array.size and array.dtype.kind not in "iub":
+            kind = DTypeError if array.dtype.kind in "USO" else OutOfRangeError
+            raise kind(f"index: a list used as index must hold integers or bools, not {i}")
         return array.astype(np.int64) if not array.size else array
+    if isinstance(i, str):
+        raise DTypeError(f"index: invalid index {i!r}; a tensor has no names")
     return i
 
 
 def check_index(a: Any, key: tuple) -> None:
     """Out of range is an IndexError that says index, axis and size."""
     used = sum(k.ndim if isinstance(k, np.ndarray) and k.dtype.kind == "b" else 1 for k in key if k is not None and k is not Ellipsis)
+    if sum(k is Ellipsis for k in key) > 1:
+        raise OutOfRangeError("index: an index can only have a single ellipsis ('...')")
     if used > a.ndim:
         raise OutOfRangeError(f"index: too many indices for tensor of dimension {a.ndim}: {used} given, shape {tuple(a.shape)}")
     axis = 0
@@ -159,6 +170,14 @@ def check_index(a: Any, key: tuple) -> None:
             if not -n <= k < n:
                 raise OutOfRangeError(f"index: index {k} is out of bounds for dimension {axis} with size {n}")
             axis += 1
+    shapes = [k.shape if k.dtype.kind != "b" else (int(np.count_nonzero(k)),) for k in key if isinstance(k, np.ndarray)]
+    if len(shapes) > 1:
+        try:
+            np.broadcast_shapes(*shapes)
+        except ValueError:
+            raise OutOfRangeError(
+                f"index: shape mismatch: indexing tensors could not be broadcast together with shapes {', '.join(map(str, shapes))}"
+            ) from None
 
 
 def key_of(a: Any, index: Any) -> tuple[Any, bool]:
@@ -333,15 +352,26 @@ def index_select(input: Tensor, dim: Any, index: Tensor) -> Tensor:
     if i.ndim > 1:
         raise OutOfRangeError(f"index_select: Index is supposed to be a vector, it has {i.ndim} dimensions")
     axis = axis_of("index_select", dim, input.array.ndim)
-    return rows_at(input, axis, i.reshape(-1))
+    try:
+        return rows_at(input, axis, i.reshape(-1))
+    except GradflowError as error:
+        raise relabel(error, "index_select") from None
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: Any = None) -> Tensor:
     """:func:`gather` with broadcasting; flat without ``dim``."""
+    i = index_array("take_along_dim", indices)
     if dim is None:
         return gather(input.reshape(-1), 0, indices.reshape(-1))
+    if i.ndim != input.array.ndim:
+        raise ShapeError(
+            f"take_along_dim: input and indices should have the same number of dimensions, but got {input.ndim} dimensions for input, and {i.ndim} dimensions for indices"
+        )
     axis = axis_of("take_along_dim", dim, input.array.ndim)
-    shape = np.broadcast_shapes(*(tuple(1 if k == axis else n for k, n in enumerate(x.array.shape)) for x in (input, indices)))
+    try:
+        shape = np.broadcast_shapes(*(tuple(1 if k == axis else n for k, n in enumerate(x.array.shape)) for x in (input, indices)))
+    except ValueError:
+        raise ShapeError(f"take_along_dim: the shapes {tuple(input.shape)} and {tuple(indices.shape)} do not broadcast") from None
     widen = [tuple(x.array.shape[axis] if k == axis else n for k, n in enumerate(shape)) for x in (input, indices)]
     return gather(input.expand(widen[0]), axis, indices.expand(widen[1]).contiguous())
 
@@ -352,7 +382,14 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
         raise DTypeError(f"masked_fill: only supports boolean masks, but got mask with dtype {getattr(mask, 'dtype', type(mask).__name__)}")
     if isinstance(value, Tensor) and value.array.ndim:
         raise ShapeError(f"masked_fill: only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).")
-    return named(p.where(mask, value, input), "MaskedFillBackward0")
+    if not isinstance(value, Tensor):
+        value = element("masked_fill", value, input.dtype)
+    elif value.array.dtype != input.array.dtype:
+        value = value.to(input.dtype)
+    try:
+        return named(p.where_of(mask, value, input), "MaskedFillBackward0")
+    except GradflowError as error:
+        raise relabel(error, "masked_fill") from None
 
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
@@ -361,7 +398,10 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
         raise DTypeError("masked_select: expected BoolTensor for mask")
     from .views import broadcast_tensors
 
-    x, m = broadcast_tensors(input, mask)
+    try:
+        x, m = broadcast_tensors(input, mask)
+    except GradflowError as error:
+        raise relabel(error, "masked_select") from None
     return take(x, (m.array,))
 
 
@@ -374,6 +414,9 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """int64 vectors that are 1 at the class and 0 elsewhere."""
+    if not isinstance(tensor, Tensor):
+        raise DTypeError(f"one_hot: argument 'tensor' must be Tensor, not {type(tensor).__name__}")
+    num_classes = integer("one_hot", "num_classes", num_classes)
     i = tensor.array
     if i.dtype != np.int64:
         raise DTypeError(f"one_hot: one_hot is only applicable to index tensor of type LongTensor; it is {tensor.dtype}")
@@ -429,10 +472,13 @@ def embedding(
 ) -> Tensor:
     """The rows of ``weight`` at ``input``. The row ``padding_idx`` gets no gradient. Out of range raises ``IndexError``."""
     index = index_array("embedding", input)
+    if not isinstance(weight, Tensor):
+        raise DTypeError(f"embedding: argument 'weight' must be Tensor, not {type(weight).__name__}")
     if weight.array.ndim != 2:
         raise ShapeError(f"embedding: 'weight' must be 2-D, it is {weight.ndim}-D")
     n = weight.array.shape[0]
     if padding_idx is not None:
+        padding_idx = integer("embedding", "padding_idx", padding_idx)
         if not -n <= padding_idx < n:
             raise OutOfRangeError(f"embedding: Padding_idx must be within num_embeddings: {padding_idx} of {n}")
         padding_idx %= n

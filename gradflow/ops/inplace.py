@@ -9,10 +9,11 @@ import numpy as np
 
 from .. import backends, dtypes
 from ..backends import result_type
-from ..errors import DTypeError, ShapeError
+from ..errors import DTypeError, GradflowError, ShapeError, relabel
 from ..kinds import formulas
 from ..tape.node import Node, identity
 from ..tensor import Tensor, change_in_place, changed, version_of, wrap
+from .convert import element
 
 
 def note(t: Tensor) -> Tensor:
@@ -42,23 +43,46 @@ def old(t: Tensor) -> Tensor:
     return wrap(backends.elementwise(identity, (t.array,)), t.node)
 
 
+def result_of(op: Any, common: int) -> int:
+    """The type of an operation's result where its operands meet in the type ``common``."""
+    known = RESULTS.get((op, common, backends.cpu.default_float))
+    if known is None:
+        typed = op.program.typed([common] * op.program.inputs, common, backends.cpu.default_float)
+        known = RESULTS[op, common, backends.cpu.default_float] = typed.types[typed.outputs[0]]
+    return known
+
+
+RESULTS: dict[tuple[Any, int, int], int] = {}
+
+
+def labelled(function: Callable, name: str, *args: Any, **kwargs: Any) -> Tensor:
+    """The result of ``function``, or its error in the name of the in-place method."""
+    try:
+        return function(*args, **kwargs)
+    except GradflowError as error:
+        raise relabel(error, name) from None
+
+
 def in_place(function: Callable, name: str) -> Callable:
     """The method ``name`` that changes its tensor to ``function`` of it."""
     op = getattr(function, "op", None)
 
     def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if change_in_place(self, name, *args):
-            return replace(self, function(old(self), *args, **kwargs), name)
+            return replace(self, labelled(function, name, old(self), *args, **kwargs), name)
         if op is not None and not kwargs and len(args) == op.program.inputs - 1:
             inputs = (self.array, *(x.array if isinstance(x, Tensor) else formulas.operand(x, name) for x in args))
-            code = result_type(inputs)
+            code = result_of(op, result_type(inputs))
             if not dtypes.can_cast(dtypes.BY_CODE[code], self.dtype):
                 raise DTypeError(
                     f"{name}: result type {dtypes.BY_CODE[code].name} can't be cast to the desired output type {self.dtype.name}; convert the tensor first"
                 )
-            backends.elementwise(op.kernel, inputs, self.array)
+            try:
+                backends.elementwise(op.kernel, inputs, self.array)
+            except GradflowError as error:
+                raise relabel(error, name) from None
             return note(self)
-        return become(self, function(self, *args, **kwargs), name)
+        return become(self, labelled(function, name, self, *args, **kwargs), name)
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = f"``{name[:-1]}`` in place; returns the tensor."
@@ -82,7 +106,7 @@ def replace(t: Tensor, result: Tensor, name: str) -> Tensor:
 
 def zero_(self: Tensor) -> Tensor:
     """All elements 0, in place."""
-    return fill_(self, 0)
+    return filled(self, 0, "zero_")
 
 
 def fill_(self: Tensor, value: Any) -> Tensor:
@@ -91,25 +115,15 @@ def fill_(self: Tensor, value: Any) -> Tensor:
         if value.array.ndim:
             raise ShapeError(f"fill_: only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
         return copy_(self, value.expand(tuple(self.array.shape)))
-    if change_in_place(self, "fill_"):
+    return filled(self, value, "fill_")
+
+
+def filled(self: Tensor, value: Any, op: str) -> Tensor:
+    number = element(op, value, self.dtype)
+    if change_in_place(self, op):
         self.node = None  # a constant: nothing flows to what was there
-    self.array.fill(number(value, self))
+    self.array.fill(number)
     return note(self)
-
-
-def number(value: Any, t: Tensor) -> Any:
-    """A Python number as an element of ``t``."""
-    if not isinstance(value, bool | int | float | np.number | np.bool_):
-        raise DTypeError(f"fill_: the value is a {type(value).__name__}; expected a number or a 0-d Tensor")
-    value = value.item() if isinstance(value, np.generic) else value
-    if t.array.dtype.kind not in "iu":
-        return value
-    if isinstance(value, float):
-        return int(value) if value == value and abs(value) < 2**63 else 0
-    limits: Any = np.iinfo(t.array.dtype)
-    if not limits.min <= int(value) <= limits.max:
-        raise DTypeError(f"fill_: value cannot be converted to type {t.dtype.name} without overflow: {value}")
-    return value
 
 
 def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
@@ -172,6 +186,7 @@ ASSIGN = AssignPlan()
 
 def assign(t: Tensor, views: Any, rest: tuple, value: Any, given: tuple) -> None:
     """``t[views][rest] = value``; shapes have been checked."""
+    number = None if isinstance(value, Tensor) else element("setitem", value, t.dtype)
     record = change_in_place(t, "setitem", value)
     place = t.array[views] if views is not None else t.array
     if isinstance(value, Tensor):
@@ -181,7 +196,7 @@ def assign(t: Tensor, views: Any, rest: tuple, value: Any, given: tuple) -> None
         else:
             backends.copy(array, place)
     else:
-        place[rest if rest else ...] = number(value, t)
+        place[rest if rest else ...] = number
     if record:
         node = value.node if isinstance(value, Tensor) else None
         meta = (views, rest, value.array.shape, value.dtype.code) if isinstance(value, Tensor) else (views, rest, (), 8)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any
 
 from .. import backends, dtypes
-from ..errors import ArgumentError, DTypeError, ShapeError
+from ..errors import ArgumentError, AxisError, DTypeError, ShapeError
 from ..scalar.types import promote
 from ..tape.node import Node, Output, mode, named
 from ..tensor import Tensor, wrap, wrap_view
-from .axes import axis_of
+from .axes import axis_of, integer
 
 
 class CatPlan:
@@ -42,19 +41,30 @@ class CatPlan:
 CAT = CatPlan()
 
 
-def cat(tensors: Sequence[Tensor], dim: Any = 0) -> Tensor:
-    """The tensors one after the other along ``dim``; other sizes must agree; types are promoted."""
+def list_of(op: str, tensors: Any) -> list[Tensor]:
+    """The tensors that were given to join, checked."""
+    if isinstance(tensors, Tensor | str | dict | set) or not hasattr(tensors, "__iter__"):
+        raise DTypeError(f"{op}: argument 'tensors' must be tuple of Tensors, not {type(tensors).__name__}")
     tensors = list(tensors)
     if not tensors:
-        raise ArgumentError("cat: expected a non-empty list of Tensors")
+        raise ArgumentError(f"{op}: expected a non-empty list of Tensors")
     for i, t in enumerate(tensors):
         if not isinstance(t, Tensor):
-            raise DTypeError(f"cat: expected Tensor as element {i} in argument 0, but got {type(t).__name__}")
+            raise DTypeError(f"{op}: expected Tensor as element {i} in argument 0, but got {type(t).__name__}")
+    return tensors
+
+
+def cat(tensors: Sequence[Tensor], dim: Any = 0) -> Tensor:
+    """The tensors one after the other along ``dim``; other sizes must agree; types are promoted."""
+    return joined("cat", list_of("cat", tensors), dim)
+
+
+def joined(op: str, tensors: list[Tensor], dim: Any) -> Tensor:
     full = [t for t in tensors if t.array.shape != (0,)] or tensors  # torch lets legacy empty vectors pass
     ndim = full[0].array.ndim
     if any(not t.array.ndim for t in full):
-        raise ShapeError("cat: zero-dimensional tensor cannot be concatenated; use stack")
-    axis = axis_of("cat", dim, ndim)
+        raise ShapeError(f"{op}: zero-dimensional tensor cannot be concatenated; use stack")
+    axis = axis_of(op, dim, ndim)
     code = tensors[0].dtype.code
     for t in tensors:
         code = promote(code, t.dtype.code)
@@ -66,7 +76,7 @@ def cat(tensors: Sequence[Tensor], dim: Any = 0) -> Tensor:
             sizes.append(0)
             continue
         if len(s) != ndim or any(a != b for i, (a, b) in enumerate(zip(s, shape, strict=True)) if i != axis):
-            raise ShapeError(f"cat: Sizes of tensors must match except in dimension {axis}: {[tuple(t.shape) for t in tensors]}")
+            raise ShapeError(f"{op}: Sizes of tensors must match except in dimension {axis}: {[tuple(t.shape) for t in tensors]}")
         sizes.append(s[axis])
     shape[axis] = sum(sizes)
     out = backends.empty(tuple(shape), code)
@@ -84,9 +94,7 @@ def cat(tensors: Sequence[Tensor], dim: Any = 0) -> Tensor:
 
 def stack(tensors: Sequence[Tensor], dim: Any = 0) -> Tensor:
     """The tensors, of one shape, along a new axis ``dim``."""
-    tensors = list(tensors)
-    if not tensors:
-        raise ArgumentError("stack: expects a non-empty TensorList")
+    tensors = list_of("stack", tensors)
     shape = tensors[0].array.shape
     for t in tensors:
         if t.array.shape != shape:
@@ -94,7 +102,7 @@ def stack(tensors: Sequence[Tensor], dim: Any = 0) -> Tensor:
                 f"stack: expects each tensor to be equal size, but got {list(shape)} at entry 0 and {list(t.array.shape)} at another"
             )
     axis = axis_of("stack", dim, len(shape) + 1)
-    return named(cat([t.unsqueeze(axis) for t in tensors], axis), "StackBackward0")
+    return named(joined("stack", [t.unsqueeze(axis) for t in tensors], axis), "StackBackward0")
 
 
 class PartsPlan:
@@ -143,13 +151,13 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: Any = 0) -> tuple[Te
     axis = axis_of("split", dim, tensor.array.ndim)
     n = tensor.array.shape[axis]
     if isinstance(split_size_or_sections, tuple | list):
-        sizes = [operator.index(s) for s in split_size_or_sections]
+        sizes = [integer("split", "split_sizes", s) for s in split_size_or_sections]
         if sum(sizes) != n or any(s < 0 for s in sizes):
             raise ShapeError(
                 f"split: split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {axis}), but got split_sizes={sizes}"
             )
     else:
-        size = operator.index(split_size_or_sections)
+        size = integer("split", "split_size", split_size_or_sections)
         if size < 0 or (size == 0 and n):
             raise ShapeError(f"split: split_size must be positive, it is {size}")
         sizes = [min(size, n - i) for i in range(0, n, size)] if n else [0]
@@ -162,6 +170,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: Any = 0) -> tuple[Te
 
 def chunk(input: Tensor, chunks: int, dim: Any = 0) -> tuple[Tensor, ...]:
     """At most ``chunks`` views of equal size along ``dim``; the last may be smaller."""
+    chunks = integer("chunk", "chunks", chunks)
     if chunks <= 0:
         raise ArgumentError(f"chunk: `chunks` must be greater than 0, got: {chunks}")
     if not input.array.ndim:
@@ -175,7 +184,7 @@ def chunk(input: Tensor, chunks: int, dim: Any = 0) -> tuple[Tensor, ...]:
 def unbind(input: Tensor, dim: Any = 0) -> tuple[Tensor, ...]:
     """The parts along ``dim``, as views without that axis."""
     if not input.array.ndim:
-        raise ShapeError("unbind: Dimension specified as 0 but tensor has no dimensions")
+        raise AxisError("unbind: Dimension specified as 0 but tensor has no dimensions")
     axis = axis_of("unbind", dim, input.array.ndim)
     return parts(input, [(slice(None),) * axis + (i, Ellipsis) for i in range(input.array.shape[axis])], UNBIND)
 
@@ -186,13 +195,13 @@ def atleast_1d(x: Tensor) -> Tensor:
 
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
     """Vectors end to end, matrices side by side."""
-    tensors = [atleast_1d(t) for t in tensors]
-    return cat(tensors, 0 if tensors and tensors[0].array.ndim == 1 else 1)
+    tensors = [atleast_1d(t) for t in list_of("hstack", tensors)]
+    return joined("hstack", tensors, 0 if tensors[0].array.ndim == 1 else 1)
 
 
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
     """Rows on top of one another."""
-    return cat([t.reshape(1, -1) if t.array.ndim < 2 else t for t in tensors], 0)
+    return joined("vstack", [t.reshape(1, -1) if t.array.ndim < 2 else t for t in list_of("vstack", tensors)], 0)
 
 
 def repeat(input: Tensor, *sizes: Any) -> Tensor:
@@ -219,6 +228,12 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
         tensors = tuple(tensors[0])
     if indexing not in ("ij", "xy"):
         raise ArgumentError(f"meshgrid: indexing must be one of 'xy' or 'ij', but received: {indexing!r}")
+    tensors = tuple(list_of("meshgrid", tensors))
+    for t in tensors:
+        if t.array.ndim > 1:
+            raise ShapeError(f"meshgrid: Expected 0D or 1D tensor in the tensor list but got the shape {tuple(t.shape)}")
+        if t.array.dtype != tensors[0].array.dtype:
+            raise DTypeError(f"meshgrid: expects all tensors to have the same dtype, got {t.dtype} and {tensors[0].dtype}")
     shape = tuple(t.array.size for t in tensors)
     grids = [t.reshape(tuple(-1 if k == i else 1 for k in range(len(tensors)))).expand(shape) for i, t in enumerate(tensors)]
     return tuple(g.transpose(0, 1) for g in grids) if indexing == "xy" and len(grids) > 1 else tuple(grids)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, DTypeError
+from ..errors import ArgumentError, DTypeError, GradflowError, relabel
 from ..kinds import elementwise
 from ..scalar import primitives as s
 from ..tensor import Tensor, wrap
@@ -506,6 +506,8 @@ def pow(input: Any, exponent: Any) -> Tensor:
             return cubed(input)
         if exponent == 0 and isinstance(input, Tensor):
             return power_zero(input)
+        if isinstance(input, bool | int | float):
+            raise DTypeError("pow: one of the operands must be a Tensor")
         if exponent < 0 and isinstance(exponent, int) and integers(input):
             raise ArgumentError(
                 f"pow: Integers to negative integer powers are not allowed; the exponent is {exponent}; convert the base to floating point"
@@ -519,7 +521,10 @@ def pow(input: Any, exponent: Any) -> Tensor:
 def floor_divide(input: Any, other: Any) -> Tensor:
     """``floor(input / other)``; integer division by zero raises."""
     nonzero_divisor("floor_divide", input, other)
-    return floor_division(input, other)
+    try:
+        return floor_division(input, other)
+    except GradflowError as error:
+        raise relabel(error, "floor_divide") from None
 
 
 def remainder(input: Any, other: Any) -> Tensor:
@@ -550,16 +555,20 @@ def true_divide(input: Any, other: Any, *, rounding_mode: str | None = None) -> 
 
 def scaled_add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """``input + alpha * other``"""
-    if alpha == 1:
-        return add(input, other)
+    return add(input, other) if alpha == 1 else scaled("add", input, other, alpha, 1)
+
+
+def scaled(op: str, input: Any, other: Any, alpha: Any, sign: int) -> Tensor:
+    if not isinstance(alpha, bool | int | float):
+        raise DTypeError(f"{op}: argument 'alpha' must be Number, not {type(alpha).__name__}")
     if isinstance(alpha, float) and integers(input, other):
-        raise ArgumentError(f"add: For integral input tensors, argument alpha must not be a floating point number; it is {alpha}")
-    return add_scaled(input, other, alpha)
+        raise ArgumentError(f"{op}: For integral input tensors, argument alpha must not be a floating point number; it is {alpha}")
+    return add_scaled(input, other, sign * alpha)
 
 
 def scaled_sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """``input - alpha * other``"""
-    return minus(input, other) if alpha == 1 else scaled_add(input, other, alpha=-alpha)
+    return minus(input, other) if alpha == 1 else scaled("sub", input, other, alpha, -1)
 
 
 def neg(input: Tensor) -> Tensor:
@@ -587,6 +596,8 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """The nearest integer (or multiple of ``10 ** -decimals``), halves to even."""
     if decimals == 0:
         return rint(input)
+    if not isinstance(decimals, int):
+        raise DTypeError(f"round: argument 'decimals' must be int, not {type(decimals).__name__}")
     scale = 10.0 ** builtin_abs(decimals)
     return div(rint(mul(input, scale)), scale) if decimals > 0 else mul(rint(div(input, scale)), scale)
 
@@ -596,10 +607,10 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
 
     The gradient flows to the value that was taken; the other gets 0.
     """
-    if input is None and other is None:
-        return tuple(wrap(np.ascontiguousarray(i)) for i in condition.array.nonzero())
     if not isinstance(condition, Tensor):
         raise DTypeError(f"where: argument 'condition' must be Tensor, not {type(condition).__name__}")
+    if input is None and other is None:
+        return tuple(wrap(np.ascontiguousarray(i)) for i in condition.array.nonzero())
     if condition.array.dtype.kind not in "b" and condition.array.dtype != np.uint8:
         raise DTypeError(f"where: expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}; compare first")
     return where_of(condition, input, other)
@@ -611,7 +622,9 @@ def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Ten
 
 
 def addcdiv(input: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
-    """``input + value * tensor1 / tensor2``"""
+    """``input + value * tensor1 / tensor2``; not for integers only."""
+    if integers(tensor1, tensor2):
+        raise DTypeError("addcdiv: Integer division with addcdiv is not supported; convert to floating point, or divide with rounding_mode")
     return addcdiv_of(input, tensor1, tensor2, value)
 
 
@@ -622,19 +635,38 @@ def square(input: Tensor) -> Tensor:
 
 def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
     """``|input - other| <= atol + rtol * |other|``, elementwise."""
+    return close("isclose", input, other, rtol, atol, equal_nan)
+
+
+def close(op: str, input: Tensor, other: Tensor, rtol: float, atol: float, equal_nan: bool) -> Tensor:
+    for name, x in (("input", input), ("other", other)):
+        if not isinstance(x, Tensor):
+            raise DTypeError(f"{op}: argument '{name}' must be Tensor, not {type(x).__name__}")
+    if input.array.dtype != other.array.dtype:
+        raise DTypeError(f"{op}: {input.dtype} did not match {other.dtype}; convert one of them")
+    if not (rtol >= 0 and atol >= 0):
+        raise ArgumentError(f"{op}: rtol and atol must be greater than or equal to zero, but got {rtol} and {atol}")
+    try:
+        same = eq(input, other)
+    except GradflowError as error:
+        raise relabel(error, op) from None
     near = le(abs(minus(input.double(), other.double())), add(mul(abs(other.double()), rtol), atol))
-    result = logical_or(eq(input, other), logical_and(near, isfinite(other.double())))
+    result = logical_or(same, logical_and(near, isfinite(other.double())))
     return logical_or(result, logical_and(isnan(input), isnan(other))) if equal_nan else result
 
 
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
     """Are all elements close, in the sense of :func:`isclose`?"""
-    return bool(isclose(input, other, rtol, atol, equal_nan).array.all())
+    return bool(close("allclose", input, other, rtol, atol, equal_nan).array.all())
 
 
 def equal(input: Tensor, other: Tensor) -> bool:
     """Same shape and same elements?"""
+    if not isinstance(other, Tensor):
+        raise DTypeError(f"equal: argument 'other' must be Tensor, not {type(other).__name__}")
     return input.array.shape == other.array.shape and bool(np.array_equal(input.array, other.array))
 
 
 builtin_abs = builtins.abs
+for _name, _function in (("add", scaled_add), ("sub", scaled_sub), ("div", true_divide)):  # what Python says of missing arguments
+    _function.__name__ = _function.__qualname__ = _name

@@ -9,7 +9,7 @@ import numpy as np
 from .. import backends
 from ..backends import dot as product
 from ..dtypes import FROM_NUMPY
-from ..errors import DTypeError, ShapeError
+from ..errors import DTypeError, GradflowError, ShapeError, relabel
 from ..kinds import formulas
 from ..tape.node import Node, identity, mode, named, new_version
 from ..tensor import Tensor, new
@@ -146,16 +146,38 @@ def two(op: str, x: Any, y: Any, n: int, m: int) -> None:
             raise ShapeError(f"{op}: {name} must be {d}-D, it has shape {tuple(t.shape)}" + ("; use matmul for batches" if d == 2 else ""))
 
 
+def product_named(op: str, x: Tensor, y: Tensor) -> Tensor:
+    """``x @ y``, whose errors are those of the operation that the user called."""
+    try:
+        return matmul(x, y)
+    except GradflowError as error:
+        raise relabel(error, op) from None
+
+
+def added(op: str, input: Tensor, y: Tensor, beta: float, alpha: float) -> Tensor:
+    """``beta * input + alpha * y``, where ``input`` must broadcast to ``y``."""
+    if not isinstance(input, Tensor):
+        raise DTypeError(f"{op}: argument 'input' must be Tensor, not {type(input).__name__}")
+    if input.array.dtype != y.array.dtype:
+        raise DTypeError(f"{op}: self and mat2 must have the same dtype, but got {input.dtype} and {y.dtype}")
+    shape = input.array.shape
+    lead = y.array.ndim - len(shape)
+    if lead < 0 or any(n not in (1, m) for n, m in zip(shape, y.array.shape[lead:])):
+        raise ShapeError(f"{op}: the input, {tuple(shape)}, does not broadcast to the product, {tuple(y.shape)}")
+    y = y if alpha == 1 else p.mul(y, alpha)
+    return p.add(input if beta == 1 else p.mul(input, beta), y)
+
+
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of two matrices."""
     two("mm", input, mat2, 2, 2)
-    return matmul(input, mat2)
+    return product_named("mm", input, mat2)
 
 
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """The product of a matrix and a vector."""
     two("mv", input, vec, 2, 1)
-    return matmul(input, vec)
+    return product_named("mv", input, vec)
 
 
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
@@ -165,7 +187,7 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
         raise ShapeError(
             f"dot: inconsistent tensor size, expected tensor {list(input.shape)} and src {list(tensor.shape)} to have the same number of elements, but got {input.numel()} and {tensor.numel()} elements respectively"
         )
-    return matmul(input, tensor)
+    return product_named("dot", input, tensor)
 
 
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
@@ -173,7 +195,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     two("bmm", input, mat2, 3, 3)
     if input.array.shape[0] != mat2.array.shape[0]:
         raise ShapeError(f"bmm: batch sizes differ: {tuple(input.shape)} and {tuple(mat2.shape)}; use matmul to broadcast")
-    return matmul(input, mat2)
+    return product_named("bmm", input, mat2)
 
 
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
@@ -221,15 +243,17 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``input @ weight.T + bias``: (..., k), (m, k) and (m,) give (..., m). The bias is where the product is added to."""
     if not isinstance(input, Tensor) or not isinstance(weight, Tensor):
         raise DTypeError(f"linear: input and weight must be Tensors, not {type(input).__name__} and {type(weight).__name__}")
+    if bias is not None and not isinstance(bias, Tensor):
+        raise DTypeError(f"linear: argument 'bias' must be Tensor, not {type(bias).__name__}")
     x, w = input.array, weight.array
     if w.ndim != 2 or not x.ndim or x.shape[-1] != w.shape[1]:
         if w.ndim == 1 and bias is None and x.ndim and x.shape[-1] == w.shape[0]:
-            return matmul(input, weight)
+            return product_named("linear", input, weight)
         raise ShapeError(
             f"linear: mat1 and mat2 shapes cannot be multiplied: input is {tuple(x.shape)}, weight is {tuple(w.shape)}; need input.shape[-1] == weight.shape[1]"
         )
     if bias is None:
-        return matmul(input, weight.t())
+        return product_named("linear", input, weight.t())
     b = bias.array
     if b.shape not in ((w.shape[0],), (), (1,)):
         raise ShapeError(f"linear: the bias has shape {tuple(b.shape)}, the weight {tuple(w.shape)}; need bias.shape == (weight.shape[0],)")
@@ -262,16 +286,16 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """``beta * input + alpha * (mat1 @ mat2)``"""
     two("addmm", mat1, mat2, 2, 2)
-    y = matmul(mat1, mat2)
-    y = y if alpha == 1 else p.mul(y, alpha)
-    return named(p.add(input if beta == 1 else p.mul(input, beta), y), "AddmmBackward0")
+    return named(added("addmm", input, product_named("addmm", mat1, mat2), beta, alpha), "AddmmBackward0")
 
 
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """``beta * input + alpha * (batch1 @ batch2)`` for batches of matrices."""
-    y = bmm(batch1, batch2)
-    y = y if alpha == 1 else p.mul(y, alpha)
-    return p.add(input if beta == 1 else p.mul(input, beta), y)
+    try:
+        y = bmm(batch1, batch2)
+    except GradflowError as error:
+        raise relabel(error, "baddbmm") from None
+    return added("baddbmm", input, y, beta, alpha)
 
 
 CODE = {d: t.code for d, t in FROM_NUMPY.items()}

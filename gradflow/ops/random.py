@@ -6,20 +6,26 @@ import math
 import secrets
 from typing import Any
 
-from .. import backends
-from ..errors import ArgumentError, DTypeError
+import numpy as np
+
+from .. import backends, dtypes
+from ..errors import ArgumentError, DTypeError, NumberError
 from ..kinds import elementwise
 from ..scalar import primitives as s
-from ..scalar.types import FLOAT32, FLOAT64
-from ..tensor import Tensor, wrap
+from ..scalar.types import BOOL, FLOAT32, FLOAT64, INT64
+from ..tensor import Tensor, change_in_place, wrap
+from .axes import integer
+from .convert import LIMITS, element, on_device
 
 TWO_PI = 2 * math.pi
+FLOAT = dtypes.float64
 
 
 class Generator:
     """A stream of random numbers: a seed, and how many have been drawn."""
 
     def __init__(self, device: Any = "cpu"):
+        on_device("Generator", device)
         self.device = device
         self.seed_, self.offset = 67280421310721, 0
 
@@ -50,15 +56,13 @@ class Generator:
 
     def get_state(self) -> Tensor:
         """The state as a tensor of bytes."""
-        import numpy as np
-
         return wrap(np.frombuffer(np.array([self.seed_, self.offset], np.int64).tobytes(), np.uint8).copy())
 
     def set_state(self, state: Tensor) -> Generator:
         """Continue from a state that :meth:`get_state` gave."""
-        import numpy as np
-
-        if not isinstance(state, Tensor) or state.array.dtype != np.uint8 or state.array.size != 16:
+        if not isinstance(state, Tensor) or state.array.dtype != np.uint8:
+            raise DTypeError("set_state: RNG state must be a tensor of bytes, as get_state() returned it")
+        if state.array.size != 16:
             raise ArgumentError("set_state: expected the 16 bytes that get_state() returned")
         self.seed_, self.offset = (int(v) for v in np.frombuffer(state.array.tobytes(), np.int64))
         return self
@@ -69,7 +73,11 @@ default_generator = Generator()
 
 def manual_seed(seed: int) -> Generator:
     """Start the default stream at ``seed``."""
-    return default_generator.manual_seed(int(seed))
+    try:
+        number = int(seed)
+    except (TypeError, ValueError) as error:
+        raise (DTypeError if isinstance(error, TypeError) else ArgumentError)(f"manual_seed: {error}") from None
+    return default_generator.manual_seed(number)
 
 
 def seed() -> int:
@@ -129,6 +137,11 @@ def normal64(mean, std, seed, offset, more):
     return mean + std * box_muller(u, s.cast(s.random(seed, more), FLOAT64) * 2.0**-32)
 
 
+@backends.kernel(raw=("seed", "offset", "more"))
+def bits64(seed, offset, more):
+    return s.bit_or(s.shift_left(s.random(seed, offset), 32), s.random(seed, more))
+
+
 @backends.kernel(raw=("low", "span", "seed", "offset", "more"))
 def integers64(low, span, seed, offset, more):
     """low + (62 random bits) mod span"""
@@ -136,8 +149,17 @@ def integers64(low, span, seed, offset, more):
     return low + s.remainder(bits, span)
 
 
+def stream(generator: Any) -> Generator:
+    """The generator that was given, or the default one."""
+    if generator is None:
+        return default_generator
+    if not isinstance(generator, Generator):
+        raise DTypeError(f"generator: expected a Generator, not {type(generator).__name__}")
+    return generator
+
+
 def fill_uniform(array: Any, low: float, high: float, generator: Generator | None) -> Any:
-    g = generator or default_generator
+    g = stream(generator)
     seed, offset = g.take(array.size)
     if array.dtype.itemsize == 8:
         _, more = g.take(array.size)
@@ -146,15 +168,37 @@ def fill_uniform(array: Any, low: float, high: float, generator: Generator | Non
 
 
 def fill_normal(array: Any, mean: Any, std: Any, generator: Generator | None) -> Any:
-    g = generator or default_generator
+    g = stream(generator)
     (seed, offset), (_, more) = g.take(array.size), g.take(array.size)
     return backends.elementwise(normal64 if array.dtype.itemsize == 8 else normal32, (mean, std, seed, offset, more), array)
 
 
 def fill_integers(array: Any, low: int, high: int, generator: Generator | None) -> Any:
-    g = generator or default_generator
+    g = stream(generator)
     (seed, offset), (_, more) = g.take(array.size), g.take(array.size)
-    return backends.elementwise(integers64, (low, high - low, seed, offset, more), array)
+    if high - low <= 2**62:
+        return backends.elementwise(integers64, (low, high - low, seed, offset, more), array)
+    bits = backends.elementwise(bits64, (seed, offset, more), backends.empty(array.shape, INT64)).view("uint64")
+    array[...] = (bits % np.uint64(high - low) + np.uint64(low % 2**64)).view("int64")  # both wrap, to what is meant
+    return array
+
+
+def check_integers(op: str, low: int, high: int, dtype: Any) -> None:
+    """Refuse a range [low, high) that is empty, or that the type cannot hold."""
+    if low >= high:
+        raise ArgumentError(f"{op}: random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+    limit = 1 if dtype.code == BOOL else LIMITS[dtype.code]
+    least = 0 if not dtype.is_signed else -limit - (not dtype.is_floating_point)
+    if not (max(least, -(2**63)) <= low and high - 1 <= min(limit, 2**63 - 1)):
+        raise NumberError(f"{op}: the range from {low} to {high - 1} is out of bounds for {dtype.name}")
+
+
+def probability(op: str, p: Any) -> Any:
+    """A probability, or an array of them."""
+    chance = p.array if isinstance(p, Tensor) else element(op, p, FLOAT)
+    if not np.all((chance >= 0) & (chance <= 1)):
+        raise ArgumentError(f"{op}: bernoulli_ expects p to be in [0, 1], but got p={p}")
+    return chance
 
 
 # Dropout: the mask is a function of (seed, offset, position), so the derivative computes it again.
@@ -173,10 +217,16 @@ def dropout_partial(y, x, limit, scale, seed, offset):
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Each element 0 with probability ``p``, the others divided by ``1 - p``, while training; Srivastava et al. 2014."""
+    if not isinstance(input, Tensor):
+        raise DTypeError(f"dropout: argument 'input' must be Tensor, not {type(input).__name__}")
+    if not isinstance(p, int | float):
+        raise DTypeError(f"dropout: argument 'p' must be a number, not {type(p).__name__}")
     if not 0 <= p <= 1:
         raise ArgumentError(f"dropout: dropout probability has to be between 0 and 1, but got {p}")
     if not training or p == 0:
         return input
+    if inplace:
+        change_in_place(input, "dropout")
     if p == 1:
         result = input * 0.0
     else:
@@ -196,7 +246,7 @@ def uniform_(self: Tensor, from_: float = 0, to: float = 1, *, generator: Genera
     """Uniform in [from, to), in place."""
     from .inplace import note
 
-    low, high = torch_names.get("from", from_), to
+    low, high = (element("uniform_", v, FLOAT) for v in (torch_names.get("from", from_), to))
     floating("uniform_", self)
     if not low <= high:
         raise ArgumentError(f"uniform_: expects to return a [from, to) range, but found from={low} > to={high}")
@@ -209,32 +259,37 @@ def normal_(self: Tensor, mean: float = 0, std: float = 1, *, generator: Generat
     from .inplace import note
 
     floating("normal_", self)
+    mean, std = element("normal_", mean, FLOAT), element("normal_", std, FLOAT)
     if std < 0:
         raise ArgumentError(f"normal_: expects std >= 0.0, but found std {std}")
     fill_normal(writable(self, "normal_"), float(mean), float(std), generator)
     return note(self)
 
 
-def random_(self: Tensor, from_: int = 0, to: int | None = None, *, generator: Generator | None = None) -> Tensor:
+def random_(self: Tensor, from_: int | None = None, to: int | None = None, *, generator: Generator | None = None) -> Tensor:
     """Integers in [from, to), in place; ``random_(to)`` starts at 0."""
     from .inplace import note
 
-    if to is None:
-        low, high = 0, from_ or {"b": 2, "f": 2**24, "V": 2**8}.get(self.array.dtype.kind, 2 ** (8 * self.array.itemsize - 1))
+    if from_ is None:
+        most = {2: 2**11, 4: 2**24, 8: 2**53}[self.array.itemsize] if self.array.dtype.kind == "f" else 2**8  # whole numbers, exactly
+        low, high = 0, most + 1 if self.dtype.is_floating_point else 2 if self.array.dtype.kind == "b" else LIMITS[self.dtype.code] + 1
     else:
-        low, high = from_, to
-    if low >= high:
-        raise ArgumentError(f"random_: expects 'from' to be less than 'to', but got from={low} >= to={high}")
-    fill_integers(writable(self, "random_"), low, min(high, 2**62), generator)
+        low, high = (0, from_) if to is None else (from_, to)
+        low, high = integer("random_", "from", low), integer("random_", "to", high)
+    check_integers("random_", low, high, self.dtype)
+    fill_integers(writable(self, "random_"), low, high, generator)
     return note(self)
 
 
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
     """1 with probability ``p``, else 0, in place."""
-    from .inplace import copy_
+    from .inplace import note
 
-    draws = fill_uniform(backends.empty(self.array.shape, FLOAT64), 0.0, 1.0, generator)
-    return copy_(self, wrap(draws) < p)
+    chance = probability("bernoulli_", p)
+    array = writable(self, "bernoulli_")
+    draws = fill_uniform(backends.empty(array.shape, FLOAT64), 0.0, 1.0, generator)
+    array[...] = draws < chance
+    return note(self)
 
 
 def floating(op: str, t: Tensor) -> None:
@@ -243,8 +298,6 @@ def floating(op: str, t: Tensor) -> None:
 
 
 def writable(t: Tensor, op: str) -> Any:
-    from ..tensor import change_in_place
-
     if change_in_place(t, op):
         t.node = None
     return t.array

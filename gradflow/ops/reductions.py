@@ -9,14 +9,14 @@ import numpy as np
 
 from .. import backends, dtypes
 from ..backends import KINDS, elementwise, expand, kernel, reduce
-from ..errors import ArgumentError, AxisError, DTypeError
+from ..errors import ArgumentError, AxisError, DTypeError, GradflowError, relabel
 from ..kinds import custom, formulas, linear
 from ..scalar import primitives as s
 from ..scalar.types import INT64
 from ..tape.node import identity
 from ..tensor import Tensor, wrap
 from . import pointwise as p
-from .axes import axes_of, axis_of
+from .axes import axes_of, axis_of, flag
 from .views import expand_to, reshape_to
 
 SUM, PROD, MAX, MIN, ANY, ALL, ARGMAX, ARGMIN = (KINDS[k] for k in ("sum", "prod", "max", "min", "any", "all", "argmax", "argmin"))
@@ -149,7 +149,7 @@ def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = N
         input = in_dtype("sum", input, dtype)
     if dim is None and not keepdim:
         return sum_all(input)
-    return sum_over(input, axes_of("sum", dim, input.array.ndim), bool(keepdim))
+    return sum_over(input, axes_of("sum", dim, input.array.ndim), flag("sum", "keepdim", keepdim))
 
 
 def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
@@ -161,7 +161,7 @@ def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
         )
     if dim is None and not keepdim:
         return mean_all(input)
-    return mean_over(input, axes_of("mean", dim, input.array.ndim), bool(keepdim))
+    return mean_over(input, axes_of("mean", dim, input.array.ndim), flag("mean", "keepdim", keepdim))
 
 
 def var_array(a: Any, axes: Any, correction: Any, keepdim: bool) -> Any:
@@ -185,6 +185,15 @@ def var_vjp(g, needs, x, axes, correction, keepdim):
     return p.mul(p.mul(spread(g, shape, axes), centred), scale)
 
 
+def correction_of(op: str, unbiased: Any, correction: Any) -> Any:
+    """What is taken from the number of elements."""
+    if correction is None:
+        return 1 if unbiased is None or unbiased else 0
+    if not isinstance(correction, int | float):
+        raise DTypeError(f"{op}: argument 'correction' must be Number, not {type(correction).__name__}")
+    return correction
+
+
 def float_only(op: str, x: Any) -> None:
     if not isinstance(x, Tensor):
         raise DTypeError(f"{op}: argument 'input' must be Tensor, not {type(x).__name__}")
@@ -197,9 +206,8 @@ def var(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: b
     float_only("var", input)
     if isinstance(dim, bool):
         dim, unbiased = None, dim
-    if correction is None:
-        correction = 1 if unbiased is None or unbiased else 0
-    return var_of(input, axes_of("var", dim, input.array.ndim), correction, bool(keepdim))
+    correction = correction_of("var", unbiased, correction)
+    return var_of(input, axes_of("var", dim, input.array.ndim), correction, flag("var", "keepdim", keepdim))
 
 
 @custom(grad_name="StdBackward0")
@@ -221,9 +229,8 @@ def std(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: b
     float_only("std", input)
     if isinstance(dim, bool):
         dim, unbiased = None, dim
-    if correction is None:
-        correction = 1 if unbiased is None or unbiased else 0
-    return std_of(input, axes_of("std", dim, input.array.ndim), correction, bool(keepdim))
+    correction = correction_of("std", unbiased, correction)
+    return std_of(input, axes_of("std", dim, input.array.ndim), correction, flag("std", "keepdim", keepdim))
 
 
 def var_mean(
@@ -280,13 +287,18 @@ def exclusive_product(x: Tensor, axis: int) -> Tensor:
 def prod(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The product over all elements or along ``dim``; the gradient is right where elements are zero."""
     input = in_dtype("prod", input, dtype)
-    return prod_of(input, None if dim is None else axes_of("prod", axis_of("prod", dim, input.array.ndim), input.array.ndim), bool(keepdim))
+    return prod_of(
+        input,
+        None if dim is None else axes_of("prod", axis_of("prod", dim, input.array.ndim), input.array.ndim),
+        flag("prod", "keepdim", keepdim),
+    )
 
 
 def fold_extreme(name: str, grad_name: str) -> Any:
     def over(a, kind_, axes, keepdim):
         if not count(a.shape, axes):
-            raise AxisError(f"{name}: Expected reduction dim to be specified for input.numel() == 0; the shape is {tuple(a.shape)}")
+            kind = ArgumentError if axes is None else AxisError  # as torch: a RuntimeError if no axis was named
+            raise kind(f"{name}: Expected reduction dim to be specified for input.numel() == 0; the shape is {tuple(a.shape)}")
         return reduce(kind_, identity, (a,), axes, keepdim), (a,)
 
     over.__name__ = f"{name}_of_{grad_name}"
@@ -341,7 +353,7 @@ def extreme(op: str, input: Tensor, dim: Any, keepdim: bool) -> Extreme:
         return Extreme(input.clone(), wrap(np.zeros((), np.int64)))
     if not input.array.shape[axis]:
         raise AxisError(f"{op}: Expected reduction dim {axis} to have non-zero size; the shape is {tuple(input.shape)}")
-    return Extreme(*(max_along if op == "max" else min_along)(input, axis, bool(keepdim)))
+    return Extreme(*(max_along if op == "max" else min_along)(input, axis, flag(op, "keepdim", keepdim)))
 
 
 def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
@@ -360,17 +372,20 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
 
 def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     """The largest element over the axes ``dim``; ties share the gradient evenly."""
-    return amax_of(input, MAX, axes_of("amax", dim, input.array.ndim), bool(keepdim))
+    return amax_of(input, MAX, axes_of("amax", dim, input.array.ndim), flag("amax", "keepdim", keepdim))
 
 
 def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     """The smallest element over the axes ``dim``; ties share the gradient evenly."""
-    return amin_of(input, MIN, axes_of("amin", dim, input.array.ndim), bool(keepdim))
+    return amin_of(input, MIN, axes_of("amin", dim, input.array.ndim), flag("amin", "keepdim", keepdim))
 
 
 def aminmax(input: Tensor, *, dim: Any = None, keepdim: bool = False) -> tuple[Tensor, Tensor]:
     """(:func:`amin`, :func:`amax`)"""
-    return amin(input, () if dim is None else dim, keepdim), amax(input, () if dim is None else dim, keepdim)
+    try:
+        return amin(input, () if dim is None else dim, keepdim), amax(input, () if dim is None else dim, keepdim)
+    except GradflowError as error:
+        raise relabel(error, "aminmax") from None
 
 
 def arg(op: str, fold: int, input: Tensor, dim: Any, keepdim: bool) -> Tensor:
@@ -378,7 +393,7 @@ def arg(op: str, fold: int, input: Tensor, dim: Any, keepdim: bool) -> Tensor:
     axes = None if dim is None else axes_of(op, axis_of(op, dim, a.ndim), a.ndim)
     if not count(a.shape, axes):
         raise AxisError(f"{op}: Expected reduction dim to have non-zero size; the shape is {tuple(a.shape)}")
-    return wrap(reduce(fold, identity, (a,), axes, bool(keepdim)))
+    return wrap(reduce(fold, identity, (a,), axes, flag(op, "keepdim", keepdim)))
 
 
 def argmax(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
@@ -393,12 +408,12 @@ def argmin(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
 
 def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Is some element different from zero?"""
-    return wrap(reduce(ANY, as_bool, (input.array,), axes_of("any", dim, input.array.ndim), bool(keepdim)))
+    return wrap(reduce(ANY, as_bool, (input.array,), axes_of("any", dim, input.array.ndim), flag("any", "keepdim", keepdim)))
 
 
 def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Are all elements different from zero?"""
-    return wrap(reduce(ALL, as_bool, (input.array,), axes_of("all", dim, input.array.ndim), bool(keepdim)))
+    return wrap(reduce(ALL, as_bool, (input.array,), axes_of("all", dim, input.array.ndim), flag("all", "keepdim", keepdim)))
 
 
 def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
@@ -448,17 +463,19 @@ def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, 
         p = 2
     elif isinstance(p, str):
         raise ArgumentError(f"norm: unknown norm {p!r}; use a number, inf, -inf or 'fro'")
-    return norm_of(input, float(p), axes_of("norm", dim, input.array.ndim), bool(keepdim))
+    return norm_of(input, float(p), axes_of("norm", dim, input.array.ndim), flag("norm", "keepdim", keepdim))
 
 
 def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The sum with nan counted as 0."""
+    axes_of("nansum", dim, input.array.ndim)
     return sum(p.where(p.isnan(input), 0, input) if input.dtype.is_floating_point else input, dim, keepdim, dtype=dtype)
 
 
 def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The mean of what is not nan."""
     float_only("nanmean", input)
+    axes_of("nanmean", dim, input.array.ndim)
     return p.div(nansum(input, dim, keepdim, dtype=dtype), sum(p.logical_not(p.isnan(input)), dim, keepdim))
 
 

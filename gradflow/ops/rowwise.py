@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,8 @@ from ..scalar import primitives as s
 from ..tape.node import identity, named
 from ..tensor import Tensor, wrap
 from . import pointwise as p
-from .axes import axes_of, axis_of
+from .axes import axes_of, axis_of, integer, shape_of
+from .convert import element
 from .reductions import float_only, sum_over
 
 
@@ -81,20 +84,22 @@ def cross_entropy_vjp(g, g_lse, y, lse, x, target, weight, ignored):
 
 
 def moved(x: Tensor, dtype: Any) -> Tensor:
-    return x if dtype is None else x.to(dtypes.get(dtype))
+    return x if dtype is None or not isinstance(x, Tensor) else x.to(dtypes.get(dtype))
 
 
 def softmax(input: Tensor, dim: Any = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """``exp(x) / sum(exp(x))`` along ``dim``, computed after the maximum is subtracted."""
     input = moved(input, dtype)
     float_only("softmax", input)
-    if not input.array.ndim:
-        return softmax(input.reshape(1), 0).reshape(())
-    return softmax_of(input, axis=axis_of("softmax", implicit(input) if dim is None else dim, input.array.ndim))
+    axis = axis_of("softmax", implicit("softmax", input, _stacklevel) if dim is None else dim, input.array.ndim)
+    return softmax_of(input, axis=axis) if input.array.ndim else softmax_of(input.reshape(1), axis=0).reshape(())
 
 
-def implicit(input: Tensor) -> int:
-    """The axis torch takes when none is given."""
+def implicit(op: str, input: Tensor, stacklevel: int) -> int:
+    """The axis torch takes when none is given; it warns, too."""
+    warnings.warn(
+        f"Implicit dimension choice for {op} has been deprecated. Change the call to include dim=X as an argument.", stacklevel=stacklevel
+    )
     return 0 if input.array.ndim in (0, 1, 3) else 1
 
 
@@ -102,14 +107,14 @@ def log_softmax(input: Tensor, dim: Any = None, _stacklevel: int = 3, dtype: Any
     """``log(softmax(x))``, computed without leaving the logarithm."""
     input = moved(input, dtype)
     float_only("log_softmax", input)
-    if not input.array.ndim:
-        return log_softmax(input.reshape(1), 0).reshape(())
-    return log_softmax_of(input, axis=axis_of("log_softmax", implicit(input) if dim is None else dim, input.array.ndim))
+    axis = axis_of("log_softmax", implicit("log_softmax", input, _stacklevel) if dim is None else dim, input.array.ndim)
+    return log_softmax_of(input, axis=axis) if input.array.ndim else log_softmax_of(input.reshape(1), axis=0).reshape(())
 
 
 def softmin(input: Tensor, dim: Any = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """``softmax(-x)``"""
-    return softmax(p.neg(input), dim, dtype=dtype)
+    float_only("softmin", input)
+    return softmax(p.neg(input), dim, _stacklevel + 1, dtype)
 
 
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
@@ -126,7 +131,7 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
         y = logsumexp_of(input, axis=axes[0])
     else:
         kept = [i for i in range(len(shape)) if i not in axes]
-        flat = input.permute(*kept, *axes).reshape(*(shape[i] for i in kept), -1)
+        flat = input.permute(*kept, *axes).reshape(*(shape[i] for i in kept), math.prod(shape[i] for i in axes))
         y = logsumexp_of(flat, axis=flat.array.ndim - 1).reshape(tuple(1 if i in axes else n for i, n in enumerate(shape)))
     return y if keepdim else named(y.squeeze(axes), "LogsumexpBackward0")
 
@@ -134,6 +139,13 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
 SUM, MIN, MAX = (backends.KINDS[k] for k in ("sum", "min", "max"))
 
 # Losses over classes
+
+
+def tensors_only(op: str, **arguments: Any) -> None:
+    """Operands that must be tensors; weights and biases may be missing."""
+    for name, x in arguments.items():
+        if not isinstance(x, Tensor) and (x is not None or name in ("input", "target")):
+            raise DTypeError(f"{op}: argument '{name}' must be Tensor, not {type(x).__name__}")
 
 
 def reduce_loss(op: str, loss: Tensor, reduction: str, divisor: Any = None) -> Tensor:
@@ -154,13 +166,14 @@ def folded(op: str, loss: Tensor, reduction: str, divisor: Any) -> Tensor:
 def class_targets(op: str, input: Tensor, target: Tensor, ignore_index: int) -> tuple[Any, int, int, int]:
     """(targets with the class axis as 1, that axis, number of classes, number of ignored targets), checked."""
     shape = input.array.shape
+    ignore_index = integer(op, "ignore_index", ignore_index)
     if not shape:
-        raise ShapeError(f"{op}: input must have a class axis, it is a scalar")
+        raise ArgumentError(f"{op}: Expected 1 or more dimensions (got 0): input must have a class axis")
     axis = 0 if len(shape) == 1 else 1
     expected = shape[:axis] + shape[axis + 1 :]
     t = target.array
     if t.shape != expected:
-        raise ShapeError(f"{op}: Expected target of shape {list(expected)} for input of shape {list(shape)}, got {list(t.shape)}")
+        raise ArgumentError(f"{op}: Expected target of shape {list(expected)} for input of shape {list(shape)}, got {list(t.shape)}")
     if t.dtype.kind not in "iu":
         raise DTypeError(f"{op}: expected scalar type Long for target but found {target.dtype}; convert with .long()")
     classes = shape[axis]
@@ -202,6 +215,7 @@ def cross_entropy(
 
     Rows whose target is ``ignore_index`` count nothing. The mean is over the weights of the rows.
     """
+    tensors_only("cross_entropy", input=input, target=target, weight=weight)
     if not 0.0 <= label_smoothing <= 1.0:
         raise ArgumentError(f"cross_entropy: label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     float_only("cross_entropy", input)
@@ -226,7 +240,7 @@ def cross_entropy(
 def soft_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, smoothing: float) -> Tensor:
     """Targets that are probabilities."""
     if target.array.shape != input.array.shape:
-        raise ShapeError(
+        raise ArgumentError(
             f"cross_entropy: Expected floating point target with class probabilities of shape {tuple(input.shape)}, got {tuple(target.shape)}"
         )
     axis = 0 if input.array.ndim == 1 else 1
@@ -273,6 +287,7 @@ def nll_loss(
     """``-input[target]`` for log-probabilities with classes on axis 1."""
     from .indexing import gather_at
 
+    tensors_only("nll_loss", input=input, target=target, weight=weight)
     index, axis, classes, count = class_targets("nll_loss", input, target, ignore_index)
     ignored = index == ignore_index
     picked = gather_at(input, axis, np.where(ignored, 0, index) if count else index)
@@ -372,7 +387,9 @@ def layer_norm_vjp(g, needs, x, weight, mean, rstd, size, eps):
 
 def layer_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
     """``(x - mean) / sqrt(var + eps) * weight + bias`` over the last axes, which have ``normalized_shape``; Ba et al. 2016."""
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    tensors_only("layer_norm", input=input, weight=weight, bias=bias)
+    shape = shape_of("layer_norm", (normalized_shape,))
+    eps = element("layer_norm", eps, dtypes.float64)
     have = input.array.shape
     if not shape or have[len(have) - len(shape) :] != shape:
         raise ShapeError(

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
 
 from .. import backends
 from ..dtypes import of
-from ..errors import ArgumentError, AxisError, DTypeError, GradError, ShapeError
+from ..errors import ArgumentError, AxisError, DTypeError, GradError, OutOfRangeError, ShapeError
 from ..kinds import formulas, linear
 from ..tape.node import identity
 from ..tensor import Tensor
-from .axes import axes_of, axis_of, fill_shape, shape_of
+from .axes import axes_of, axis_of, fill_shape, integer, shape_of
 
 
 def dense(array: Any) -> Any:
@@ -235,12 +234,12 @@ def view_dtype(input: Tensor, dtype: Any) -> Tensor:
 
 def view_as(input: Tensor, other: Tensor) -> Tensor:
     """``input.view(other.size())``"""
-    return view(input, tuple(other.array.shape))
+    return view(input, require_tensor("view_as", other, "other").array.shape)
 
 
 def reshape_as(input: Tensor, other: Tensor) -> Tensor:
     """``input.reshape(other.size())``"""
-    return reshape(input, tuple(other.array.shape))
+    return reshape(input, require_tensor("reshape_as", other, "other").array.shape)
 
 
 def permute(input: Tensor, *dims: Any) -> Tensor:
@@ -248,7 +247,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     order = shape_of("permute", dims)
     if len(order) != input.array.ndim:
         raise ShapeError(
-            f"permute: permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering of dimensions i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(order)}"
+            f"permute: number of dimensions in the tensor input does not match the length of the desired ordering of dimensions i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(order)}"
         )
     axes = tuple(axis_of("permute", d, input.array.ndim) for d in order)
     if len(set(axes)) != len(axes):
@@ -324,16 +323,20 @@ def expand(input: Tensor, *sizes: Any) -> Tensor:
 
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
     """``input.expand(other.size())``"""
-    return expand(input, tuple(other.array.shape))
+    return expand(input, require_tensor("expand_as", other, "other").array.shape)
 
 
 def broadcast_to(input: Tensor, shape: Any) -> Tensor:
     """``input`` repeated, without copying, to ``shape``."""
+    if not isinstance(shape, tuple | list):
+        raise DTypeError(f"broadcast_to: argument 'size' must be tuple of ints, not {type(shape).__name__}")
     return expand(input, tuple(shape))
 
 
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     """Views of all tensors with their common shape."""
+    for x in tensors:
+        require_tensor("broadcast_tensors", x, "tensors")
     try:
         shape = np.broadcast_shapes(*(x.array.shape for x in tensors))
     except ValueError:
@@ -357,9 +360,9 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """The axes from ``start_dim`` to ``end_dim`` as one."""
     shape = input.array.shape
+    i, j = axis_of("flatten", start_dim, len(shape)), axis_of("flatten", end_dim, len(shape))
     if not shape:
         return reshape_to(input, (1,))
-    i, j = axis_of("flatten", start_dim, len(shape)), axis_of("flatten", end_dim, len(shape))
     if i > j:
         raise ShapeError(f"flatten: flatten() has invalid args: start_dim ({start_dim}) cannot come after end_dim ({end_dim})")
     if i == j:
@@ -374,6 +377,8 @@ def unflatten(input: Tensor, dim: Any, sizes: Any) -> Tensor:
     """Axis ``dim`` as several axes of ``sizes``."""
     shape = input.array.shape
     i = axis_of("unflatten", dim, len(shape))
+    if not isinstance(sizes, tuple | list) or not all(isinstance(n, int) for n in sizes):
+        raise DTypeError(f"unflatten: argument 'sizes' must be tuple of ints, not {sizes!r}")
     sizes = fill_shape("unflatten", tuple(sizes), shape[i])
     return reshape_to(input, (*shape[:i], *sizes, *shape[i + 1 :]))
 
@@ -399,7 +404,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     i, j = axis_of("diagonal", dim1, n), axis_of("diagonal", dim2, n)
     if i == j or n < 2:
         raise ShapeError(f"diagonal: diagonal dimensions cannot be identical {dim1}, {dim2}")
-    return diagonal_of(input, operator.index(offset), i, j)
+    return diagonal_of(input, integer("diagonal", "offset", offset), i, j)
 
 
 def narrow(input: Tensor, dim: Any, start: Any, length: int) -> Tensor:
@@ -408,7 +413,7 @@ def narrow(input: Tensor, dim: Any, start: Any, length: int) -> Tensor:
     n = input.array.shape[i] if input.array.ndim else 0
     if not input.array.ndim:
         raise ShapeError("narrow: narrow() cannot be applied to a 0-dim tensor.")
-    start = operator.index(start)
+    start, length = integer("narrow", "start", start), integer("narrow", "length", length)
     first = start + n if start < 0 else start
     if not -n <= start <= n:
         raise AxisError(f"narrow: start out of range (expected to be in range of [{-n}, {n}], but got {start})")
@@ -421,10 +426,13 @@ def select(input: Tensor, dim: Any, index: Any) -> Tensor:
     """The part at ``index`` along ``dim``; a view with one axis less."""
     if not input.array.ndim:
         raise AxisError("select: select() cannot be applied to a 0-dim tensor.")
-    return input[(slice(None),) * axis_of("select", dim, input.array.ndim) + (operator.index(index),)]
+    axis, i = axis_of("select", dim, input.array.ndim), integer("select", "index", index)
+    if not -input.array.shape[axis] <= i < input.array.shape[axis]:
+        raise OutOfRangeError(f"select: index {i} out of range for tensor of size {list(input.shape)} at dimension {axis}")
+    return input[(slice(None),) * axis + (i,)]
 
 
-def require_tensor(op: str, x: Any) -> Tensor:
+def require_tensor(op: str, x: Any, name: str = "input") -> Tensor:
     if not isinstance(x, Tensor):
-        raise DTypeError(f"{op}: argument 'input' must be Tensor, not {type(x).__name__}")
+        raise DTypeError(f"{op}: argument '{name}' must be Tensor, not {type(x).__name__}")
     return x

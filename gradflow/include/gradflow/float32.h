@@ -18,16 +18,25 @@ GF_FN float rint(float x) { return __builtin_rintf(x); }
 constexpr float SHIFTER = 12582912.0f;
 constexpr float LN2_HIGH = 0.693145752f, LN2_LOW = 1.42860677e-6f;  // the first has 16 bits: n LN2_HIGH is exact
 
-// x = n ln2 + r, |r| <= ln2 / 2; the low bits of `shifted` are n + bias. At n = 128, where results turn
-// infinite, n stays and r grows. (Clamping x itself on both sides would cost g++ a nest of masks.)
+// SHIFTER + bias + n with n kept in [low, 128]. Clamped as an integer: two ternaries on floats make g++ compute
+// everything twice and blend.
+GF_FN float clamp_shifted(float shifted, int32 bias, int32 low) {
+  constexpr int32 ZERO = 0x4b400000;  // the bits of SHIFTER
+  int32 s = int32(bits(shifted));
+  s = s < ZERO + bias + low ? ZERO + bias + low : s;
+  s = s > ZERO + bias + 128 ? ZERO + bias + 128 : s;
+  return from_bits(uint32(s));
+}
+// x = n ln2 + r with |r| <= ln2 / 2; the low bits of `shifted` are n + bias. Where n was clamped, r takes the
+// rest: above, powers of it turn infinite as the result should; below, it stays at -1 and the scale makes it 0.
 struct Exp {
   float shifted, r;
 };
-GF_FN Exp split_exp(float x, int32 bias) {
-  float shifted = fma(x, 1.44269504f, SHIFTER + float(bias));
-  shifted = shifted > SHIFTER + float(bias + 128) ? SHIFTER + float(bias + 128) : shifted;
+GF_FN Exp split_exp(float x, int32 bias, int32 low) {
+  float shifted = clamp_shifted(fma(x, 1.44269504f, SHIFTER + float(bias)), bias, low);
   float n = shifted - (SHIFTER + float(bias));
-  return {shifted, fma(n, -LN2_LOW, fma(n, -LN2_HIGH, x))};
+  float r = fma(n, -LN2_LOW, fma(n, -LN2_HIGH, x));
+  return {shifted, r < -1 ? -1 : r};
 }
 GF_FN float exponent_field(float shifted) { return from_bits(bits(shifted) << 23); }  // 2^(low bits - 127)
 
@@ -41,7 +50,7 @@ GF_FN float exp_reduced(float r) {  // |r| <= ln2 / 2
   return poly(r, 1.381462673e-03f, 8.368716575e-03f, 4.166838899e-02f, 1.666652113e-01f, 4.999999404e-01f, 1.0f, 1.0f);
 }
 GF_FN float exp(float x) {
-  Exp e = split_exp(x < -104 ? -104 : x, 254);
+  Exp e = split_exp(x, 254, -150);
   return scale_by_pow2(exp_reduced(e.r), e.shifted);
 }
 
@@ -50,10 +59,9 @@ GF_FN float exp2_reduced(float r) {  // |r| <= 1/2
               6.931471825e-01f, 1.0f);
 }
 GF_FN float exp2(float x) {
-  float c = x < -150 ? -150 : x;
-  float shifted = c + (SHIFTER + 254);
-  shifted = shifted > SHIFTER + (254 + 128) ? SHIFTER + (254 + 128) : shifted;
-  return scale_by_pow2(exp2_reduced(c - (shifted - (SHIFTER + 254))), shifted);
+  float shifted = clamp_shifted(x + (SHIFTER + 254), 254, -150);
+  float r = x - (shifted - (SHIFTER + 254));
+  return scale_by_pow2(exp2_reduced(r < -1 ? -1 : r), shifted);
 }
 // 2^x where neither x nor the result is special: the whole part is added to the exponent.
 GF_FN float exp2_normal(float x) {
@@ -66,7 +74,7 @@ GF_FN float expm1_reduced(float r) {  // |r| <= ln2 / 2
   return fma(r * r, q, r);
 }
 GF_FN float expm1(float x) {
-  Exp e = split_exp(x < -20 ? -20 : x, 126);
+  Exp e = split_exp(x, 126, -30);
   float half = exponent_field(e.shifted);  // of the scale, which itself may be 2^128
   float y = fma(half, expm1_reduced(e.r), half - 0.5f);
   return abs(x) < 1e-10f ? x : y + y;
@@ -88,12 +96,12 @@ GF_FN float log_edges(float y, float x) {
 }
 
 GF_FN float log(float x) {
-  bool subnormal = x < 1.17549435e-38f;
-  uint32 b = bits(x * (subnormal ? 8388608.0f : 1.0f));
+  bool small = x < 1e-30f;  // perhaps subnormal: scaled by 2^26 (the others by 1/2: g++ splits paths at a factor 1)
+  float scale = small ? 67108864.0f : 0.5f, k_of_scale = small ? -26.0f : 1.0f;
+  uint32 b = bits(x * scale);
   int32 k = int32(b - SQRT_HALF) >> 23;
   float f = from_bits(b - (uint32(k) << 23)) - 1;
-  float y = log_reduced(f, float(k) - (subnormal ? 23.0f : 0.0f));
-  return log_edges(y, x);
+  return log_edges(log_reduced(f, float(k) + k_of_scale), x);
 }
 
 GF_FN float log1p(float x) {
@@ -101,9 +109,9 @@ GF_FN float log1p(float x) {
   float lost = (1 - (u - x_of_u)) + (x - x_of_u);  // what the sum rounded away
   int32 k = int32(bits(u) - SQRT_HALF) >> 23;
   float m = from_bits(bits(u) - (uint32(k) << 23));
-  float scale = from_bits(uint32(190 - k) << 23);  // 2^(63 - k): k may be 128
-  float y = log_reduced(fma(lost * 1.08420217e-19f, scale, m - 1), float(k));
-  return abs(x) < 1e-10f ? x : log_edges(y, u);
+  float scale = from_bits(uint32(127 - (k > 126 ? 126 : k)) << 23);  // 2^-k where `lost` counts at all
+  float y = log_reduced(fma(lost, scale, m - 1), float(k));
+  return copysign(log_edges(y, u), x);
 }
 
 // In tanh and erf, nan goes the way of the polynomial around 0. The exponents of both tails are small or their

@@ -16,18 +16,20 @@ GF_FN double abs(double x) { return __builtin_fabs(x); }
 GF_FN double sqrt(double x) { return __builtin_sqrt(x); }
 GF_FN double rint(double x) { return __builtin_rint(x); }
 
-// scale = 2^n and r of x = n ln2 + r. Far above float32's range n stays and r grows; far below, x stays.
+// scale = 2^n and r of x = n ln2 + r. Where n is clamped, far beyond float32's range, r takes the rest: above,
+// powers of it are large as the result should be; below, it stays at -1 and the scale makes the result small.
 struct Exp {
   double scale, r;
 };
 GF_FN Exp split_exp(double x) {
   constexpr double SHIFTER = 6755399441055744.0;  // 1.5 * 2^52: the sum's low bits are n
-  x = x < -690 ? -690 : x;
-  double shifted = fma(x, 1 / LN2, SHIFTER);
-  shifted = shifted > SHIFTER + 1000 ? SHIFTER + 1000 : shifted;
-  double n = shifted - SHIFTER;
+  constexpr int64 ZERO = 0x4338000000000000;      // the bits of SHIFTER
+  int64 s = int64(bits(fma(x, 1 / LN2, SHIFTER)));
+  s = s < ZERO - 900 ? ZERO - 900 : s;  // as integers: see float32.h
+  s = s > ZERO + 900 ? ZERO + 900 : s;
+  double n = from_bits(uint64(s)) - SHIFTER;
   double r = fma(n, -1.9082149292705877e-10, fma(n, -0.693147180369123816, x));
-  return {from_bits((bits(shifted) << 52) + bits(1.0)), r};
+  return {from_bits((uint64(s) << 52) + bits(1.0)), r < -1 ? -1 : r};
 }
 GF_FN double expm1_reduced(double r) {  // |r| <= ln2 / 2
   double q = poly(r, 2.4882613391555302e-05, 0.00019904938186014531, 0.0013888809249215481, 0.0083332890008495728,
@@ -98,16 +100,20 @@ GF_FN double atan_reduced(double x) {  // 0 <= x <= 1
                   -0.14284250826461364, 0.19999932194395706, -0.33333332235233459);
   return fma(x * z, p, x);
 }
+// The choices that hang on one condition stand together: were there code between them, g++ would compute it twice,
+// once for each outcome.
 GF_FN double atan(double x) {
-  double a = abs(x), y = atan_reduced(a > 1 ? 1 / a : a);
-  return copysign(a > 1 ? PI / 2 - y : y, x);
+  double a = abs(x);
+  bool steep = a > 1;
+  double t = steep ? 1 / a : a, sign = steep ? -1 : 1, offset = steep ? PI / 2 : 0;
+  return copysign(fma(sign, atan_reduced(t), offset), x);
 }
 GF_FN double atan2(double y, double x) {
   double ax = abs(x), ay = abs(y);
-  double high = ay > ax ? ay : ax, low = ay > ax ? ax : ay;
+  bool steep = ay > ax;
+  double high = steep ? ay : ax, low = steep ? ax : ay, sign = steep ? -1 : 1, offset = steep ? PI / 2 : 0;
   double ratio = low == high ? (high == 0 ? 0.0 : 1.0) : low / high;  // 0/0 and inf/inf are angles too
-  double angle = atan_reduced(ratio);
-  angle = ay > ax ? PI / 2 - angle : angle;
+  double angle = fma(sign, atan_reduced(ratio), offset);
   angle = copysign(1.0, x) < 0 ? PI - angle : angle;
   return x != x || y != y ? NaN : copysign(angle, y);
 }
@@ -117,21 +123,19 @@ GF_FN double asin_reduced(double x, double z) {  // 0 <= x <= 1/2, z = x^2
                   0.044660139666476077, 0.074999482478410845, 0.1666666718865501);
   return fma(x * z, p, x);
 }
-// asin of |x|, in [0, pi/2], for |x| > 1/2 from the half angle of its complement.
+// For |x| > 1/2 from the half angle of its complement: asin(a) = pi/2 - 2 asin(sqrt((1 - a) / 2)).
 GF_FN double asin(double x) {
-  double a = abs(x), half = (1 - a) * 0.5;
+  double a = abs(x), half = (1 - a) * 0.5, root = sqrt(half), square = a * a;
   bool large = a > 0.5;
-  double z = large ? half : a * a;
-  double y = asin_reduced(large ? sqrt(z) : a, z);
-  return copysign(large ? PI / 2 - 2 * y : y, x);
+  double z = large ? half : square, t = large ? root : a, factor = large ? -2 : 1, offset = large ? PI / 2 : 0;
+  return copysign(fma(factor, asin_reduced(t, z), offset), x);
 }
 GF_FN double acos(double x) {
-  double a = abs(x), half = (1 - a) * 0.5;
+  double a = abs(x), half = (1 - a) * 0.5, root = sqrt(half), square = a * a;
   bool large = a > 0.5;
-  double z = large ? half : a * a;
-  double y = asin_reduced(large ? sqrt(z) : a, z);
-  double upper = large ? 2 * y : PI / 2 - y;  // acos(|x|)
-  return x < 0 ? PI - upper : upper;
+  double z = large ? half : square, t = large ? root : a, factor = large ? 2 : -1, offset = large ? 0 : PI / 2;
+  double y = fma(factor, asin_reduced(t, z), offset);  // acos(|x|)
+  return x < 0 ? PI - y : y;
 }
 
 GF_FN double erfc(double x) {

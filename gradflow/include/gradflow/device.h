@@ -1,0 +1,266 @@
+// What the printed CUDA kernels are made of besides the primitives: memory, indices, folds by the threads of a block.
+// Compiled by NVRTC; a compiler for the CPU needs CUDA's names (threadIdx, __syncthreads, ...) and GF_SHARED
+// beforehand.
+#pragma once
+#include "scalar.h"
+
+#ifdef __CUDACC_RTC__
+#define GF_METHOD __device__ __forceinline__
+#define GF_SHARED(name) extern __shared__ __align__(16) unsigned char name[]
+#else
+#define GF_METHOD inline __attribute__((always_inline))
+#endif
+
+namespace gf {
+
+// --- memory
+// -----------------------------------------------------------------------------------------------------------
+
+// How an element lies in memory; device_half.h adds the floats of 16 bits.
+template <class S>
+struct Stored {
+  GF_FN S load(S x) { return x; }
+  template <class R>
+  GF_FN S store(R x) {
+    return S(x);  // small integers wrap
+  }
+};
+
+template <class R, class S>
+GF_FN R get(S x) {
+  return prim::cast<R>(Stored<S>::load(x));
+}
+
+template <class S, class R>
+GF_FN void put(S* to, R value, bool accumulate) {
+  if (accumulate) value = prim::add(get<R>(*to), value);
+  *to = Stored<S>::store(value);
+}
+
+// A register as it would come back from memory.
+template <class S, class R>
+GF_FN R through(R value) {
+  return get<R>(Stored<S>::store(value));
+}
+
+// n neighbours in one access.
+template <class S, int n>
+struct alignas(sizeof(S) * n) Pack {
+  S at[n];
+};
+template <int n, class S>
+GF_FN const Pack<S, n>* packs(const S* array) {
+  return reinterpret_cast<const Pack<S, n>*>(array);
+}
+template <int n, class S>
+GF_FN Pack<S, n>* packs(S* array) {
+  return reinterpret_cast<Pack<S, n>*>(array);
+}
+
+// --- indices
+// ----------------------------------------------------------------------------------------------------------
+
+GF_FN int64 thread() { return int64(blockIdx.x) * blockDim.x + threadIdx.x; }
+GF_FN int64 threads() { return int64(gridDim.x) * blockDim.x; }
+
+constexpr int kDims = 8;
+
+// Where each of n arrays has an element, counted in elements from its beginning.
+template <class I, int n>
+struct Place {
+  I at[n] = {};
+  GF_METHOD I operator[](int k) const { return at[k]; }
+};
+
+// n arrays of one shape of 1 to kDims dimensions, of which dimension 0 runs fastest. Strides count elements.
+template <class I, int n>
+struct Layout {
+  int32 ndim;
+  I size[kDims], stride[n][kDims];
+
+  // Of element number `index`, from `place` on.
+  GF_METHOD Place<I, n> place(int64 index, Place<I, n> place = {}) const {
+    using Unsigned = unsigned_t<I>;
+    I rest = I(index);
+    for (int d = 0; d < ndim - 1; ++d) {
+      const I next = I(Unsigned(rest) / Unsigned(size[d])), here = rest - next * size[d];
+      for (int k = 0; k < n; ++k) place.at[k] += here * stride[k][d];
+      rest = next;
+    }
+    for (int k = 0; k < n; ++k) place.at[k] += rest * stride[k][ndim - 1];
+    return place;
+  }
+};
+
+// --- folds
+// ------------------------------------------------------------------------------------------------------------ A fold
+// takes values (with their positions), merges with another of its kind, and finishes as one value.
+
+constexpr int kFoldBytes = 16;
+
+template <class T>
+struct Sum {  // integers wrap; the sum of truth values is any
+  T total = 0;
+  GF_METHOD void take(T x, int64 = 0) { total = prim::add(total, x); }
+  GF_METHOD void merge(Sum other) { total = prim::add(total, other.total); }
+  GF_METHOD T finish(double) const { return total; }
+};
+
+// 16 values are added in float32, all such sums in double.
+template <>
+struct Sum<float> {
+  double total = 0;
+  float few = 0;
+  int32 taken = 0;
+  GF_METHOD void take(float x, int64 = 0) {
+    few += x;
+    if (++taken == 16) settle();
+  }
+  GF_METHOD void settle() {
+    total += few;
+    few = 0;
+    taken = 0;
+  }
+  GF_METHOD void merge(Sum other) {
+    settle();
+    other.settle();
+    total += other.total;
+  }
+  GF_METHOD float finish(double scale) {
+    settle();
+    return float(total * scale);
+  }
+};
+
+// The rounding errors of the additions are carried along (Neumaier 1974).
+template <>
+struct Sum<double> {
+  double total = 0, error = 0;
+  GF_METHOD void take(double x, int64 = 0) {
+    const double sum = total + x, from_x = sum - total;
+    error += (total - (sum - from_x)) + (x - from_x);
+    total = sum;
+  }
+  GF_METHOD void merge(Sum other) {
+    take(other.total);
+    error += other.error;
+  }
+  GF_METHOD double finish(double scale) const {
+    const bool finite = total - total == 0 && error == error;  // the error of an infinite sum means nothing
+    return scale * (finite ? total + error : total);
+  }
+};
+
+template <class T>
+struct Wider {  // in which a product is computed
+  using Type = T;
+};
+template <>
+struct Wider<float> {
+  using Type = double;
+};
+
+template <class T>
+struct Prod {  // of truth values: all
+  typename Wider<T>::Type total = 1;
+  GF_METHOD void take(T x, int64 = 0) { total = prim::mul(total, typename Wider<T>::Type(x)); }
+  GF_METHOD void merge(Prod other) { total = prim::mul(total, other.total); }
+  GF_METHOD T finish(double) const { return T(total); }
+};
+
+template <class T>
+GF_FN T least() {
+  if constexpr (is_float_v<T>)
+    return -1 / T(0);
+  else if constexpr (sizeof(T) == 1)
+    return 0;
+  else
+    return T(unsigned_t<T>(1) << (8 * sizeof(T) - 1));
+}
+template <class T>
+GF_FN T greatest() {
+  if constexpr (is_float_v<T>)
+    return 1 / T(0);
+  else
+    return prim::bit_not(least<T>());
+}
+
+template <class T>
+struct Max {  // nan wins
+  T best = least<T>();
+  GF_METHOD void take(T x, int64 = 0) { best = prim::maximum(best, x); }
+  GF_METHOD void merge(Max other) { best = prim::maximum(best, other.best); }
+  GF_METHOD T finish(double) const { return best; }
+};
+template <class T>
+struct Min {
+  T best = greatest<T>();
+  GF_METHOD void take(T x, int64 = 0) { best = prim::minimum(best, x); }
+  GF_METHOD void merge(Min other) { best = prim::minimum(best, other.best); }
+  GF_METHOD T finish(double) const { return best; }
+};
+
+// The position of the extreme: the first of equals, the first nan. So the order of merging does not matter.
+template <class T, bool largest>
+struct Arg {
+  T best = 0;
+  int64 index = -1;
+  GF_METHOD bool wins(T x, int64 i) const {
+    const bool equal = x == best || (x != x && best != best);
+    const bool better = largest ? x > best : x < best;
+    return index < 0 || (equal ? i < index : better || (x != x && best == best));
+  }
+  GF_METHOD void take(T x, int64 i) {
+    if (!wins(x, i)) return;
+    best = x;
+    index = i;
+  }
+  GF_METHOD void merge(Arg other) {
+    if (other.index >= 0) take(other.best, other.index);
+  }
+  GF_METHOD int64 finish(double) const { return index; }
+};
+template <class T>
+using ArgMax = Arg<T, true>;
+template <class T>
+using ArgMin = Arg<T, false>;
+
+// --- the threads of a block
+// ---------------------------------------------------------------------------------------------
+
+// A block works on `groups` outputs at a time, and `count` of its threads (a power of two) fold each of them together.
+// The lanes lie along x, so that neighbours take neighbours of the folded elements; or along y, and neighbours in x
+// take those of neighbouring outputs: whichever are neighbours in memory.
+struct Lanes {
+  int32 lane, count, group, groups, thread, step;
+  GF_METHOD explicit Lanes(bool along_y)
+      : lane(along_y ? threadIdx.y : threadIdx.x),
+        count(along_y ? blockDim.y : blockDim.x),
+        group(along_y ? threadIdx.x : threadIdx.y),
+        groups(along_y ? blockDim.x : blockDim.y),
+        thread(threadIdx.y * blockDim.x + threadIdx.x),
+        step(along_y ? blockDim.x : 1) {}
+
+  // The first output of this block, and how many the grid works on at a time.
+  GF_METHOD int64 first() const { return int64(blockIdx.x) * groups; }
+  GF_METHOD int64 stride() const { return int64(gridDim.x) * groups; }
+
+  // The folds of a group's lanes as one, known to all of them. Every thread of the block must come here. `memory` has
+  // kFoldBytes for each thread.
+  template <class Fold>
+  GF_METHOD Fold join(Fold fold, unsigned char* memory) const {
+    static_assert(sizeof(Fold) <= kFoldBytes, "a fold must fit its place in shared memory");
+    Fold* shared = reinterpret_cast<Fold*>(memory);
+    shared[thread] = fold;
+    for (int32 half = count / 2; half > 0; half /= 2) {
+      __syncthreads();
+      if (lane < half) shared[thread].merge(shared[thread + half * step]);
+    }
+    __syncthreads();
+    fold = shared[thread - lane * step];
+    __syncthreads();  // before the memory is used again
+    return fold;
+  }
+};
+
+}  // namespace gf

@@ -1,0 +1,301 @@
+"""Products of several axes: einsum and its kin, as chains of matrix products."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, DTypeError, ShapeError
+from ..tape.node import named
+from ..tensor import Tensor
+from . import pointwise as p
+from .axes import axis_of
+from .products import bmm, dot, matmul, mv, outer
+from .reductions import norm_of, sum_over
+from .rowwise import float_only
+
+
+def einsum(equation: str, *operands: Any) -> Tensor:
+    """Sums of products by Einstein's notation; the order of the products is chosen by the size of what is in between.
+
+    >>> a, b = gf.ones(2, 3), gf.ones(3, 4)
+    >>> gf.einsum("ij,jk->ik", a, b).shape
+    torch.Size([2, 4])
+    """
+    if len(operands) == 1 and isinstance(operands[0], tuple | list):
+        operands = tuple(operands[0])
+    terms, output = parse(equation, operands)
+    tensors = [diagonalized(t, labels) for t, labels in zip(operands, terms, strict=True)]
+    sizes: dict[str, int] = {}
+    for t, labels in tensors:
+        for label, n in zip(labels, t.array.shape, strict=True):
+            if sizes.get(label, 1) not in (1, n) and n != 1:
+                raise ShapeError(
+                    f"einsum: operands do not broadcast with remapped shapes: subscript {label} has size {n} and {sizes[label]} in {equation!r}"
+                )
+            sizes[label] = max(sizes.get(label, 1), n) if n != 0 and sizes.get(label, 1) != 0 else 0
+    while len(tensors) > 1:
+        i, j = cheapest(tensors, output, sizes)
+        second, first = tensors.pop(j), tensors.pop(i)
+        keep = set(output).union(*(labels for _, labels in tensors))
+        tensors.append(pair(first, second, keep))
+    t, labels = tensors[0]
+    gone = tuple(k for k, label in enumerate(labels) if label not in output)
+    if gone:
+        t, labels = sum_over(t, gone, False), "".join(label for label in labels if label in output)
+    return t.permute([labels.index(label) for label in output]) if labels != output else t
+
+
+def parse(equation: str, operands: tuple) -> tuple[list[str], str]:
+    """Labels of each operand and of the output; an ellipsis becomes upper-case labels of its own."""
+    if not isinstance(equation, str):
+        raise DTypeError("einsum: the equation must be a string such as 'ij,jk->ik'")
+    text = equation.replace(" ", "")
+    left, arrow, right = text.partition("->")
+    terms = left.split(",")
+    if len(terms) != len(operands):
+        raise ShapeError(f"einsum: more operands were provided than specified in the equation, or fewer: {len(operands)} for {equation!r}")
+    hidden = [chr(0x100 + k) for k in range(64)]
+    widest = 0
+    expanded = []
+    for term, t in zip(terms, operands, strict=True):
+        if not isinstance(t, Tensor):
+            raise DTypeError(f"einsum: an operand is a {type(t).__name__}; expected Tensors")
+        named_labels = term.replace("...", "")
+        if not (named_labels.isalpha() or not named_labels) or term.count("...") > 1:
+            raise ArgumentError(f"einsum: invalid subscript given in {equation!r}: letters, one '...' for each operand, ',' and '->' only")
+        extra = t.array.ndim - len(named_labels)
+        if extra < 0 or (extra and "..." not in term):
+            raise ShapeError(
+                f"einsum: the number of subscripts in the equation ({len(named_labels)}) does not match the number of dimensions ({t.ndim}) for an operand in {equation!r}"
+            )
+        widest = max(widest, extra)
+        expanded.append((term, extra))
+    labels = [term.replace("...", "".join(hidden[64 - extra :])) for term, extra in expanded]
+    dots = "".join(hidden[64 - widest :])
+    if arrow:
+        output = right.replace("...", dots)
+        if len(set(output)) != len(output) or not set(output) <= set("".join(labels)):
+            raise ArgumentError(f"einsum: output subscripts must appear once, and in an input: {equation!r}")
+    else:
+        joined = "".join(labels)
+        output = dots + "".join(sorted(c for c in set(joined) if joined.count(c) == 1 and c not in dots))
+    return labels, output
+
+
+def diagonalized(t: Tensor, labels: str) -> tuple[Tensor, str]:
+    """A label that occurs twice reads the diagonal."""
+    while len(set(labels)) != len(labels):
+        label = next(c for c in labels if labels.count(c) > 1)
+        i = labels.index(label)
+        j = labels.index(label, i + 1)
+        if t.array.shape[i] != t.array.shape[j]:
+            raise ShapeError(
+                f"einsum: subscript {label} is repeated for an operand but the sizes don't match, {t.array.shape[j]} != {t.array.shape[i]}"
+            )
+        t = t.diagonal(0, i, j)
+        labels = labels[:i] + labels[i + 1 : j] + labels[j + 1 :] + label
+    return t, labels
+
+
+def cheapest(tensors: list, output: str, sizes: dict[str, int]) -> tuple[int, int]:
+    """The pair whose product is smallest compared with what it replaces."""
+    if len(tensors) == 2:
+        return 0, 1
+
+    def volume(labels: Any) -> int:
+        return int(np.prod([sizes[c] for c in labels], dtype=object))
+
+    best = None
+    for j in range(len(tensors)):
+        for i in range(j):
+            a, b = tensors[i][1], tensors[j][1]
+            others = set(output).union(*(tensors[k][1] for k in range(len(tensors)) if k not in (i, j)))
+            cost = (volume(set(a + b) & others) - volume(a) - volume(b), volume(set(a + b)), i, j)
+            best = cost if best is None or cost < best else best
+    assert best is not None
+    return best[2], best[3]
+
+
+def pair(first: tuple[Tensor, str], second: tuple[Tensor, str], keep: set[str]) -> tuple[Tensor, str]:
+    """Two operands as one: labels that nobody needs any more are summed, by one batched matrix product."""
+    (a, la), (b, lb) = lonely(first, second[1], keep), lonely(second, first[1], keep)
+    shared = [c for c in la if c in lb]
+    batch = [c for c in shared if c in keep]
+    inner = [c for c in shared if c not in keep]
+    rows, columns = [c for c in la if c not in lb], [c for c in lb if c not in la]
+    if not inner:  # nothing to sum: an elementwise product
+        a = a.permute([la.index(c) for c in batch + rows]).reshape((*sizes_of(a, la, batch + rows), *(1 for _ in columns)))
+        b = b.permute([lb.index(c) for c in batch + columns])
+        b = b.reshape((*sizes_of(b, lb, batch), *(1 for _ in rows), *sizes_of(b, lb, columns)))
+        return p.mul(a, b), "".join(batch + rows + columns)
+    a, b = matched(a, la, b, lb, shared)
+    lead, m, n = sizes_of(a, la, batch), sizes_of(a, la, rows), sizes_of(b, lb, columns)
+    size = lambda xs: int(np.prod(xs, dtype=np.int64))  # noqa: E731
+    k = size(sizes_of(a, la, inner))
+    left = a.permute([la.index(c) for c in batch + rows + inner]).reshape(size(lead), size(m), k)
+    right = b.permute([lb.index(c) for c in batch + inner + columns]).reshape(size(lead), k, size(n))
+    out = bmm(left, right) if batch else matmul(left.squeeze(0), right.squeeze(0))
+    return out.reshape((*lead, *m, *n)), "".join(batch + rows + columns)
+
+
+def sizes_of(t: Tensor, labels: str, wanted: list[str]) -> list[int]:
+    return [t.array.shape[labels.index(c)] for c in wanted]
+
+
+def lonely(operand: tuple[Tensor, str], other: str, keep: set[str]) -> tuple[Tensor, str]:
+    """Labels that only this operand has and nobody needs are summed at once."""
+    t, labels = operand
+    gone = tuple(k for k, c in enumerate(labels) if c not in other and c not in keep)
+    return (sum_over(t, gone, False), "".join(c for k, c in enumerate(labels) if k not in gone)) if gone else operand
+
+
+def matched(a: Tensor, la: str, b: Tensor, lb: str, shared: list[str]) -> tuple[Tensor, Tensor]:
+    """Shared labels of size 1 on one side are repeated to the other's size."""
+    full = {c: max(a.array.shape[la.index(c)], b.array.shape[lb.index(c)]) for c in shared}
+    sa = tuple(full.get(c, n) for c, n in zip(la, a.array.shape, strict=True))
+    sb = tuple(full.get(c, n) for c, n in zip(lb, b.array.shape, strict=True))
+    return (a if sa == a.array.shape else a.expand(sa)), (b if sb == b.array.shape else b.expand(sb))
+
+
+def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
+    """The sum over the last ``dims`` axes of ``a`` and the first of ``b``, or over two lists of axes."""
+    if isinstance(dims, Tensor):
+        dims = dims.tolist()
+    if isinstance(dims, int):
+        if dims < 0 or dims > min(a.array.ndim, b.array.ndim):
+            raise ShapeError(f"tensordot: expects dims >= 0 and at most the number of axes, but got dims={dims}")
+        da, db = list(range(a.array.ndim - dims, a.array.ndim)), list(range(dims))
+    else:
+        da, db = (list(d) if isinstance(d, tuple | list) else [d] for d in dims)
+        da = [axis_of("tensordot", d, a.array.ndim) for d in da]
+        db = [axis_of("tensordot", d, b.array.ndim) for d in db]
+    if len(da) != len(db) or any(a.array.shape[i] != b.array.shape[j] for i, j in zip(da, db, strict=True)):
+        raise ShapeError(
+            f"tensordot: contracted dimensions need to match, but first has {[a.array.shape[i] for i in da]} and second has {[b.array.shape[j] for j in db]}"
+        )
+    ra, rb = [i for i in range(a.array.ndim) if i not in da], [j for j in range(b.array.ndim) if j not in db]
+    k = int(np.prod([a.array.shape[i] for i in da], dtype=np.int64))
+    left = a.permute([*ra, *da]).reshape(int(np.prod([a.array.shape[i] for i in ra], dtype=np.int64)), k)
+    right = b.permute([*db, *rb]).reshape(k, int(np.prod([b.array.shape[j] for j in rb], dtype=np.int64)))
+    return matmul(left, right).reshape((*(a.array.shape[i] for i in ra), *(b.array.shape[j] for j in rb)))
+
+
+def kron(input: Tensor, other: Tensor) -> Tensor:
+    """The Kronecker product: every element of ``input`` times the whole of ``other``."""
+    n = max(input.array.ndim, other.array.ndim)
+    a = input.reshape((1,) * (n - input.array.ndim) + input.array.shape)
+    b = other.reshape((1,) * (n - other.array.ndim) + other.array.shape)
+    shape = tuple(x * y for x, y in zip(a.array.shape, b.array.shape, strict=True))
+    spread_a = a.reshape(tuple(s for x in a.array.shape for s in (x, 1)))
+    spread_b = b.reshape(tuple(s for y in b.array.shape for s in (1, y)))
+    return p.mul(spread_a, spread_b).reshape(shape)
+
+
+def cross(input: Tensor, other: Tensor, dim: Any = None) -> Tensor:
+    """The vector product of axes of size 3 (the first such axis without ``dim``)."""
+    shape = np.broadcast_shapes(input.array.shape, other.array.shape)
+    if dim is None:
+        if 3 not in shape:
+            raise ShapeError("cross: no dimension of size 3 in input")
+        dim = shape.index(3)
+    axis = axis_of("cross", dim, len(shape))
+    if shape[axis] != 3 or input.array.shape[axis - len(shape)] != 3 or other.array.shape[axis - len(shape)] != 3:
+        raise ShapeError(f"cross: inputs dimension {axis} must have length 3. Got {list(input.shape)} and {list(other.shape)}")
+    a, b = input.expand(shape), other.expand(shape)
+    return p.sub(p.mul(a.roll(-1, axis), b.roll(-2, axis)), p.mul(a.roll(-2, axis), b.roll(-1, axis)))
+
+
+def inner(input: Tensor, other: Tensor) -> Tensor:
+    """The sum over the last axes of both."""
+    if not input.array.ndim or not other.array.ndim:
+        return p.mul(input, other)
+    return tensordot(input, other, ([input.array.ndim - 1], [other.array.ndim - 1]))
+
+
+def vdot(input: Tensor, other: Tensor) -> Tensor:
+    """The inner product of two vectors."""
+    return dot(input, other)
+
+
+def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """``beta * input + alpha * (mat @ vec)``"""
+    return combined(input, mv(mat, vec), beta, alpha, "AddmvBackward0")
+
+
+def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """``beta * input + alpha * outer(vec1, vec2)``"""
+    return combined(input, outer(vec1, vec2), beta, alpha, "AddrBackward0")
+
+
+def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """``beta * input + alpha * sum of batch1[i] @ batch2[i]``"""
+    return combined(input, sum_over(bmm(batch1, batch2), (0,), False), beta, alpha, "AddbmmBackward0")
+
+
+def combined(input: Tensor, product: Tensor, beta: float, alpha: float, name: str) -> Tensor:
+    y = product if alpha == 1 else p.mul(product, alpha)
+    return named(y if beta == 0 else p.add(input if beta == 1 else p.mul(input, beta), y), name)
+
+
+def cdist(x1: Tensor, x2: Tensor, p_: float = 2.0, compute_mode: str = "", **torch_names: float) -> Tensor:
+    """The distances, in the p-norm, between all pairs of rows of ``x1`` and ``x2``; leading axes are batches."""
+    order = torch_names.get("p", p_)
+    if x1.array.shape[-1] != x2.array.shape[-1]:
+        raise ShapeError(f"cdist: X1 and X2 must have the same number of columns. X1: {x1.array.shape[-1]} X2: {x2.array.shape[-1]}")
+    if order < 0:
+        raise ArgumentError(f"cdist: only supports non-negative p values, it is {order}")
+    gap = p.sub(x1.unsqueeze(-2), x2.unsqueeze(-3))
+    return named(norm_of(gap, float(order), (gap.array.ndim - 1,), False), "CdistBackward0")
+
+
+def dist(input: Tensor, other: Tensor, p_: float = 2.0, **torch_names: float) -> Tensor:
+    """The p-norm of ``input - other``."""
+    return named(norm_of(p.sub(input, other), float(torch_names.get("p", p_)), None, False), "DistBackward0")
+
+
+def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None) -> Tensor:
+    """The covariance matrix of variables in rows, observations in columns."""
+    if input.array.ndim > 2:
+        raise ShapeError(f"cov: expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions")
+    x = input.reshape(1, -1) if input.array.ndim < 2 else input
+    if not x.dtype.is_floating_point:
+        x = x.to(p.div(x, 1).dtype)
+    n = x.array.shape[1]
+    weights = None
+    for w in (fweights, aweights):
+        if w is not None:
+            weights = w.to(x.dtype) if weights is None else p.mul(weights, w.to(x.dtype))
+    if weights is None:
+        total: Any = float(n)
+        centred = p.sub(x, x.mean(1, True))
+        scaled = centred
+    else:
+        total = weights.sum()
+        centred = p.sub(x, p.div(p.mul(x, weights).sum(1, True), total))
+        scaled = p.mul(centred, weights)
+    if aweights is not None and correction:
+        used = p.mul(weights, aweights.to(x.dtype)).sum() if weights is not None else total
+        norm = p.sub(total, p.div(p.mul(used, float(correction)), total))
+    else:
+        norm = p.sub(total, float(correction)) if isinstance(total, Tensor) else total - correction
+    norm = p.clamp(norm, min=0) if isinstance(norm, Tensor) else max(norm, 0.0)
+    c = p.div(matmul(scaled, centred.transpose(0, 1)), norm)
+    return c.squeeze() if input.array.ndim < 2 else c
+
+
+def corrcoef(input: Tensor) -> Tensor:
+    """The correlation matrix of variables in rows: the covariance divided by both standard deviations, within [-1, 1]."""
+    float_only("corrcoef", input)
+    c = cov(input)
+    if not c.array.ndim:
+        return p.div(c, c)
+    d = p.sqrt(c.diagonal())
+    return p.clamp(p.div(p.div(c, d.unsqueeze(1)), d.unsqueeze(0)), -1, 1)
+
+
+def chain_matmul(*matrices: Tensor) -> Tensor:
+    """The product of several matrices, in the cheapest order."""
+    letters = [chr(ord("a") + k) for k in range(len(matrices) + 1)]
+    return einsum(",".join(letters[k] + letters[k + 1] for k in range(len(matrices))) + f"->{letters[0]}{letters[-1]}", *matrices)

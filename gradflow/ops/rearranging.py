@@ -1,0 +1,374 @@
+"""Elements in another order or place: flips, rolls, repeats, diagonals, padding."""
+
+from __future__ import annotations
+
+import itertools
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import backends
+from ..dtypes import of
+from ..errors import ArgumentError, DTypeError, OutOfRangeError, ShapeError
+from ..kinds import linear
+from ..tape.node import named
+from ..tensor import Tensor, wrap
+from . import pointwise as p
+from .axes import axis_of, new_shape, shape_of
+from .indexing import embed, part, rows_at
+from .joining import cat, parts
+from .views import diagonal, diagonal_embed, expand, reshape_to
+
+
+def dense(a: Any) -> Any:
+    """A copy in C order, in the backend's memory."""
+    out = backends.empty(a.shape, of(a).code)
+    backends.copy(a, out)
+    return out
+
+
+@linear(grad_name="FlipBackward0")
+def flip_over(a, axes):
+    return dense(np.flip(a, axes))
+
+
+@flip_over.adjoint
+def flip_adjoint(g, shape, axes):
+    return flip_over(g, axes)
+
+
+@linear(grad_name="RollBackward0")
+def roll_by(a, shifts, axes):
+    return np.roll(a, shifts, axes)
+
+
+@roll_by.adjoint
+def roll_adjoint(g, shape, shifts, axes):
+    return roll_by(g, tuple(-s for s in shifts), axes)
+
+
+@linear(view=True, grad_name="UnfoldBackward0")
+def windows(a, axis, size, step):
+    return np.lib.stride_tricks.sliding_window_view(a, size, axis, writeable=a.flags.writeable)[
+        (slice(None),) * axis + (slice(None, None, step),)
+    ]
+
+
+@windows.adjoint
+def windows_adjoint(g, shape, axis, size, step):
+    """Each window gives back to the elements it covers."""
+    total: Any = None
+    count = g.array.shape[axis]
+    for i in range(size):
+        key = (slice(None),) * axis + (slice(i, i + (count - 1) * step + 1, step), Ellipsis)
+        piece = embed(g[..., i], shape, key)
+        total = piece if total is None else p.add(total, piece)
+    return total
+
+
+@linear(view=True, grad_name="AsStridedBackward0")
+def strided(a, size, stride, offset):
+    base = a
+    while isinstance(base.base, np.ndarray):
+        base = base.base
+    start = base.ctypes.data
+    item = a.itemsize
+    flat = np.lib.stride_tricks.as_strided(base, (base.size,), (item,), writeable=a.flags.writeable)
+    del start
+    return np.lib.stride_tricks.as_strided(flat[offset:], size, tuple(s * item for s in stride), writeable=a.flags.writeable)
+
+
+@strided.adjoint
+def strided_adjoint(g, shape, size, stride, offset):
+    """The positions that the view reads, as indices into a dense array of the input's shape."""
+    from .indexing import put_zeros
+
+    index = np.asarray(offset)
+    for n, s in zip(size, stride, strict=True):
+        index = index[..., None] + np.arange(n) * s
+    numel = int(np.prod(shape))
+    return reshape_to(put_zeros(reshape_to(g, (index.size,)), (numel,), (index.reshape(-1),)), shape)
+
+
+# torch's signatures
+
+
+def flip(input: Tensor, *dims: Any) -> Tensor:
+    """The order of elements reversed along ``dims``; a copy."""
+    axes = tuple(axis_of("flip", d, input.array.ndim) for d in shape_of("flip", dims))
+    if len(set(axes)) != len(axes):
+        raise ArgumentError(f"flip: dim {axes[0]} appears multiple times in the list of dims")
+    return flip_over(input, axes)
+
+
+def fliplr(input: Tensor) -> Tensor:
+    """Columns in reverse order."""
+    if input.array.ndim < 2:
+        raise ShapeError("fliplr: Input must be >= 2-d.")
+    return flip_over(input, (1,))
+
+
+def flipud(input: Tensor) -> Tensor:
+    """Rows in reverse order."""
+    if input.array.ndim < 1:
+        raise ShapeError("flipud: Input must be >= 1-d.")
+    return flip_over(input, (0,))
+
+
+def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
+    """Elements moved by ``shifts`` along ``dims`` (flat without), what falls off coming in at the other end."""
+    shifts = tuple(shifts) if isinstance(shifts, tuple | list) else (shifts,)
+    if dims is None or dims == ():
+        return roll_by(input.reshape(-1), shifts, (0,)).reshape(tuple(input.array.shape))
+    dims = tuple(dims) if isinstance(dims, tuple | list) else (dims,)
+    if len(dims) != len(shifts):
+        raise ShapeError(f"roll: shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
+    return roll_by(input, shifts, tuple(axis_of("roll", d, input.array.ndim) for d in dims))
+
+
+def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
+    """Turned by ``k`` quarters from axis ``dims[0]`` towards ``dims[1]``."""
+    if len(dims) != 2:
+        raise ShapeError(f"rot90: expected total rotation dims == 2, but got dims = {len(dims)}")
+    i, j = (axis_of("rot90", d, input.array.ndim) for d in dims)
+    if i == j:
+        raise ShapeError(f"rot90: expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
+    k %= 4
+    if k == 0:
+        return input.clone()
+    if k == 2:
+        return flip_over(input, (i, j))
+    return flip_over(input, (j,)).transpose(i, j) if k == 1 else flip_over(input.transpose(i, j), (j,))
+
+
+def tile(input: Tensor, *dims: Any) -> Tensor:
+    """The tensor repeated ``dims`` times; missing counts in front are 1."""
+    times = shape_of("tile", dims)
+    times = (1,) * (input.array.ndim - len(times)) + times
+    return input.repeat(*times)
+
+
+def repeat_interleave(input: Tensor, repeats: Any, dim: Any = None, *, output_size: int | None = None) -> Tensor:
+    """Each element ``repeats`` times in a row, along ``dim`` (flat without)."""
+    if dim is None:
+        input, dim = input.reshape(-1), 0
+    axis = axis_of("repeat_interleave", dim, input.array.ndim)
+    counts = repeats.array if isinstance(repeats, Tensor) else np.asarray(repeats)
+    if counts.dtype.kind not in "iu":
+        raise DTypeError("repeat_interleave: repeats has to be Long or Int tensor")
+    if counts.size and counts.min() < 0:
+        raise ArgumentError("repeat_interleave: repeats can not be negative")
+    n = input.array.shape[axis]
+    if counts.size not in (1, n):
+        raise ShapeError(
+            f"repeat_interleave: repeats must have the same size as input along dim, but got repeats.size(0) = {counts.size} and input.size({axis}) = {n}"
+        )
+    index = np.repeat(np.arange(n), counts.reshape(-1) if counts.size == n and counts.ndim else int(counts.reshape(-1)[0]))
+    return rows_at(input, axis, index)
+
+
+def diag(input: Tensor, diagonal: int = 0) -> Tensor:
+    """A matrix with the vector on its diagonal, or the diagonal of a matrix (a copy)."""
+    if input.array.ndim == 1:
+        return diag_embed(input, diagonal)
+    if input.array.ndim != 2:
+        raise ShapeError(f"diag: matrix or a vector expected; it has {input.ndim} dimensions")
+    return diagonal_of(input, diagonal).clone()
+
+
+diagonal_of = diagonal
+
+
+def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """The last axis as the diagonal of two new axes ``dim1`` and ``dim2``, zeros elsewhere."""
+    if not input.array.ndim:
+        raise ShapeError("diag_embed: the input must have at least one axis")
+    ndim = input.array.ndim + 1
+    i, j = axis_of("diag_embed", dim1, ndim), axis_of("diag_embed", dim2, ndim)
+    if i == j:
+        raise ShapeError(f"diag_embed: diagonal dimensions cannot be identical {dim1}, {dim2}")
+    n = input.array.shape[-1] + builtin_abs(offset)
+    lead = list(input.array.shape[:-1])
+    shape = [0] * ndim
+    rest = iter(lead)
+    for k in range(ndim):
+        shape[k] = n if k in (i, j) else next(rest)
+    return diagonal_embed(input, tuple(shape), offset, i, j)
+
+
+def trace(input: Tensor) -> Tensor:
+    """The sum of the diagonal of a matrix."""
+    if input.array.ndim != 2:
+        raise ShapeError(f"trace: expected a matrix, but got tensor with dim {input.ndim}")
+    return named(diagonal(input).sum(), "TraceBackward0")
+
+
+def unfold(input: Tensor, dimension: Any, size: int, step: int) -> Tensor:
+    """Windows of ``size`` every ``step`` along an axis, on a new last axis; a view."""
+    axis = axis_of("unfold", dimension, input.array.ndim)
+    n = input.array.shape[axis] if input.array.ndim else 1
+    if size < 0 or size > n:
+        raise ShapeError(f"unfold: maximum size for tensor at dimension {axis} is {n} but size is {size}")
+    if step <= 0:
+        raise ShapeError(f"unfold: step is {step} but must be > 0")
+    return windows(input, axis, size, step)
+
+
+def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
+    """A view of the storage with these sizes, strides (in elements) and start."""
+    size, stride = new_shape("as_strided", (size,)), tuple(map(operator.index, stride))
+    if len(size) != len(stride):
+        raise ShapeError(f"as_strided: mismatch in length of strides and shape: {len(size)} sizes, {len(stride)} strides")
+    if any(s < 0 for s in stride):
+        raise ShapeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
+    offset = input.storage_offset() if storage_offset is None else operator.index(storage_offset)
+    base = input.array
+    while isinstance(base.base, np.ndarray):
+        base = base.base
+    last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) if 0 not in size else offset - 1
+    if offset < 0 or last >= base.size:
+        raise ShapeError(
+            f"as_strided: setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset} require {last + 1} elements, out of bounds for storage of {base.size}"
+        )
+    if input.node is not None and (base is not input.array or not input.array.flags.c_contiguous):
+        input = input.contiguous()
+        if storage_offset is not None and base is not input.array:
+            raise ArgumentError(
+                "as_strided: the gradient of a view into another tensor's storage is not supported; call contiguous() first"
+            )
+    return strided(input, size, stride, offset)
+
+
+def column_stack(tensors: Sequence[Tensor]) -> Tensor:
+    """Vectors as columns, matrices side by side."""
+    return cat([t.reshape(-1, 1) if t.array.ndim < 2 else t for t in tensors], 1)
+
+
+def dstack(tensors: Sequence[Tensor]) -> Tensor:
+    """Along a third axis."""
+    return cat([atleast_3d(t) for t in tensors], 2)
+
+
+def atleast_1d(*tensors: Any) -> Any:
+    """At least one axis."""
+    return each(tensors, lambda t: t if t.array.ndim else t.reshape(1))
+
+
+def atleast_2d(*tensors: Any) -> Any:
+    """At least two axes, the new one in front."""
+    return each(tensors, lambda t: t if t.array.ndim > 1 else t.reshape(1, -1))
+
+
+def atleast_3d(*tensors: Any) -> Any:
+    """At least three axes."""
+    return each(tensors, lambda t: t if t.array.ndim > 2 else t.unsqueeze(-1) if t.array.ndim == 2 else t.reshape(1, -1, 1))
+
+
+def each(tensors: tuple, f: Any) -> Any:
+    if len(tensors) == 1 and isinstance(tensors[0], tuple | list):
+        return tuple(f(t) for t in tensors[0])
+    return f(tensors[0]) if len(tensors) == 1 else tuple(f(t) for t in tensors)
+
+
+def cartesian_prod(*tensors: Tensor) -> Tensor:
+    """All combinations of the elements of vectors, a row each."""
+    if len(tensors) == 1:
+        return tensors[0]
+    shape = tuple(t.array.size for t in tensors)
+    grids = [t.reshape(tuple(-1 if k == i else 1 for k in range(len(tensors)))) for i, t in enumerate(tensors)]
+    return cat([expand(g, shape).reshape(-1, 1) for g in grids], 1)
+
+
+def tensor_split(input: Tensor, indices_or_sections: Any, dim: Any = 0) -> tuple[Tensor, ...]:
+    """Views split at indices, or into a number of nearly equal sections."""
+    if not input.array.ndim:
+        raise ShapeError("tensor_split: expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
+    axis = axis_of("tensor_split", dim, input.array.ndim)
+    n = input.array.shape[axis]
+    spec = indices_or_sections.tolist() if isinstance(indices_or_sections, Tensor) else indices_or_sections
+    if isinstance(spec, int):
+        if spec <= 0:
+            raise ArgumentError(f"tensor_split: number of sections must be larger than 0, got {spec}")
+        size, extra = divmod(n, spec)
+        bounds = [0]
+        for i in range(spec):
+            bounds.append(bounds[-1] + size + (i < extra))
+    else:
+        bounds = [0, *(slice(None, i).indices(n)[1] for i in spec), n]
+    keys: list[tuple] = [(slice(None),) * axis + (slice(a, b if b > a else a), Ellipsis) for a, b in itertools.pairwise(bounds)]
+    from .joining import SPLIT
+
+    return parts(input, keys, SPLIT)
+
+
+def hsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    """:func:`tensor_split` along columns (the first axis of a vector)."""
+    return tensor_split(input, indices_or_sections, 0 if input.array.ndim == 1 else 1)
+
+
+def vsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    """:func:`tensor_split` along rows."""
+    return tensor_split(input, indices_or_sections, 0)
+
+
+def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
+    """The tensor with elements added before and after the last axes: ``pad`` is (left, right, top, bottom, ...).
+
+    ``mode``: "constant" with ``value``, "reflect", "replicate" or "circular". Negative pads cut off.
+    """
+    pad = [operator.index(n) for n in pad]
+    if len(pad) % 2 or len(pad) // 2 > input.array.ndim:
+        raise ShapeError(
+            f"pad: Padding length must be divisible by two and at most twice the number of dimensions of the input; it is {len(pad)} for {input.ndim}"
+        )
+    shape = input.array.shape
+    if mode == "constant":
+        keep: list[slice] = [slice(None)] * len(shape)
+        full, place = list(shape), [slice(None)] * len(shape)
+        for k in range(len(pad) // 2):
+            axis = len(shape) - 1 - k
+            before, after = pad[2 * k], pad[2 * k + 1]
+            full[axis] = shape[axis] + before + after
+            if full[axis] < 0:
+                raise ShapeError(
+                    f"pad: The input size {shape[axis]}, plus negative padding {before} and {after}, resulted in a negative output size"
+                )
+            keep[axis] = slice(builtin_max(-before, 0), shape[axis] - builtin_max(-after, 0))
+            place[axis] = slice(builtin_max(before, 0), full[axis] - builtin_max(after, 0))
+        out = embed(part(input, (*keep, Ellipsis)), tuple(full), tuple(place))
+        if value:
+            mask = np.ones(full, bool)
+            mask[tuple(place)] = False
+            out = p.where(wrap(mask), value, out)
+        return named(out, "ConstantPadNdBackward0")
+    names = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+    if mode not in names:
+        raise ArgumentError(f"pad: Unrecognised padding mode {mode}; use constant, reflect, replicate or circular")
+    out = input
+    for k in range(len(pad) // 2):
+        axis = len(shape) - 1 - k
+        before, after, n = pad[2 * k], pad[2 * k + 1], shape[axis]
+        limit = n - 1 if mode == "reflect" else n if mode == "circular" else builtin_max(before, after, 0)
+        if builtin_max(before, after) > limit or (not n and (before or after)):
+            raise ShapeError(
+                f"pad: Padding size should be less than the corresponding input dimension, but got: padding ({before}, {after}) at dimension {axis} of input {list(shape)}"
+            )
+        index = np.pad(np.arange(n), (builtin_max(before, 0), builtin_max(after, 0)), mode=names[mode])  # type: ignore[call-overload]
+        index = index[builtin_max(-before, 0) : len(index) - builtin_max(-after, 0)]
+        out = rows_at(out, axis, np.ascontiguousarray(index, dtype=np.int64))
+    return out
+
+
+def take(input: Tensor, index: Tensor) -> Tensor:
+    """The elements at flat positions."""
+    if index.array.dtype != np.int64:
+        raise DTypeError(f"take: Expected a long tensor for index, but got {index.dtype}")
+    i, n = index.array, input.array.size
+    if i.size and (i.min() < -n or i.max() >= n):
+        raise OutOfRangeError(f"take: index out of range: tried to access an element outside of {n} elements")
+    return rows_at(input.reshape(-1), 0, np.ascontiguousarray(i.reshape(-1) % n if n else i.reshape(-1))).reshape(i.shape)
+
+
+builtin_abs, builtin_max = abs, max

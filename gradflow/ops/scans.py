@@ -1,0 +1,152 @@
+"""Running sums, products and maxima along an axis."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..errors import DTypeError
+from ..kinds import custom, linear
+from ..scalar.types import category
+from ..tape.node import named
+from ..tensor import Tensor, wrap
+from . import pointwise as p
+from .axes import axis_of
+from .indexing import gather_at
+from .rearranging import flip_over
+from .reductions import Extreme, sum_over
+
+
+def accumulated(ufunc: Any, a: Any, axis: int) -> Any:
+    """NumPy's running fold; the narrow float types in float32."""
+    if not a.ndim:
+        return a.copy()
+    wide = a.astype(np.float32) if a.dtype.itemsize == 2 and a.dtype.kind in "fV" else a
+    with np.errstate(all="ignore"):
+        return np.asarray(ufunc.accumulate(wide, axis), dtype=a.dtype)
+
+
+@linear(grad_name="CumsumBackward0")
+def cumsum_along(a, axis):
+    return accumulated(np.add, a, axis)
+
+
+@cumsum_along.adjoint
+def cumsum_adjoint(g, shape, axis):
+    return reverse_sum(g, axis)
+
+
+def reverse_sum(g: Tensor, axis: int) -> Tensor:
+    """For each place the sum from there to the end."""
+    return flip_over(cumsum_along(flip_over(g, (axis,)), axis), (axis,)) if g.array.ndim else g
+
+
+@custom(grad_name="CumprodBackward0")
+def cumprod_along(a, axis):
+    y = accumulated(np.multiply, a, axis)
+    return y, (a, y)
+
+
+@cumprod_along.vjp
+def cumprod_vjp(g, needs, x, y, axis):
+    if not x.array.ndim:
+        return g
+    if (x.array != 0).all():
+        return p.div(reverse_sum(p.mul(g, y), axis), x)
+    # With zeros: the product of the others, from a square in which each row leaves its own element out.
+    n = x.array.shape[axis]
+    last = x.transpose(axis, -1).unsqueeze(-2)
+    square = p.where(wrap(np.eye(n, dtype=bool)), 1.0, last)
+    products = cumprod_along(square, square.array.ndim - 1)
+    later = wrap(np.triu(np.ones((n, n), bool)))
+    terms = p.where(later, p.mul(products, g.transpose(axis, -1).unsqueeze(-2)), 0.0)
+    return sum_over(terms, (terms.array.ndim - 1,), False).transpose(axis, -1)
+
+
+@custom(grad_name="LogcumsumexpBackward0")
+def logcumsumexp_along(a, axis):
+    y = accumulated(np.logaddexp, a, axis)
+    return y, (a, y)
+
+
+@logcumsumexp_along.vjp
+def logcumsumexp_vjp(g, needs, x, y, axis):
+    """sum over later j of g[j] exp(x - y[j]), the signs of g apart, without leaving the logarithm."""
+    if not x.array.ndim:
+        return g
+
+    finite = wrap(np.isfinite(y.array))
+
+    def flow(weights):
+        kept = p.logical_and(p.gt(weights, 0), finite)
+        logs = p.where(kept, p.sub(p.log(p.where(kept, weights, 1.0)), p.where(finite, y, 0.0)), -math.inf)
+        return p.exp(p.add(flip_over(logcumsumexp_along(flip_over(logs, (axis,)), axis), (axis,)), x))
+
+    return p.sub(flow(g), flow(p.neg(g)))
+
+
+def typed(op: str, input: Tensor, dtype: Any) -> Tensor:
+    """Integers and bools are summed in int64."""
+    if dtype is not None:
+        return input.to(dtypes.get(dtype, op))
+    return input.long() if category(input.dtype.code) < 2 else input
+
+
+def cumsum(input: Tensor, dim: Any, *, dtype: Any = None) -> Tensor:
+    """The sum of the elements up to each place along ``dim``."""
+    axis = axis_of("cumsum", dim, input.array.ndim)
+    return cumsum_along(typed("cumsum", input, dtype), axis)
+
+
+def cumprod(input: Tensor, dim: Any, *, dtype: Any = None) -> Tensor:
+    """The product of the elements up to each place along ``dim``; the gradient is right where elements are zero."""
+    axis = axis_of("cumprod", dim, input.array.ndim)
+    return cumprod_along(typed("cumprod", input, dtype), axis)
+
+
+def logcumsumexp(input: Tensor, dim: Any) -> Tensor:
+    """``log(cumsum(exp(x)))``, finite whenever the result is."""
+    if not input.dtype.is_floating_point:
+        raise DTypeError(f"logcumsumexp: expected a floating point tensor, not {input.dtype}")
+    return logcumsumexp_along(input, axis_of("logcumsumexp", dim, input.array.ndim))
+
+
+def running_extreme(op: str, ufunc: Any, input: Tensor, dim: Any) -> Extreme:
+    a = input.array
+    axis = axis_of(op, dim, a.ndim)
+    if not a.ndim:
+        return Extreme(input.clone(), wrap(np.zeros((), np.int64)))
+    values = accumulated(ufunc, a, axis)
+    hit = (a == values) | np.isnan(a) if a.dtype.kind == "f" else a == values
+    shape = [1] * a.ndim
+    shape[axis] = -1
+    index = np.where(hit, np.arange(a.shape[axis]).reshape(shape), 0)
+    index = np.maximum.accumulate(index, axis)
+    return Extreme(named(gather_at(input, axis, index), f"C{op[1:]}Backward0"), wrap(index))
+
+
+def cummax(input: Tensor, dim: Any) -> Extreme:
+    """(the largest element so far, its place: the last of equals) along ``dim``."""
+    return running_extreme("cummax", np.maximum, input, dim)
+
+
+def cummin(input: Tensor, dim: Any) -> Extreme:
+    """(the smallest element so far, its place: the last of equals) along ``dim``."""
+    return running_extreme("cummin", np.minimum, input, dim)
+
+
+def diff(input: Tensor, n: int = 1, dim: Any = -1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:
+    """Differences of neighbours along ``dim``, ``n`` times."""
+    from .joining import cat
+
+    axis = axis_of("diff", dim, input.array.ndim)
+    joined = [t for t in (prepend, input, append) if t is not None]
+    x = cat(joined, axis) if len(joined) > 1 else input
+    for _ in range(n):
+        m = x.array.shape[axis]
+        high, low = x.narrow(axis, min(1, m), max(m - 1, 0)), x.narrow(axis, 0, max(m - 1, 0))
+        x = p.logical_xor(high, low) if x.array.dtype.kind == "b" else p.sub(high, low)
+    return x

@@ -1,0 +1,266 @@
+"""Writing to indexed places: scatter, index_add and their kin, out of place; the in-place methods come from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import backends
+from ..errors import ArgumentError, DTypeError, OutOfRangeError, ShapeError
+from ..kinds import custom
+from ..tensor import Tensor, wrap
+from . import pointwise as p
+from .axes import axis_of
+from .convert import element
+from .indexing import gather_at, index_array, rows_at, rows_zeros
+
+FOLDS = {"sum": np.add, "prod": np.multiply, "mean": np.add, "amax": np.maximum, "amin": np.minimum}
+
+
+def check_scatter(op: str, input: Tensor, dim: Any, index: Any, src: Any) -> int:
+    """The axis; shapes, types and range of the index are checked."""
+    a = input.array
+    axis = axis_of(op, dim, a.ndim)
+    if index.ndim != a.ndim and not (index.size == 0 or (a.ndim == 0 and index.ndim <= 1)):
+        raise ShapeError(f"{op}: Index tensor must have the same number of dimensions as self tensor: {index.ndim} and {a.ndim}")
+    for d in range(min(index.ndim, a.ndim)):
+        if (d != axis and index.shape[d] > a.shape[d]) or (src is not None and index.shape[d] > src.shape[d]):
+            raise ShapeError(
+                f"{op}: Expected index {list(index.shape)} to be no larger than self {list(a.shape)} apart from dimension {axis}"
+                + ("" if src is None else f" and to be no larger size than src {list(src.shape)}")
+            )
+    n = a.shape[axis] if a.ndim else 1
+    if index.size and (index.min() < 0 or index.max() >= n):
+        bad = index[(index < 0) | (index >= n)].flat[0]
+        raise OutOfRangeError(f"{op}: index {bad} is out of bounds for dimension {axis} with size {n}")
+    return axis
+
+
+def places(index: Any, axis: int) -> tuple:
+    """NumPy's index of the elements that a scatter writes."""
+    grid = list(np.ogrid[tuple(slice(0, n) for n in index.shape)])
+    grid[axis] = index
+    return tuple(grid)
+
+
+def overlap(src: Any, index: Any) -> Any:
+    return src[tuple(slice(0, n) for n in index.shape)]
+
+
+@custom(inputs=2, grad_name="ScatterBackward0")
+def scatter_to(a, src, axis, index):
+    out = a.copy()
+    out[places(index, axis)] = overlap(src, index) if isinstance(src, np.ndarray) else src
+    return out, (src.shape if isinstance(src, np.ndarray) else None,)
+
+
+@scatter_to.vjp
+def scatter_vjp(g, needs, src_shape, axis, index):
+    keep = np.ones(g.array.shape, g.array.dtype)
+    keep[places(index, axis)] = 0
+    dx = p.mul(g, wrap(keep)) if needs[0] else None
+    ds = widened(gather_at(g, axis, index), src_shape) if needs[1] else None
+    return dx, ds
+
+
+def widened(g: Tensor, shape: tuple) -> Tensor:
+    """The gradient of a source of which only the leading corner was used."""
+    from .indexing import embed
+
+    return g if g.array.shape == shape else embed(g, shape, tuple(slice(0, n) for n in g.array.shape))
+
+
+@custom(inputs=2, grad_name="ScatterAddBackward0")
+def scatter_add_to(a, src, axis, index):
+    out = a.copy()
+    if index.size:
+        backends.scatter_add(out, axis, index, np.ascontiguousarray(overlap(src, index)))
+    return out, (src.shape,)
+
+
+@scatter_add_to.vjp
+def scatter_add_vjp(g, needs, src_shape, axis, index):
+    return g if needs[0] else None, widened(gather_at(g, axis, index), src_shape) if needs[1] else None
+
+
+def typed(op: str, input: Tensor, src: Any) -> Any:
+    if isinstance(src, Tensor) and src.dtype is not input.dtype:
+        raise DTypeError(f"{op}: Expected self.dtype to be equal to src.dtype: {input.dtype} and {src.dtype}; convert one")
+    return src
+
+
+def scatter(input: Tensor, dim: Any, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
+    """``out[index[i][j]][j] = src[i][j]`` for ``dim`` 0, and so on; ``src`` is a tensor or a number."""
+    src = value if src is None else typed("scatter", input, src)
+    if reduce is not None:
+        if reduce not in ("add", "multiply"):
+            raise ArgumentError(f"scatter: reduce argument must be either add or multiply, it is {reduce!r}")
+        source = src if isinstance(src, Tensor) else wrap(np.full(index.array.shape, src, input.array.dtype))
+        return scatter_reduce(input, dim, index, source, "sum" if reduce == "add" else "prod")
+    i = index_array("scatter", index)
+    axis = check_scatter("scatter", input, dim, i, src.array if isinstance(src, Tensor) else None)
+    if not i.size:
+        return input.clone()
+    return scatter_to(input, src if isinstance(src, Tensor) else element("scatter", src, input.dtype), axis, i)
+
+
+def scatter_add(input: Tensor, dim: Any, index: Tensor, src: Tensor) -> Tensor:
+    """``out[index[i][j]][j] += src[i][j]`` for ``dim`` 0, and so on; equal indices add up."""
+    i = index_array("scatter_add", index)
+    axis = check_scatter("scatter_add", input, dim, i, typed("scatter_add", input, src).array)
+    return scatter_add_to(input, src, axis, i)
+
+
+def scatter_reduce(input: Tensor, dim: Any, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
+    """Elements of ``src`` folded into indexed places by "sum", "prod", "mean", "amax" or "amin"; extremes share the gradient evenly."""
+    if reduce not in FOLDS:
+        raise ArgumentError(f"scatter_reduce: reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
+    i = index_array("scatter_reduce", index)
+    axis = check_scatter("scatter_reduce", input, dim, i, typed("scatter_reduce", input, src).array)
+    if not i.size:
+        return input.clone()
+    used = src if src.array.shape == i.shape else src[tuple(slice(0, n) for n in i.shape)]
+    untouched = np.ones(input.array.shape, bool)
+    untouched[places(i, axis)] = False
+    empty = wrap(untouched)
+    one = {"sum": 0.0, "mean": 0.0, "prod": 1.0, "amax": -np.inf, "amin": np.inf}[reduce]
+    if input.dtype.is_floating_point:
+        start = input if include_self else p.where(empty, input, one)
+    else:
+        limits = np.iinfo(input.array.dtype) if input.array.dtype.kind != "b" else None
+        fill = {"sum": 0, "mean": 0, "prod": 1, "amax": limits.min if limits else 0, "amin": limits.max if limits else 1}[reduce]
+        start = input if include_self else p.where(empty, input, fill)
+    if reduce in ("sum", "mean"):
+        total = scatter_add_to(start, used, axis, i)
+        if reduce == "sum":
+            return total
+        counts = np.zeros(input.array.shape, np.int64) + (1 if include_self else 0)
+        np.add.at(counts, places(i, axis), 1)
+        counts = np.maximum(counts, 1)
+        if not include_self:
+            counts[untouched] = 1
+        return (
+            p.div(total, wrap(counts)).to(input.dtype)
+            if input.dtype.is_floating_point
+            else p.floor_divide(total, wrap(counts)).to(input.dtype)
+        )
+    values: Any = start.array.copy()
+    FOLDS[reduce].at(values, places(i, axis), used.array)
+    out = wrap(values)
+    if reduce == "prod":
+        return folded_product(start, used, axis, i) if recorded(start, used) else out
+    return folded_extreme(start, used, out, axis, i) if recorded(start, used) else out
+
+
+def recorded(*tensors: Tensor) -> bool:
+    from ..tensor import recording
+
+    return recording(*tensors)
+
+
+def folded_extreme(start: Tensor, src: Tensor, out: Tensor, axis: int, index: Any) -> Tensor:
+    """The extreme as a sum of the elements that equal it, each with an equal share."""
+    mine, theirs = p.eq(start, out), p.eq(src, gather_at(out, axis, index))
+    total = scatter_add_to(mine.to(out.dtype), theirs.to(out.dtype), axis, index)
+    own = p.where(mine, p.div(start, total), 0.0)
+    return scatter_add_to(own, p.where(theirs, p.div(src, gather_at(total, axis, index)), 0.0), axis, index)
+
+
+def folded_product(start: Tensor, src: Tensor, axis: int, index: Any) -> Tensor:
+    """The product, one factor after the other for equal indices, so that zeros are right."""
+    rank: Any = np.zeros(index.shape, np.int64)
+    seen: dict[Any, int] = {}
+    for place in np.ndindex(index.shape):
+        target = (*place[:axis], int(index[place]), *place[axis + 1 :])
+        rank[place] = seen.get(target, 0)
+        seen[target] = rank[place] + 1
+    out = start
+    ones = wrap(np.ones(start.array.shape, start.array.dtype))
+    for r in range(int(rank.max()) + 1):
+        factors = scatter_add_to(ones, p.where(wrap(rank == r), p.sub(src, 1.0), 0.0), axis, index)
+        out = p.mul(out, factors)
+    return out
+
+
+def index_add(input: Tensor, dim: Any, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
+    """``out[..., index[i], ...] += alpha * source[..., i, ...]`` along ``dim``; equal indices add up."""
+    i, axis = index_vector("index_add", input, dim, index, source)
+    added = rows_zeros(source if alpha == 1 else p.mul(source, alpha), input.array.shape, axis, i)
+    return p.add(input, added)
+
+
+def index_vector(op: str, input: Tensor, dim: Any, index: Tensor, source: Tensor | None) -> tuple[Any, int]:
+    i = index_array(op, index).reshape(-1).astype(np.int64)
+    axis = axis_of(op, dim, input.array.ndim)
+    n = input.array.shape[axis] if input.array.ndim else 1
+    if i.size and (i.min() < 0 or i.max() >= n):
+        raise OutOfRangeError(f"{op}: index out of range in self: {i[(i < 0) | (i >= n)][0]} for dimension {axis} with size {n}")
+    if source is not None:
+        typed(op, input, source)
+        want = (*input.array.shape[:axis], i.size, *input.array.shape[axis + 1 :])
+        if source.array.shape != want:
+            raise ShapeError(
+                f"{op}: source must have shape {list(want)} for self {list(input.shape)} and {i.size} indices, it has {list(source.shape)}"
+            )
+    return i, axis
+
+
+def index_copy(input: Tensor, dim: Any, index: Tensor, source: Tensor) -> Tensor:
+    """``out[..., index[i], ...] = source[..., i, ...]`` along ``dim``."""
+    i, axis = index_vector("index_copy", input, dim, index, source)
+    full = np.broadcast_to(i.reshape([-1 if d == axis else 1 for d in range(source.array.ndim)]), source.array.shape)
+    return scatter_to(input, source, axis, np.ascontiguousarray(full)) if i.size else input.clone()
+
+
+def index_fill(input: Tensor, dim: Any, index: Tensor, value: Any) -> Tensor:
+    """``value`` at the places ``index`` along ``dim``."""
+    i, axis = index_vector("index_fill", input, dim, index, None)
+    mask = np.zeros(input.array.shape[axis] if input.array.ndim else 1, bool)
+    mask[i] = True
+    mask = mask.reshape([-1 if d == axis else 1 for d in range(input.array.ndim)])
+    return p.where(wrap(mask), value, input)
+
+
+def index_put(input: Tensor, indices: tuple, values: Tensor, accumulate: bool = False) -> Tensor:
+    """``out[indices] = values``, or ``+=`` with ``accumulate``, where equal indices add up."""
+    out = input.clone()
+    if not accumulate:
+        out[tuple(indices)] = values
+        return out
+    key = tuple(x.array for x in indices)
+    positions = np.arange(input.array.size).reshape(input.array.shape)[key]
+    spread = p.add(wrap(np.zeros(positions.shape, input.array.dtype)), values)
+    flat = rows_zeros(spread.reshape(-1), (input.array.size,), 0, np.ascontiguousarray(positions.reshape(-1)))
+    return p.add(input, flat.reshape(tuple(input.array.shape)))
+
+
+def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """The elements of ``source``, in order, where ``mask`` holds."""
+    if mask.array.dtype.kind != "b":
+        raise DTypeError("masked_scatter: masked_scatter_ only supports boolean masks")
+    typed("masked_scatter", input, source)
+    where = np.broadcast_to(mask.array, np.broadcast_shapes(mask.array.shape, input.array.shape))
+    count = int(where.sum())
+    if count > source.array.size:
+        raise ShapeError(
+            f"masked_scatter: expected self and source to have same dtypes and source to have at least {count} elements, it has {source.numel()}"
+        )
+    index = np.maximum(np.cumsum(where.reshape(-1)) - 1, 0).reshape(where.shape)
+    if not count:
+        return p.add(input, 0) if input.node is not None else input.clone()
+    picked = rows_at(source.reshape(-1), 0, np.ascontiguousarray(index.reshape(-1))).reshape(where.shape)
+    return p.where(wrap(np.ascontiguousarray(where)), picked, input)
+
+
+def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
+    """``source`` at flat positions, or added there with ``accumulate``."""
+    i = index_array("put", index)
+    n = input.array.size
+    if i.size and (i.min() < -n or i.max() >= n):
+        raise OutOfRangeError(f"put: out of range: tried to access an element outside of {n} elements")
+    flat = input.reshape(-1)
+    key = np.ascontiguousarray(i.reshape(-1) % n if n else i.reshape(-1))
+    values = typed("put", input, source).reshape(-1)
+    out = p.add(flat, rows_zeros(values, (n,), 0, key)) if accumulate else scatter_to(flat, values, 0, key) if key.size else flat.clone()
+    return out.reshape(tuple(input.array.shape))

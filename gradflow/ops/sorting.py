@@ -1,0 +1,277 @@
+"""Sorting, selecting and counting: NumPy finds the places, the gradient goes to what was taken."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import dtypes
+from ..errors import ArgumentError, DTypeError, ShapeError
+from ..tape.node import named
+from ..tensor import Tensor, wrap
+from . import pointwise as p
+from .axes import axis_of
+from .indexing import gather_at
+from .reductions import float_only
+
+
+class Sorted(NamedTuple):
+    """Values and where they were."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def order_of(a: Any, axis: int, descending: bool) -> Any:
+    """Stable places of the sorted elements; nan is the largest."""
+    if a.dtype.kind == "V":
+        a = a.astype(np.float32)
+    if not descending:
+        return np.argsort(a, axis, kind="stable")
+    flipped = np.argsort(np.flip(a, axis), axis, kind="stable")  # reversed twice, so that equals keep their order
+    return a.shape[axis] - 1 - np.flip(flipped, axis)
+
+
+def chosen(op: str, grad_name: str, input: Tensor, axis: int, index: Any) -> Sorted:
+    index = np.ascontiguousarray(index, dtype=np.int64)
+    return Sorted(named(gather_at(input, axis, index), grad_name), wrap(index))
+
+
+def sort(input: Tensor, dim: Any = -1, descending: bool = False, stable: bool = False) -> Sorted:
+    """(values, indices) in order along ``dim``; stable; nan is the largest."""
+    if not input.array.ndim:
+        axis_of("sort", dim, 0)
+        return Sorted(input.clone(), wrap(np.zeros((), np.int64)))
+    axis = axis_of("sort", dim, input.array.ndim)
+    return chosen("sort", "SortBackward0", input, axis, order_of(input.array, axis, descending))
+
+
+def argsort(input: Tensor, dim: Any = -1, descending: bool = False, stable: bool = False) -> Tensor:
+    """The indices that sort along ``dim``."""
+    return sort(input.detach(), dim, descending, stable).indices
+
+
+def msort(input: Tensor) -> Tensor:
+    """Sorted along the first axis."""
+    return sort(input, 0).values
+
+
+def topk(input: Tensor, k: int, dim: Any = -1, largest: bool = True, sorted: bool = True) -> Sorted:
+    """(values, indices) of the ``k`` largest (or smallest) along ``dim``, in order."""
+    a = input.array
+    axis = axis_of("topk", dim, a.ndim)
+    n = a.shape[axis] if a.ndim else 1
+    if not 0 <= k <= n:
+        raise ArgumentError(f"topk: selected index k out of range: k is {k}, the axis has {n} elements")
+    if not a.ndim:
+        return Sorted(input.clone(), wrap(np.zeros((), np.int64)))
+    index = order_of(a, axis, largest)[(slice(None),) * axis + (slice(0, k),)]
+    return chosen("topk", "TopkBackward0", input, axis, index)
+
+
+def kept(values: Tensor, indices: Tensor, axis: int, keepdim: bool) -> Sorted:
+    return Sorted(values, indices) if keepdim or not values.array.ndim else Sorted(values.squeeze(axis), indices.squeeze(axis))
+
+
+def at_rank(op: str, grad_name: str, input: Tensor, rank: Any, axis: int, keepdim: bool) -> Sorted:
+    """The element of a rank (an int, or one for each row) along ``axis``."""
+    order = order_of(input.array, axis, False)
+    index = (
+        np.take_along_axis(order, rank, axis) if isinstance(rank, np.ndarray) else order[(slice(None),) * axis + (slice(rank, rank + 1),)]
+    )
+    values, indices = chosen(op, grad_name, input, axis, index)
+    return kept(values, indices, axis, keepdim)
+
+
+def kthvalue(input: Tensor, k: int, dim: Any = -1, keepdim: bool = False) -> Sorted:
+    """(value, index) of the ``k``-th smallest along ``dim``, counted from 1."""
+    axis = axis_of("kthvalue", dim, input.array.ndim)
+    n = input.array.shape[axis] if input.array.ndim else 1
+    if not 1 <= k <= n:
+        raise ArgumentError(f"kthvalue: selected number k out of range for dimension {axis}: k is {k}, the axis has {n} elements")
+    if not input.array.ndim:
+        return Sorted(input.clone(), wrap(np.zeros((), np.int64)))
+    return at_rank("kthvalue", "KthvalueBackward0", input, k - 1, axis, keepdim)
+
+
+def middle(op: str, grad_name: str, input: Tensor, dim: Any, keepdim: bool, skip_nan: bool) -> Any:
+    whole = dim is None
+    x = input.reshape(-1) if whole else input
+    axis = 0 if whole else axis_of(op, dim, input.array.ndim)
+    if not x.array.ndim:
+        return Sorted(x.clone(), wrap(np.zeros((), np.int64)))
+    n = x.array.shape[axis]
+    if not n:
+        return wrap(np.asarray(np.nan, x.array.dtype)) if whole else Sorted(*(t for t in sort(x, axis)))
+    a = x.array.astype(np.float64) if x.array.dtype.kind == "V" else x.array
+    rank: Any = (n - 1) // 2
+    if a.dtype.kind == "f":
+        nans = np.isnan(a).sum(axis, keepdims=True)
+        rank = np.maximum(n - nans - 1, 0) // 2 if skip_nan else np.where(nans > 0, n - 1, (n - 1) // 2)
+    result = at_rank(op, grad_name, x, rank, axis, keepdim and not whole)
+    return named(result.values.reshape(()), grad_name) if whole else result
+
+
+def median(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+    """The middle element (the lower of two); with ``dim``, (values, indices). nan if there is one."""
+    return middle("median", "MedianBackward0" if dim is None else "MedianBackward1", input, dim, keepdim, False)
+
+
+def nanmedian(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+    """:func:`median` of what is not nan."""
+    return middle("nanmedian", "NanmedianBackward0", input, dim, keepdim, True)
+
+
+def mode(input: Tensor, dim: Any = -1, keepdim: bool = False) -> Sorted:
+    """(the most frequent value, the smallest of equals; the index of its last occurrence) along ``dim``."""
+    axis = axis_of("mode", dim, input.array.ndim)
+    if not input.array.ndim:
+        return Sorted(input.clone(), wrap(np.zeros((), np.int64)))
+    rows = np.moveaxis(input.array, axis, -1)
+
+    def last_of_most(row: Any) -> int:
+        values, counts = np.unique(row, return_counts=True)
+        return int(np.flatnonzero(row == values[counts.argmax()])[-1])
+
+    index = np.apply_along_axis(last_of_most, -1, rows)[..., None]
+    values, indices = chosen("mode", "ModeBackward0", input, axis, np.moveaxis(index, -1, axis))
+    return kept(values, indices, axis, keepdim)
+
+
+def quantile(input: Tensor, q: Any, dim: Any = None, keepdim: bool = False, *, interpolation: str = "linear") -> Tensor:
+    """The values below which a share ``q`` of the elements lies, along ``dim``; several ``q`` give a first axis."""
+    float_only("quantile", input)
+    share = q if isinstance(q, Tensor) else wrap(np.asarray(q, input.array.dtype))
+    if share.array.size and (share.array.min() < 0 or share.array.max() > 1):
+        raise ArgumentError(f"quantile: q must be in the range [0, 1] but got {share.tolist()}")
+    if interpolation not in ("linear", "lower", "higher", "midpoint", "nearest"):
+        raise ArgumentError(f"quantile: interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}")
+    if not input.array.size:
+        raise ShapeError("quantile: input tensor must be non-empty")
+    x = input.reshape(-1) if dim is None else input
+    axis = 0 if dim is None else axis_of("quantile", dim, input.array.ndim)
+    ordered = sort(x.unsqueeze(0) if not x.array.ndim else x, axis).values
+    n = ordered.array.shape[axis]
+    results = []
+    for s in np.atleast_1d(share.array.astype(np.float64)):
+        place = s * (n - 1)
+        low = math.floor(place)
+        high, weight = math.ceil(place), place - math.floor(place)
+        a, b = ordered.narrow(axis, low, 1), ordered.narrow(axis, high, 1)
+        if interpolation == "nearest":
+            r = ordered.narrow(axis, round(place), 1)
+        elif interpolation in ("lower", "higher"):
+            r = a if interpolation == "lower" else b
+        else:
+            r = p.lerp(a, b, 0.5 if interpolation == "midpoint" and weight else weight)
+        bad = p.isnan(ordered.narrow(axis, n - 1, 1))
+        r = p.where(bad, math.nan, r)
+        results.append(r if keepdim and dim is not None else r.squeeze(axis))
+    if dim is None and keepdim:
+        results = [r.reshape((1,) * input.array.ndim) for r in results]
+    from .joining import stack
+
+    return stack(results, 0) if share.array.ndim else results[0]
+
+
+def nanquantile(input: Tensor, q: Any, dim: Any = None, keepdim: bool = False, *, interpolation: str = "linear") -> Tensor:
+    """:func:`quantile` of what is not nan."""
+    from .joining import stack
+
+    x = input.reshape(-1) if dim is None else input.movedim(dim, -1)
+    rows = x.reshape(-1, x.array.shape[-1])
+    picked = [quantile(r[~p.isnan(r)], q, interpolation=interpolation) if not np.isnan(r.array).all() else r[0] for r in rows]
+    result = stack(picked).reshape(tuple(x.array.shape[:-1]))
+    return result.unsqueeze(dim) if keepdim and dim is not None else result
+
+
+def unique(input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: Any = None) -> Any:
+    """The distinct elements in order (or slices along ``dim``), with where each went and how often it occurs if asked."""
+    axis = None if dim is None else axis_of("unique", dim, input.array.ndim)
+    values, inverse, counts = np.unique(input.array, return_inverse=True, return_counts=True, axis=axis)
+    inverse = inverse.reshape(input.array.shape) if axis is None else inverse.reshape(-1)
+    result = [wrap(values)] + [wrap(inverse.astype(np.int64))] * return_inverse + [wrap(counts.astype(np.int64))] * return_counts
+    return tuple(result) if len(result) > 1 else result[0]
+
+
+def unique_consecutive(input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: Any = None) -> Any:
+    """The elements (or slices along ``dim``) that differ from the one before."""
+    a = input.array.reshape(-1) if dim is None else np.moveaxis(input.array, axis_of("unique_consecutive", dim, input.array.ndim), 0)
+    n = a.shape[0]
+    differs = np.ones(n, bool)
+    if n > 1:
+        differs[1:] = (a[1:] != a[:-1]).reshape(n - 1, -1).any(1)
+    values = a[differs] if dim is None else np.moveaxis(a[differs], 0, axis_of("unique_consecutive", dim, input.array.ndim))
+    inverse = np.cumsum(differs) - 1
+    inverse = inverse.reshape(input.array.shape) if dim is None else inverse
+    counts = np.diff(np.append(np.flatnonzero(differs), n))
+    result = (
+        [wrap(np.ascontiguousarray(values))]
+        + [wrap(inverse.astype(np.int64))] * return_inverse
+        + [wrap(counts.astype(np.int64))] * return_counts
+    )
+    return tuple(result) if len(result) > 1 else result[0]
+
+
+def searchsorted(
+    sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False, side: str | None = None, sorter: Any = None
+) -> Tensor:
+    """Where elements would be inserted to keep the innermost axis sorted."""
+    edges = sorted_sequence.array if sorter is None else np.take_along_axis(sorted_sequence.array, sorter.array, -1)
+    values = input.array if isinstance(input, Tensor) else np.asarray(input)
+    if side not in (None, "left", "right") or (side == "left" and right):
+        raise ArgumentError(f"searchsorted: side and right can't be set to opposites, got side of {side} while right was {right}")
+    where: Any = "right" if right or side == "right" else "left"
+    if edges.ndim == 1:
+        result = np.searchsorted(edges, values, side=where)
+    else:
+        if edges.shape[:-1] != values.shape[:-1]:
+            raise ShapeError(
+                f"searchsorted: boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries {list(edges.shape)} and input value {list(values.shape)} tensor must match"
+            )
+        rows = zip(edges.reshape(-1, edges.shape[-1]), values.reshape(-1, values.shape[-1]), strict=True)
+        result = (
+            np.stack([np.searchsorted(e, v, side=where) for e, v in rows]).reshape(values.shape) if values.size else np.zeros(values.shape)
+        )
+    return wrap(np.asarray(result, np.int32 if out_int32 else np.int64))
+
+
+def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
+    """The number of the bucket between ``boundaries`` that each element falls into."""
+    if boundaries.array.ndim != 1:
+        raise ShapeError(f"bucketize: boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})")
+    return searchsorted(boundaries, input, out_int32=out_int32, right=right)
+
+
+def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
+    """How often each non-negative integer occurs, or the sum of its ``weights``."""
+    a = input.array
+    if a.ndim != 1 or a.dtype.kind not in "iu":
+        raise ArgumentError("bincount: only supports 1-d non-negative integral inputs.")
+    if a.size and a.min() < 0:
+        raise ArgumentError("bincount: only supports 1-d non-negative integral inputs.")
+    if weights is None:
+        return wrap(np.bincount(a, minlength=minlength).astype(np.int64))
+    if weights.array.shape != a.shape:
+        raise ShapeError("bincount: weights should be 1-d and have the same length as input")
+    counts = np.bincount(a, weights.array.astype(np.float64), minlength)
+    return wrap(counts.astype(np.float32 if weights.dtype is dtypes.float32 else np.float64))
+
+
+def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
+    """How many elements fall into each of ``bins`` equal intervals between ``min`` and ``max`` (the data's if both are 0)."""
+    if not input.dtype.is_floating_point:
+        raise DTypeError(f"histc: expected a floating point tensor, not {input.dtype}")
+    if bins <= 0:
+        raise ArgumentError(f"histc: bins must be > 0, but got {bins}")
+    if max < min:
+        raise ArgumentError("histc: max must be larger than min")
+    low, high = float(min), float(max)
+    if low == high == 0 and input.array.size:
+        low, high = float(input.array.min()), float(input.array.max())
+    if low == high:
+        low, high = low - 1, high + 1
+    counts, _ = np.histogram(input.array.astype(np.float64), bins, (low, high))
+    return wrap(counts.astype(input.array.dtype))
