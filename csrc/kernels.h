@@ -10,10 +10,21 @@
 
 namespace gf {
 
-// ---- opcodes: the primitives in the order of the X-macro, then those the interpreters know ------
+// Pairs of arithmetic operations in one loop, for float and double: half the trips of a tile through the cache.
+#define GF_PAIRS(P)          \
+  P(mul_add, x * y + z)      \
+  P(mul_sub, x * y - z)      \
+  P(minus_mul, z - x * y)    \
+  P(add_mul, (x + y) * z)    \
+  P(sub_mul, (x - y) * z)    \
+  P(mul_mul, x * y * z)      \
+  P(add_add, x + y + z)
+
+// ---- opcodes: the primitives in the order of the X-macro, pairs, then those the interpreters know ------
 enum Opcode : int {
 #define GF_OPCODE(name, domain) kOp_##name,
   GF_PRIMITIVES(GF_OPCODE, GF_OPCODE, GF_OPCODE, GF_OPCODE)
+  GF_PAIRS(GF_OPCODE)
 #undef GF_OPCODE
       kOpPrimitives,
   kOpCast = kOpPrimitives,

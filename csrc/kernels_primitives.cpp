@@ -32,6 +32,18 @@ namespace {
     GF_LOOP d[i] = prim::name(p[i], x[i], y[i]);                                       \
   }
 
+#define GF_PAIR_FN(T, formula)                                                              \
+  [](void* dst, const void* a, const void* b, const void* c, int64_t n) {                   \
+    T* d = static_cast<T*>(dst);                                                            \
+    const T* p = static_cast<const T*>(a);                                                  \
+    const T* q = static_cast<const T*>(b);                                                  \
+    const T* r = static_cast<const T*>(c);                                                  \
+    GF_LOOP {                                                                               \
+      const T x = p[i], y = q[i], z = r[i];                                                 \
+      d[i] = formula;                                                                       \
+    }                                                                                       \
+  }
+
 // M(type, name) for each register type of the primitive's domain sets one entry of the table.
 #define GF_SET_UNARY(T, name) k.op[kOp_##name][RegOf<T>::value] = GF_UNARY_FN(name, T);
 #define GF_SET_BINARY(T, name) k.op[kOp_##name][RegOf<T>::value] = GF_BINARY_FN(name, T, T);
@@ -45,7 +57,13 @@ namespace {
 
 }  // namespace
 
-void fill_primitives(Kernels& k) { GF_PRIMITIVES(GF_UNARY, GF_BINARY, GF_TERNARY, GF_COMPARE) }
+void fill_primitives(Kernels& k) {
+  GF_PRIMITIVES(GF_UNARY, GF_BINARY, GF_TERNARY, GF_COMPARE)
+#define GF_SET_PAIR(name, formula)                            \
+  k.op[kOp_##name][kRegFloat32] = GF_PAIR_FN(float, formula); \
+  k.op[kOp_##name][kRegFloat64] = GF_PAIR_FN(double, formula);
+  GF_PAIRS(GF_SET_PAIR)
+}
 
 }  // namespace GF_ISA
 }  // namespace gf

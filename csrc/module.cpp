@@ -252,6 +252,7 @@ PyObject* call_fallback(const char* name, PyObject* const* args, Py_ssize_t coun
 static const char* const kOpcodeNames[kOpcodes] = {
 #define GF_NAME(name, domain) #name,
     GF_PRIMITIVES(GF_NAME, GF_NAME, GF_NAME, GF_NAME)
+    GF_PAIRS(GF_NAME)
 #undef GF_NAME
         "cast",
     "random",

@@ -131,6 +131,7 @@ class Reader {
 #define GF_ARITY2(name, domain) case kOp_##name: return 2;
 #define GF_ARITY3(name, domain) case kOp_##name: return 3;
       GF_PRIMITIVES(GF_ARITY1, GF_ARITY2, GF_ARITY3, GF_ARITY2)
+      GF_PAIRS(GF_ARITY3)
       default: return 0;
     }
   }

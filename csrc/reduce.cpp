@@ -1,6 +1,7 @@
 // reduce(kind, program, inputs, axes, keepdims, out, accumulate, scale): planning and binding.
 #include "reduce.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -16,13 +17,11 @@ constexpr int64_t kReleaseGilCost = 1 << 16;
 
 // ---- the order of the dimensions -----------------------------------------------------------------------------------
 
-int64_t smallest_stride(const Loop& loop, int inputs, int d) {
-  int64_t smallest = INT64_MAX;
-  for (int k = 0; k < inputs; ++k) {
-    int64_t s = std::abs(loop.op[k].stride[d]);
-    if (s > 0 && s < smallest) smallest = s;
-  }
-  return smallest;
+// What a step along a dimension costs: the bytes each input moves by, a cache line at most.
+int64_t step_cost(const Loop& loop, int inputs, int d) {
+  int64_t cost = 0;
+  for (int k = 0; k < inputs; ++k) cost += std::min<int64_t>(std::abs(loop.op[k].stride[d]), 64);
+  return cost > 0 ? cost : INT64_MAX;
 }
 
 // Moves dimension `from` to position `to` < from, shifting those between.
@@ -46,10 +45,10 @@ void order_dims(Reduction* r, const bool* reduced_axis, int ndim, const npy_intp
   loop.sort_dims(reduced, loop.ndim, 0);
   loop.merge(reduced, loop.ndim);
   int64_t nearest = INT64_MAX;
-  for (int d = 0; d < reduced; ++d) nearest = std::min(nearest, smallest_stride(loop, r->typed.n_inputs, d));
+  for (int d = 0; d < reduced; ++d) nearest = std::min(nearest, step_cost(loop, r->typed.n_inputs, d));
   int inner = 0;
   while (reduced + inner < loop.ndim &&
-         (reduced == 0 || smallest_stride(loop, r->typed.n_inputs, reduced + inner) < nearest)) {
+         (reduced == 0 || step_cost(loop, r->typed.n_inputs, reduced + inner) < nearest)) {
     rotate(&loop, reduced + inner, inner);
     ++inner;
   }

@@ -3,9 +3,18 @@
 namespace gf {
 namespace {
 
+constexpr int64_t kSecondLevelCache = 1 << 20;
+
 int64_t padded(int64_t length) { return (length + 63) & ~int64_t(63); }
 
 }  // namespace
+
+bool Run::streams() const {
+  int64_t bytes = 0;
+  for (int k = 0; k < typed.n_inputs + (outputs ? typed.n_outputs : 0); ++k)
+    if (loop.op[k].mode == Mode::InPlace) bytes += loop.elements() * item_size(loop.op[k].dtype);
+  return bytes > kSecondLevelCache;
+}
 
 size_t scratch_bytes(const Run& run) {
   const Typed& t = run.typed;
@@ -196,11 +205,28 @@ void Runner::load(uint32_t inputs) {
   }
 }
 
+// The hardware's prefetchers stop at the end of a page, which is where a tile ends. Spread over the instructions, so
+// that the loads are under way while these compute.
+void Runner::prefetch(int64_t part, int64_t parts) {
+  asm volatile("");  // g++ takes a function that only prefetches for one without effect, and drops its calls
+  const Typed& t = run_.typed;
+  for (int k = 0; k < t.n_inputs + (run_.outputs ? t.n_outputs : 0); ++k) {
+    const Operand& op = run_.loop.op[k];
+    if (op.mode != Mode::InPlace) continue;
+    const int64_t bytes = length_ * item_size(op.dtype), end = bytes * (part + 1) / parts;
+    const int slot = k < t.n_inputs ? t.input_slot(k) : t.out_slot[k - t.n_inputs];
+    const char* next = static_cast<const char*>(slot_[slot]) + bytes;
+    for (int64_t i = bytes * part / parts & ~int64_t(63); i < end; i += 64) __builtin_prefetch(next + i, 0, 2);
+  }
+}
+
 void Runner::execute() {
   const Typed& t = run_.typed;
   void** slot = slot_;
-  const int64_t n = length_;
+  const int64_t n = length_, parts = int64_t(t.code.size());
+  int64_t part = 0;
   for (const Instr& in : t.code) {
+    if (run_.prefetch) prefetch(part++, parts);
     if (in.fn)
       in.fn(slot[in.dst], slot[in.a], slot[in.b], slot[in.c], n);
     else if (in.op == kOpRandom)

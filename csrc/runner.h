@@ -14,11 +14,14 @@ struct Run {
   bool outputs;                          // the loop has operands for the outputs
   const std::vector<int64_t>& place;     // of the registers' tiles, as in Typed
   int64_t registers_width;
+  bool prefetch = streams();
 
   Run(const Typed& t, const Loop& l, const Box& b, bool o)
       : typed(t), loop(l), box(b), outputs(o), place(t.register_place), registers_width(t.registers_width) {}
   Run(const Typed& t, const Loop& l, const Box& b, const std::vector<int64_t>& p, int64_t width)
       : typed(t), loop(l), box(b), outputs(true), place(p), registers_width(width) {}
+
+  bool streams() const;  // whether the arrays are too large for the second-level cache
 };
 
 // Bytes of scratch memory that a Runner needs.
@@ -50,6 +53,7 @@ class Runner {
 
   void load(uint32_t inputs = ~0u);  // inputs of the tile into slots; addresses of outputs
   void execute();  // all instructions
+  void prefetch(int64_t part, int64_t parts);  // of the next tile, where tiles are pieces of the arrays
   void store();    // outputs that were not written in place
   void store_output(int k, const void* tile, int64_t length, int64_t count);
 

@@ -7,13 +7,11 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-import gradflow._ext as _ext
-
 from .backends import cpu
 from .errors import DTypeError
 from .scalar import types
 
-_ext.register_bfloat16(np.dtype(ml_dtypes.bfloat16))
+cpu._ext.register_bfloat16(np.dtype(ml_dtypes.bfloat16))
 
 
 class dtype:

@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 
-import gradflow._ext as _ext
+from .backends.cpu import _ext
 
 
 def set_num_threads(n: int) -> None:

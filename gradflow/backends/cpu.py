@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 from collections.abc import Callable
 from typing import Any
 
-import gradflow._ext as _ext
-
 from ..scalar.program import Program, trace
 from .encode import encode, flags
+
+
+def load() -> Any:
+    """The extension, its BLAS on one thread: OpenBLAS starts threads of its own when it is loaded, and there is one pool here already."""
+    before = os.environ.get("OPENBLAS_NUM_THREADS")
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    try:
+        return importlib.import_module("gradflow._ext")
+    finally:
+        if before is None:
+            del os.environ["OPENBLAS_NUM_THREADS"]
+        else:
+            os.environ["OPENBLAS_NUM_THREADS"] = before
+
+
+_ext = load()
 
 elementwise = _ext.elementwise
 reduce = _ext.reduce

@@ -1,6 +1,5 @@
 // What the printed CUDA kernels are made of besides the primitives: memory, indices, folds by the threads of a block.
-// Compiled by NVRTC; a compiler for the CPU needs CUDA's names (threadIdx, __syncthreads, ...) and GF_SHARED
-// beforehand.
+// For NVRTC; a compiler for the CPU needs CUDA's names (threadIdx, __syncthreads, ...) and GF_SHARED beforehand.
 #pragma once
 #include "scalar.h"
 
@@ -13,8 +12,7 @@
 
 namespace gf {
 
-// --- memory
-// -----------------------------------------------------------------------------------------------------------
+// --- memory ---------------------------------------------------------------------------------------------------
 
 // How an element lies in memory; device_half.h adds the floats of 16 bits.
 template <class S>
@@ -43,22 +41,31 @@ GF_FN R through(R value) {
   return get<R>(Stored<S>::store(value));
 }
 
-// n neighbours in one access.
+// n neighbours: one access where all of them lie within the array.
 template <class S, int n>
 struct alignas(sizeof(S) * n) Pack {
   S at[n];
 };
+
 template <int n, class S>
-GF_FN const Pack<S, n>* packs(const S* array) {
-  return reinterpret_cast<const Pack<S, n>*>(array);
-}
-template <int n, class S>
-GF_FN Pack<S, n>* packs(S* array) {
-  return reinterpret_cast<Pack<S, n>*>(array);
+GF_FN Pack<S, n> read(const S* array, int64 p, int64 length) {
+  if ((p + 1) * n <= length) return reinterpret_cast<const Pack<S, n>*>(array)[p];
+  Pack<S, n> pack = {};
+  for (int k = 0; k < n; ++k)
+    if (p * n + k < length) pack.at[k] = array[p * n + k];
+  return pack;
 }
 
-// --- indices
-// ----------------------------------------------------------------------------------------------------------
+template <class S, int n>
+GF_FN void write(S* array, int64 p, const Pack<S, n>& pack, int64 length) {
+  if ((p + 1) * n <= length)
+    reinterpret_cast<Pack<S, n>*>(array)[p] = pack;
+  else
+    for (int k = 0; k < n; ++k)
+      if (p * n + k < length) array[p * n + k] = pack.at[k];
+}
+
+// --- indices --------------------------------------------------------------------------------------------------
 
 GF_FN int64 thread() { return int64(blockIdx.x) * blockDim.x + threadIdx.x; }
 GF_FN int64 threads() { return int64(gridDim.x) * blockDim.x; }
@@ -70,6 +77,11 @@ template <class I, int n>
 struct Place {
   I at[n] = {};
   GF_METHOD I operator[](int k) const { return at[k]; }
+  GF_METHOD Place moved(int64 count, const Place& step) const {
+    Place place = *this;
+    for (int k = 0; k < n; ++k) place.at[k] += I(count) * step.at[k];
+    return place;
+  }
 };
 
 // n arrays of one shape of 1 to kDims dimensions, of which dimension 0 runs fastest. Strides count elements.
@@ -82,6 +94,7 @@ struct Layout {
   GF_METHOD Place<I, n> place(int64 index, Place<I, n> place = {}) const {
     using Unsigned = unsigned_t<I>;
     I rest = I(index);
+#pragma unroll 1
     for (int d = 0; d < ndim - 1; ++d) {
       const I next = I(Unsigned(rest) / Unsigned(size[d])), here = rest - next * size[d];
       for (int k = 0; k < n; ++k) place.at[k] += here * stride[k][d];
@@ -92,15 +105,16 @@ struct Layout {
   }
 };
 
-// --- folds
-// ------------------------------------------------------------------------------------------------------------ A fold
-// takes values (with their positions), merges with another of its kind, and finishes as one value.
+// --- folds ----------------------------------------------------------------------------------------------------
+// A fold takes values (with their positions), merges with another of its kind, and finishes as one value. Those that
+// row programs use know a value that changes nothing.
 
 constexpr int kFoldBytes = 16;
 
 template <class T>
 struct Sum {  // integers wrap; the sum of truth values is any
   T total = 0;
+  GF_METHOD T none() const { return 0; }
   GF_METHOD void take(T x, int64 = 0) { total = prim::add(total, x); }
   GF_METHOD void merge(Sum other) { total = prim::add(total, other.total); }
   GF_METHOD T finish(double) const { return total; }
@@ -112,6 +126,7 @@ struct Sum<float> {
   double total = 0;
   float few = 0;
   int32 taken = 0;
+  GF_METHOD float none() const { return 0; }
   GF_METHOD void take(float x, int64 = 0) {
     few += x;
     if (++taken == 16) settle();
@@ -136,6 +151,7 @@ struct Sum<float> {
 template <>
 struct Sum<double> {
   double total = 0, error = 0;
+  GF_METHOD double none() const { return 0; }
   GF_METHOD void take(double x, int64 = 0) {
     const double sum = total + x, from_x = sum - total;
     error += (total - (sum - from_x)) + (x - from_x);
@@ -188,6 +204,7 @@ GF_FN T greatest() {
 template <class T>
 struct Max {  // nan wins
   T best = least<T>();
+  GF_METHOD T none() const { return least<T>(); }
   GF_METHOD void take(T x, int64 = 0) { best = prim::maximum(best, x); }
   GF_METHOD void merge(Max other) { best = prim::maximum(best, other.best); }
   GF_METHOD T finish(double) const { return best; }
@@ -200,7 +217,7 @@ struct Min {
   GF_METHOD T finish(double) const { return best; }
 };
 
-// The position of the extreme: the first of equals, the first nan. So the order of merging does not matter.
+// The position of the extreme: the first of equals, the first nan; so the order of merging does not matter.
 template <class T, bool largest>
 struct Arg {
   T best = 0;
@@ -225,12 +242,11 @@ using ArgMax = Arg<T, true>;
 template <class T>
 using ArgMin = Arg<T, false>;
 
-// --- the threads of a block
-// ---------------------------------------------------------------------------------------------
+// --- the threads of a block -----------------------------------------------------------------------------------
 
-// A block works on `groups` outputs at a time, and `count` of its threads (a power of two) fold each of them together.
-// The lanes lie along x, so that neighbours take neighbours of the folded elements; or along y, and neighbours in x
-// take those of neighbouring outputs: whichever are neighbours in memory.
+// A block works on `groups` outputs at a time, and `count` of its threads (a power of two) fold each of them
+// together. These lanes lie along x, and neighbours take neighbours of the folded elements; or along y, and
+// neighbours in x take those of neighbouring outputs: whichever are neighbours in memory.
 struct Lanes {
   int32 lane, count, group, groups, thread, step;
   GF_METHOD explicit Lanes(bool along_y)
@@ -245,8 +261,8 @@ struct Lanes {
   GF_METHOD int64 first() const { return int64(blockIdx.x) * groups; }
   GF_METHOD int64 stride() const { return int64(gridDim.x) * groups; }
 
-  // The folds of a group's lanes as one, known to all of them. Every thread of the block must come here. `memory` has
-  // kFoldBytes for each thread.
+  // The folds of a group's lanes as one, known to all of them. Every thread of the block must come here; `memory`
+  // has kFoldBytes for each.
   template <class Fold>
   GF_METHOD Fold join(Fold fold, unsigned char* memory) const {
     static_assert(sizeof(Fold) <= kFoldBytes, "a fold must fit its place in shared memory");
