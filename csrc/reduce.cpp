@@ -193,10 +193,13 @@ PyObject* reduce(PyObject*, PyObject* const* args, Py_ssize_t count) {
   if (!is_program(args[1]) || (given != Py_None && !is_array(given))) return call_fallback("reduce", args, count);
   auto* program = reinterpret_cast<ProgramObject*>(args[1]);
   Kind kind = read_kind(args[0]);
-  bool keepdims = count > 4 && PyObject_IsTrue(args[4]) == 1;
-  bool accumulate = count > 6 && PyObject_IsTrue(args[6]) == 1;
+  int keepdims = count > 4 ? PyObject_IsTrue(args[4]) : 0;
+  if (keepdims < 0) throw PythonError{};
+  int adds = count > 6 ? PyObject_IsTrue(args[6]) : 0;
+  if (adds < 0) throw PythonError{};
+  bool accumulate = adds;
   double scale = count > 7 ? PyFloat_AsDouble(args[7]) : 1.0;
-  if (PyErr_Occurred()) throw PythonError{};
+  if (scale == -1 && PyErr_Occurred()) throw PythonError{};
   if (program->n_outputs != 1 || program->flags & kRowProgram)
     raise(ErrorKind::Argument, "reduce: takes an elementwise program with one output");
   Inputs in;

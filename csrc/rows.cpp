@@ -27,10 +27,7 @@ struct RowRun {
 class RowWorker {
  public:
   RowWorker(const RowRun& r, const Run& run)
-      : r_(r),
-        memory_(scratch(own_bytes(r) + scratch_bytes(run))),
-        runner_(run, memory_ + own_bytes(r)),
-        prefetch_(run.prefetch) {}
+      : r_(r), memory_(scratch(own_bytes(r) + scratch_bytes(run))), runner_(run, memory_ + own_bytes(r)) {}
 
   static size_t own_bytes(const RowRun& r) {
     return (size_t(r.plan.reductions) * size_t(rows_of(r)) * 16 + 63) & ~size_t(63);
@@ -42,9 +39,7 @@ class RowWorker {
     for (int64_t tile = begin;;) {
       rows_ = runner_.count();
       runner_.load();
-      int64_t part = 0;
       for (const RowStep& step : r_.plan.steps) {
-        if (prefetch_) runner_.prefetch(part++, int64_t(r_.plan.steps.size()));
         if (step.kind == RowStep::Reduce) {
           start(step);
           take(step);
@@ -89,7 +84,6 @@ class RowWorker {
   const RowRun& r_;
   char* memory_;
   Runner runner_;
-  bool prefetch_;
   int64_t rows_ = 0;
   int64_t columns_done_ = 0;  // rows for which the column numbers are in their tiles
 

@@ -26,10 +26,10 @@ def shape_of(rng, most=4, limit=6000, least=0):
 def numbers(rng, shape, dtype):
     """Small numbers, so that sums and products stay exact for integers and near 1 for floats."""
     if dtype.kind == "b":
-        return rng.random(shape) < 0.5
+        return np.asarray(rng.random(shape) < 0.5)
     if is_float(dtype):
         return np.asarray(rng.normal(0, 2, shape)).astype(dtype)
-    return np.asarray(rng.integers(0 if dtype.kind == "u" else -9, 10, shape)).astype(dtype)
+    return np.asarray(rng.integers(0 if dtype.kind == "u" else -9, 10, shape), dtype)
 
 
 def relaid(rng, a):

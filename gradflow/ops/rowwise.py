@@ -13,18 +13,20 @@ from ..errors import ArgumentError, DTypeError, OutOfRangeError, ShapeError
 from ..kinds import custom
 from ..kinds import rows as rowwise
 from ..scalar import primitives as s
+from ..scalar.types import FLOAT32
 from ..tape.node import identity, named
 from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import axes_of, axis_of, integer, shape_of
 from .convert import element
+from .indexing import scatter_zeros
 from .reductions import float_only, sum_over
 
 
 @rowwise(grad_name="SoftmaxBackward0")
 def softmax_of(x):
     e = s.exp(x - s.row_max(x))
-    return e / s.row_sum(e)
+    return e * (1 / s.row_sum(e))
 
 
 @softmax_of.vjp
@@ -61,26 +63,51 @@ def logsumexp_vjp(g, y, x):
     return g * s.exp(x - shift)
 
 
-@rowwise(grad_name="NllLossBackward0", raw=("target", "ignored"), row_inputs=("target", "weight", "ignored"), outputs=2)
-def cross_entropy_rows(x, target, weight, ignored):
-    """(-weight * log p[target], logsumexp) for each row; the loss of ignored rows is 0."""
-    m = s.row_max(x)
-    lse = m + s.log(s.row_sum(s.exp(x - m)))
-    hit = s.row_sum(s.where(s.eq(s.column_index(), target), x, 0))
-    loss = weight * (lse - hit)
-    return s.where(s.eq(target, ignored), 0, loss), lse
+@rowwise
+def wide_logsumexp(x):
+    "logsumexp in float32: the narrow types have too few digits for what is subtracted from it"
+    m = stable_max(x)
+    return s.cast(m + s.log(s.row_sum(s.exp(x - m))), FLOAT32)
 
 
-@cross_entropy_rows.vjp
-def cross_entropy_vjp(g, g_lse, y, lse, x, target, weight, ignored):
-    probability = s.exp(x - lse)
-    gradient = None
-    if g is not None:
-        one = s.where(s.eq(s.column_index(), target), 1, 0)
-        gradient = s.where(s.eq(target, ignored), 0, g * weight) * (probability - one)
-    if g_lse is not None:
-        gradient = g_lse * probability if gradient is None else gradient + g_lse * probability
-    return gradient, None, None, None
+loss_of_row = backends.kernel(lambda lse, picked, weight: (lse - picked) * weight)
+gradient_of_row = backends.kernel(lambda g, x, lse: g * s.exp(x - lse))
+times = backends.kernel(lambda x, y: x * y)
+minus_times = backends.kernel(lambda x, y: -(x * y))
+
+
+@custom(inputs=1, grad_name="NllLossBackward0")
+def cross_entropy_of(x, index, weight, axis):
+    """weight * (logsumexp(x) - x[index]) for each row; ``index`` and ``weight`` have size 1 along ``axis``."""
+    narrow = x.dtype.itemsize == 2
+    lse = backends.rows((wide_logsumexp if narrow else logsumexp_of).op.kernel, (x,), axis)
+    loss = backends.elementwise(loss_of_row, (lse, backends.gather(x, axis, index), weight))
+    if narrow:
+        loss = backends.elementwise(identity, (loss,), backends.empty(loss.shape, dtypes.of(x).code))
+    return loss, (x, lse)
+
+
+@cross_entropy_of.pull
+def cross_entropy_pull(node, g, walk):
+    """The softmax times g, and g less at the target."""
+    parent = node.parents[0]
+    x, lse = node.saved
+    index, weight, axis = node.meta[1]
+    out, accumulate = walk.destination(parent)
+    if out is None:
+        out = backends.empty(x.shape, dtypes.of(x).code)
+    scaled = g if isinstance(weight, float) and weight == 1 else backends.elementwise(times, (g, weight))
+    backends.elementwise(gradient_of_row, (scaled, x, lse), out, accumulate)
+    if index.size:
+        less = backends.elementwise(minus_times, (scaled, 1.0), backends.empty(index.shape, dtypes.of(x).code))
+        backends.scatter_add(out, axis, index, less)
+    walk.arrive(parent, out)
+
+
+@cross_entropy_of.vjp
+def cross_entropy_vjp(g, needs, x, lse, index, weight, axis):
+    scaled = g if isinstance(weight, float) else p.mul(g, wrap(weight))
+    return p.sub(p.mul(softmax_of(x, axis=axis), scaled), scatter_zeros(scaled, x.array.shape, axis, index))
 
 
 def moved(x: Tensor, dtype: Any) -> Tensor:
@@ -227,13 +254,17 @@ def cross_entropy(
         log_p = log_softmax(input, 0 if input.array.ndim == 1 else 1)
         return smooth_nll(log_p, target, weight, ignore_index, reduction, label_smoothing)
     index, axis, classes, ignored = class_targets("cross_entropy", input, target, ignore_index)
-    w: Any = 1.0 if weight is None else class_weights("cross_entropy", weight, index, classes, ignore_index, input)
-    loss, _ = cross_entropy_rows(input, wrap(index), w, ignore_index, axis=axis)
+    w: Any = 1.0
+    if weight is not None:
+        w = class_weights("cross_entropy", weight, index, classes, ignore_index, input).array
+    elif ignored:
+        w = (index != ignore_index).astype(input.array.dtype)
+    loss = cross_entropy_of(input, np.where(index == ignore_index, 0, index) if ignored else index, w, axis)
     loss = loss.squeeze(axis)
     if reduction != "mean":
         return reduce_loss("cross_entropy", loss, reduction)
     if weight is not None:
-        return reduce_loss("cross_entropy", loss, reduction, float(w.array.sum()))
+        return reduce_loss("cross_entropy", loss, reduction, float(w.sum()))
     return reduce_loss("cross_entropy", loss, reduction, index.size - ignored if ignored else None)
 
 
