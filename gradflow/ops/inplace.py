@@ -10,7 +10,7 @@ import numpy as np
 from .. import backends, dtypes
 from ..backends import result_type
 from ..errors import DTypeError, GradflowError, ShapeError, relabel
-from ..kinds import formulas
+from ..kinds import formulas, plan
 from ..tape.node import Node, identity
 from ..tensor import Tensor, change_in_place, changed, version_of, wrap
 from .convert import element
@@ -160,7 +160,7 @@ class AssignPlan:
         if walk.wants(value):
             taken = g[views] if views is not None else g
             taken = np.asarray(taken[rest] if rest else taken, order="C")
-            walk.add(value, formulas.sum_to(identity, (taken,), taken.shape, shape, code, None, 0), True)
+            walk.add(value, plan.sum_to(identity, (taken,), taken.shape, shape, code, None, 0), True)
         if walk.wants(x):
             kept = g if owned else backends.elementwise(identity, (g,))
             place = kept[views] if views is not None else kept

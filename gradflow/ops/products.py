@@ -10,7 +10,7 @@ from .. import backends
 from ..backends import dot as product
 from ..dtypes import FROM_NUMPY
 from ..errors import DTypeError, GradflowError, ShapeError, relabel
-from ..kinds import formulas
+from ..kinds import plan
 from ..tape.node import Node, identity, mode, named, new_version
 from ..tensor import Tensor, new
 from . import pointwise as p
@@ -64,8 +64,8 @@ class ProductPlan:
         full = product(a, b)
         if vector:
             full = full.squeeze(-2 if axis == 0 else -1)
-        code = formulas.backends.result_type((full,))
-        walk.arrive(parent, formulas.sum_to(identity, (full,), full.shape, shape, code, out, accumulate))
+        code = CODE[full.dtype]
+        walk.arrive(parent, plan.sum_to(identity, (full,), full.shape, shape, code, out, accumulate))
 
     def derive(self, node: Node, g: Tensor) -> list[Any]:
         from .reductions import sum_tensor_to

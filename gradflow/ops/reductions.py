@@ -10,7 +10,7 @@ import numpy as np
 from .. import backends, dtypes
 from ..backends import KINDS, elementwise, expand, kernel, reduce
 from ..errors import ArgumentError, AxisError, DTypeError, GradflowError, relabel
-from ..kinds import custom, formulas, linear
+from ..kinds import custom, linear, plan
 from ..scalar import primitives as s
 from ..scalar.types import INT64
 from ..tape.node import identity
@@ -119,7 +119,7 @@ def sum_to_shape(a, shape):
     """The sum over what broadcasting repeated: the adjoint of expand."""
     from ..dtypes import of
 
-    return formulas.sum_to(identity, (a,), a.shape, shape, of(a).code, None, 0)
+    return plan.sum_to(identity, (a,), a.shape, shape, of(a).code, None, 0)
 
 
 @sum_to_shape.adjoint
@@ -134,7 +134,7 @@ def sum_tensor_to(g: Tensor, shape: tuple, code: int) -> Tensor:
     return g if g.dtype.code == code else g.to(dtypes.BY_CODE[code])
 
 
-setattr(formulas, "sum_tensor_to", sum_tensor_to)  # noqa: B010
+setattr(plan, "sum_tensor_to", sum_tensor_to)  # noqa: B010
 
 
 def in_dtype(op: str, input: Any, dtype: Any) -> Tensor:

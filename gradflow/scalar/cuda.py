@@ -191,7 +191,7 @@ def kernel(stem: str, parameters: Sequence[str], body: Sequence[str], *, threads
     text = "\n".join([*before, *loop(signature, *body), ""])
     half = "__half" in text or "__nv_bfloat16" in text
     text = f'#include "gradflow/device{"_half" if half else ""}.h"\n\n{text}'
-    stem = "".join(c if c.isascii() and c.isalnum() else "_" for c in stem).strip("_")
+    stem = "".join(c for c in stem if c.isascii() and (c.isalnum() or c == "_"))
     name = f"{stem}_{blake2s(text.encode(), digest_size=4).hexdigest()}"
     return Kernel(name, text.replace("@", name), pack)
 
