@@ -12,12 +12,14 @@ from .dtypes import (
     can_cast,
     double,
     dtype,
+    finfo,
     float16,
     float32,
     float64,
     float_,
     get_default_dtype,
     half,
+    iinfo,
     int8,
     int16,
     int32,
@@ -31,7 +33,7 @@ from .dtypes import (
 )
 from .tensor import Size, Tensor, device
 from . import autograd, creation, errors, methods
-from .autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .creation import (
     arange,
     as_tensor,
@@ -91,8 +93,6 @@ def result_type(a: object, b: object) -> dtype:
     return BY_CODE[code(tuple(x.array if isinstance(x, Tensor) else x for x in (a, b)))]
 
 
-from . import nn, optim, utils
+from . import accelerator, cuda, nn, optim, testing, utils
 from .printing import set_printoptions
 from .serialization import load, save
-
-_wrap = tensor_from_array = __import__("gradflow.tensor", fromlist=["wrap"]).wrap

@@ -98,3 +98,41 @@ def can_cast(a: Any, b: Any) -> bool:
     if types.category(a.code) > types.category(b.code):
         return False
     return not (a.is_signed and b is uint8)
+
+
+class finfo:
+    """The limits of a floating-point type: ``max``, ``min``, ``eps``, ``tiny``, ``smallest_normal``, ``resolution``, ``bits``.
+
+    >>> gf.finfo(gf.float32).eps
+    1.1920928955078125e-07
+    """
+
+    def __init__(self, type: Any = None):
+        d = get_default_dtype() if type is None else get(type, "finfo")
+        if not d.is_floating_point:
+            raise DTypeError(f"finfo: {d} is not a floating-point type; use iinfo")
+        limits = ml_dtypes.finfo(d.numpy)
+        self.dtype, self.bits = d.name, limits.bits
+        self.max, self.min, self.eps = float(limits.max), float(limits.min), float(limits.eps)
+        self.tiny = self.smallest_normal = float(limits.smallest_normal)
+        self.resolution = float(limits.resolution)
+
+    def __repr__(self) -> str:
+        return (
+            f"finfo(resolution={self.resolution:g}, min={self.min:g}, max={self.max:g}, eps={self.eps:g}, "
+            f"smallest_normal={self.smallest_normal:g}, tiny={self.tiny:g}, dtype={self.dtype})"
+        )
+
+
+class iinfo:
+    """The limits of an integer type: ``max``, ``min``, ``bits``."""
+
+    def __init__(self, type: Any):
+        d = get(type, "iinfo")
+        if types.category(d.code) != 1:
+            raise DTypeError(f"iinfo: {d} is not an integer type; use finfo")
+        limits = np.iinfo(d.numpy)
+        self.dtype, self.bits, self.max, self.min = d.name, limits.bits, int(limits.max), int(limits.min)
+
+    def __repr__(self) -> str:
+        return f"iinfo(min={self.min:g}, max={self.max:g}, dtype={self.dtype})"

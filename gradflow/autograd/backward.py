@@ -241,6 +241,16 @@ class enable_grad(_SetMode):
         super().__init__(True)
 
 
+class inference_mode(_SetMode):
+    """Nothing is recorded inside; ``inference_mode(False)`` records."""
+
+    def __new__(cls, mode: Any = True) -> Any:
+        return cls()(mode) if callable(mode) else object.__new__(cls)
+
+    def __init__(self, mode: bool = True):
+        super().__init__(not mode)
+
+
 class set_grad_enabled(_SetMode):
     """Recording on or off, from the call on, or inside a ``with``."""
 
