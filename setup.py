@@ -1,7 +1,7 @@
 """Builds gradflow._ext. Everything else about the package stands in pyproject.toml.
 
-    python setup.py build_ext --inplace     for development; recompiles only what has changed
-    GRADFLOW_SANITIZE=1 ...                 with AddressSanitizer and UndefinedBehaviorSanitizer
+python setup.py build_ext --inplace     for development; recompiles only what has changed
+GRADFLOW_SANITIZE=1 ...                 with AddressSanitizer and UndefinedBehaviorSanitizer
 """
 
 import os
