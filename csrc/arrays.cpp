@@ -42,7 +42,8 @@ void handler_free(void*, void* data, size_t) {
   if (data) pool_free(data);
 }
 
-PyDataMem_Handler handler = {"gradflow_pool", 1, {nullptr, handler_malloc, handler_calloc, handler_realloc, handler_free}};
+PyDataMem_Handler handler = {
+    "gradflow_pool", 1, {nullptr, handler_malloc, handler_calloc, handler_realloc, handler_free}};
 
 }  // namespace
 
@@ -92,8 +93,10 @@ void refuse_dtype(PyArrayObject* array, const char* op) {
   Ref text(PyObject_Str(reinterpret_cast<PyObject*>(PyArray_DESCR(array))));
   const char* name = text ? PyUnicode_AsUTF8(text.get()) : nullptr;
   PyErr_Clear();
-  raise(ErrorKind::DType, "%s: arrays of dtype %s are not supported; convert to one of bool, uint8, int8, int16, "
-        "int32, int64, float16, bfloat16, float32, float64 in native byte order", op, name ? name : "?");
+  raise(ErrorKind::DType,
+        "%s: arrays of dtype %s are not supported; convert to one of bool, uint8, int8, int16, "
+        "int32, int64, float16, bfloat16, float32, float64 in native byte order",
+        op, name ? name : "?");
 }
 
 void read_view(PyArrayObject* array, const char* op, View* view) {
@@ -158,13 +161,15 @@ bool given_out_ok(PyObject* out, int ndim, const npy_intp* shape, const char* op
   for (int d = 0; same && d < ndim; ++d) same = PyArray_DIM(array, d) == shape[d];
   if (!same) {
     std::string have = shape_text(PyArray_NDIM(array), PyArray_DIMS(array)), need = shape_text(ndim, shape);
-    raise(ErrorKind::Shape, "%s: out has the wrong shape; out is %s, the result is %s; pass an out of the result's shape",
-          op, have.c_str(), need.c_str());
+    raise(ErrorKind::Shape,
+          "%s: out has the wrong shape; out is %s, the result is %s; pass an out of the result's shape", op,
+          have.c_str(), need.c_str());
   }
   if (!PyArray_ISWRITEABLE(array)) raise(ErrorKind::Argument, "%s: out is read-only; copy it first", op);
   for (int d = 0; d < ndim; ++d)
     if (PyArray_STRIDE(array, d) == 0 && shape[d] > 1 && PyArray_SIZE(array) > 0)
-      raise(ErrorKind::Argument, "%s: several elements of out share one place in memory (an expanded array); copy it first", op);
+      raise(ErrorKind::Argument,
+            "%s: several elements of out share one place in memory (an expanded array); copy it first", op);
   return true;
 }
 

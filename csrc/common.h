@@ -163,8 +163,7 @@ void run_chunks(int64_t chunks, ChunkFunction function, void* context);
 template <class F>
 void parallel_for(int64_t chunks, const F& body) {
   run_chunks(
-      chunks, [](void* context, int64_t chunk) { (*static_cast<const F*>(context))(chunk); },
-      const_cast<F*>(&body));
+      chunks, [](void* context, int64_t chunk) { (*static_cast<const F*>(context))(chunk); }, const_cast<F*>(&body));
 }
 
 int num_threads();
@@ -190,8 +189,8 @@ class NoGil {
 
 // ---- instruction set -------------------------------------------------------------------------
 
-struct Kernels;                  // kernels.h
+struct Kernels;                 // kernels.h
 extern const Kernels* kernels;  // of the instruction set chosen at import
-const char* isa_name();          // "v4", "v3", "v2" or "generic"
+const char* isa_name();         // "v4", "v3", "v2" or "generic"
 
 }  // namespace gf

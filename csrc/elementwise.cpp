@@ -6,9 +6,9 @@
 namespace gf {
 namespace {
 
-constexpr int64_t kTileBytes = 4096;        // a few tiles must fit the first-level cache
-constexpr int64_t kLongTile = 1 << 15;      // when no tile memory is needed
-constexpr int64_t kChunkCost = 1 << 17;     // work worth handing to another thread
+constexpr int64_t kTileBytes = 4096;     // a few tiles must fit the first-level cache
+constexpr int64_t kLongTile = 1 << 15;   // when no tile memory is needed
+constexpr int64_t kChunkCost = 1 << 17;  // work worth handing to another thread
 constexpr int64_t kReleaseGilCost = 1 << 16;
 
 // ---- outputs that share memory with inputs -------------------------------------------------------------------------
@@ -263,22 +263,17 @@ bool prepare_outputs(ProgramObject* program, const Inputs& in, PyObject* out, Ou
       read_view(reinterpret_cast<PyArrayObject*>(outputs->result[k].get()), "elementwise", &outputs->views[k]);
       continue;
     }
-    std::string name;
-    bool fine = PyArray_NDIM(reinterpret_cast<PyArrayObject*>(wanted)) == in.ndim;
-    if (!fine) name = program_name(program);
     try {
-      given_out_ok(wanted, in.ndim, in.shape, name.c_str());
-    } catch (const Error&) {
-      name = program_name(program);
-      given_out_ok(wanted, in.ndim, in.shape, name.c_str());
+      given_out_ok(wanted, in.ndim, in.shape, "elementwise");
+    } catch (const Error&) {  // the program's own name costs a look-up: only for the message
+      given_out_ok(wanted, in.ndim, in.shape, program_name(program).c_str());
     }
     Py_INCREF(wanted);
     outputs->result[k] = Ref(wanted);
     View& view = outputs->views[k];
     read_view(reinterpret_cast<PyArrayObject*>(wanted), "elementwise", &view);
     bool clash = false;
-    for (int j = 0; !clash && j < in.n; ++j)
-      clash = !in.is_scalar[j] && overlap(in.views[j], view) == Overlap::Partial;
+    for (int j = 0; !clash && j < in.n; ++j) clash = !in.is_scalar[j] && overlap(in.views[j], view) == Overlap::Partial;
     for (int j = 0; !clash && j < k; ++j) clash = overlap(outputs->views[j], view) != Overlap::None;
     if (clash) {
       outputs->temporary[k] = Ref(new_array(in.ndim, in.shape, t.out_dtype[k]));

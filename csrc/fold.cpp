@@ -6,9 +6,9 @@
 namespace gf {
 namespace {
 
-constexpr int64_t kPiece = 1 << 16;        // elements of a piece of work
-constexpr int64_t kEnoughTasks = 16;       // then tasks need not be split
-constexpr int64_t kLanes = 512;            // narrow columns are added up to this many side by side
+constexpr int64_t kPiece = 1 << 16;   // elements of a piece of work
+constexpr int64_t kEnoughTasks = 16;  // then tasks need not be split
+constexpr int64_t kLanes = 512;       // narrow columns are added up to this many side by side
 
 class Worker {
  public:
@@ -120,6 +120,14 @@ class Worker {
     return tile;
   }
 
+  // Folds `rows` rows of n elements of the current tile.
+  void fold_rows(char* acc, int64_t n, int64_t rows) {
+    if (!r_.product) return r_.fold().rows(acc, values(), n, rows);
+    runner_.load();
+    const Instr& mul = r_.typed.code[0];
+    kernels->sum_of_products[mul.reg](acc, runner_.slot()[mul.a], runner_.slot()[mul.b], n, rows);
+  }
+
   void vertical(int64_t task, int64_t begin, int64_t end, char* acc) {
     const int64_t segments = r_.box.segments, rest = task / segments;
     runner_.seek((rest * r_.depth + begin) * segments + task % segments);
@@ -158,7 +166,7 @@ class Worker {
   void group_run(int64_t task, int64_t begin, int64_t end, char* acc) {
     runner_.seek(task * r_.steps + begin);
     for (int64_t step = begin;;) {
-      r_.fold().rows(acc, values(), runner_.length(), 1);
+      fold_rows(acc, runner_.length(), 1);
       if (++step == end) return;
       runner_.next();
     }
@@ -184,7 +192,8 @@ class Worker {
     const Fold& fold = r_.fold();
     const int64_t width = r_.width, item = item_size(r_.reg);
     int64_t side = kLanes / width;
-    if (side > 16) side &= ~int64_t(15);  // lanes of whole cache lines
+    if (side > (r_.depth + 3) / 4) side = (r_.depth + 3) / 4;  // little data: little to set up
+    if (side > 16) side &= ~int64_t(15);                       // lanes of whole cache lines
     const int64_t lanes = side * width;
     int64_t room = fold.lane_steps;
     fold.init_lanes(lanes_, lanes);
@@ -220,6 +229,7 @@ class Worker {
 
   void groups(int64_t task, char* acc) {
     runner_.seek(task);
+    if (r_.width == 1 && !r_.is_arg()) return fold_rows(acc, r_.depth, runner_.count());
     const char* x = static_cast<const char*>(values());
     const int64_t width = r_.width, depth = r_.depth, item = item_size(r_.reg), count = runner_.count();
     if (r_.is_arg()) {
@@ -232,10 +242,6 @@ class Worker {
       return;
     }
     const Fold& fold = r_.fold();
-    if (width == 1) {
-      fold.rows(acc, x, depth, count);
-      return;
-    }
     const int64_t limit = 4 * fold.lane_steps;  // rows between flushes
     fold.init_lanes(lanes_, width);
     for (int64_t g = 0; g < count; ++g, acc += size_t(width) * fold.acc_size) {

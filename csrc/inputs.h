@@ -32,7 +32,7 @@ class Promotion {
 
 struct Inputs {
   int n;
-  int64_t flat_size;  // elements, if all arrays are C-contiguous, aligned and of one shape, else -1
+  int64_t flat_size;     // elements, if all arrays are C-contiguous, aligned and of one shape, else -1
   PyArrayObject* first;  // the first array, or null
   PyArrayObject* arrays[kMaxInputs];
   int ndim;  // of the broadcast shape

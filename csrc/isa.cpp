@@ -19,6 +19,8 @@ const char* chosen = "generic";
     isa::fill_primitives(table); \
     isa::fill_moves(table); \
     isa::fill_folds(table); \
+    isa::fill_args(table); \
+    isa::fill_rows(table); \
     chosen = #isa;          \
   }
 

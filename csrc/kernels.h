@@ -23,8 +23,7 @@ namespace gf {
 // ---- opcodes: the primitives in the order of the X-macro, pairs, then those the interpreters know ------
 enum Opcode : int {
 #define GF_OPCODE(name, domain) kOp_##name,
-  GF_PRIMITIVES(GF_OPCODE, GF_OPCODE, GF_OPCODE, GF_OPCODE)
-  GF_PAIRS(GF_OPCODE)
+  GF_PRIMITIVES(GF_OPCODE, GF_OPCODE, GF_OPCODE, GF_OPCODE) GF_PAIRS(GF_OPCODE)
 #undef GF_OPCODE
       kOpPrimitives,
   kOpCast = kOpPrimitives,
@@ -71,6 +70,10 @@ struct RegOf<double> {
 // dst[i] = f(a[i], b[i], c[i]) over contiguous, aligned tiles; dst may be one of the sources.
 using TileFn = void (*)(void* dst, const void* a, const void* b, const void* c, int64_t n);
 
+// The same over rows of n elements, where some operands have one value per row: RowFns are indexed by the set of
+// those, a is 1, b 2, c 4.
+using RowFn = void (*)(void* dst, const void* a, const void* b, const void* c, int64_t n, int64_t rows);
+
 // n1 runs of n0 elements, strides in bytes on the array's side, dense on the tile's side.
 using LoadFn = void (*)(void* tile, const char* src, int64_t n0, int64_t s0, int64_t n1, int64_t s1);
 using StoreFn = void (*)(char* dst, const void* tile, int64_t n0, int64_t s0, int64_t n1, int64_t s1);
@@ -97,30 +100,34 @@ struct Fold {
 // argmax / argmin: the best value so far and its index (-1: none yet). The first of equals wins.
 struct ArgFold {
   void (*rows)(void* value, int64_t* index, const void* x, int64_t n, int64_t rows, int64_t base);
-  void (*vertical)(void* value, int64_t* index, const void* x, int64_t w, int64_t rows, int64_t stride,
-                   int64_t base);
+  void (*vertical)(void* value, int64_t* index, const void* x, int64_t w, int64_t rows, int64_t stride, int64_t base);
   void (*combine)(void* value, int64_t* index, const void* value2, const int64_t* index2, int64_t n);
 };
 
 struct Kernels {
   TileFn op[kOpPrimitives][kRegs];  // column: type of the operands; null where undefined
-  TileFn cast[kDTypes][kRegs];      // to the register of [dtype], rounded through it, from [reg]
-  LoadFn load[kDTypes];             // array of [dtype] to its register type
-  StoreFn store[kDTypes];           // and back
-  StoreFn accumulate[kDTypes];      // array += tile (bool: or)
+  RowFn row_op[kOpPrimitives][kRegs][8];
+  TileFn cast[kDTypes][kRegs];  // to the register of [dtype], rounded through it, from [reg]
+  LoadFn load[kDTypes];         // array of [dtype] to its register type
+  StoreFn store[kDTypes];       // and back
+  StoreFn accumulate[kDTypes];  // array += tile (bool: or)
   Fold fold[kFolds][kRegs];
   ArgFold arg[2][kRegs];  // argmax, argmin
+  // accumulators of sums: acc[r] += sum of x[r][i] * y[r][i]; float32 and float64
+  void (*sum_of_products[kRegs])(void* acc, const void* x, const void* y, int64_t n, int64_t rows);
   void (*iota)(int64_t* dst, int64_t start, int64_t step, int64_t n);
   void (*random)(int64_t* dst, int64_t seed, int64_t start, int64_t n);  // consecutive counters
   void (*random_at)(int64_t* dst, const int64_t* index, int64_t seed, int64_t offset, int64_t n);
 };
 
-// One table per instruction set, filled by three files each.
+// One table per instruction set, filled by one function per kernels_*.cpp.
 #define GF_DECLARE_KERNELS(isa)      \
   namespace isa {                    \
   void fill_primitives(Kernels& k);  \
   void fill_moves(Kernels& k);       \
   void fill_folds(Kernels& k);       \
+  void fill_args(Kernels& k);        \
+  void fill_rows(Kernels& k);        \
   }
 GF_DECLARE_KERNELS(v2)
 GF_DECLARE_KERNELS(v3)

@@ -125,9 +125,11 @@ GF_INLINE bool is_transposed(int64_t n0, int64_t s0, int64_t n1, int64_t s1) {
 }
 
 template <class S>
-constexpr bool kStoredAsIs = std::is_same<typename S::Stored, typename S::Register>::value && sizeof(typename S::Stored) >= 4;
+constexpr bool kStoredAsIs =
+    std::is_same<typename S::Stored, typename S::Register>::value && sizeof(typename S::Stored) >= 4;
 
-// ---- whole blocks ----------------------------------------------------------------------------------------------------
+// ---- whole blocks
+// ----------------------------------------------------------------------------------------------------
 
 template <class S>
 void load(void* tile, const char* src, int64_t n0, int64_t s0, int64_t n1, int64_t s1) {
@@ -215,9 +217,7 @@ void set_casts(TileFn* column) {
 
 // ---- indices and random numbers ------------------------------------------------------------------
 
-void iota(int64_t* dst, int64_t start, int64_t step, int64_t n) {
-  GF_LOOP(n) dst[i] = start + i * step;
-}
+void iota(int64_t* dst, int64_t start, int64_t step, int64_t n) { GF_LOOP(n) dst[i] = start + i * step; }
 
 // Numbers start .. start + n - 1 of the stream of a seed; four from every Philox block.
 void random(int64_t* dst, int64_t seed, int64_t start, int64_t n) {

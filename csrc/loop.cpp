@@ -142,6 +142,7 @@ void plan_operand(Operand* op, const Loop& loop, const Box& box, DType reg) {
     op->mode = fixed ? Mode::Fixed : tile_fixed ? Mode::TileFixed : Mode::Load;
   // merge the tile's dimensions as far as this operand alone allows
   op->moves = 0;
+  op->unit = box.inner;
   for (int d = 0; d <= box.dim; ++d) {
     int64_t stride = d < loop.ndim ? op->stride[d] : 0, n = d < box.dim ? loop.size[d] : 1;
     int last = op->moves - 1;

@@ -9,11 +9,11 @@ constexpr int kMaxOperands = kMaxInputs + kMaxOutputs;
 constexpr int64_t kLongRow = 256;  // shorter rows share a tile
 
 enum class Mode : uint8_t {
-  InPlace,   // the tile is a piece of the array itself
-  Fixed,     // one value for the whole loop
-  TileFixed, // one value per tile
-  Load,      // copied into a tile (inputs), out of a tile (outputs)
-  FromLoad,  // output that receives an input's load directly
+  InPlace,    // the tile is a piece of the array itself
+  Fixed,      // one value for the whole loop
+  TileFixed,  // one value per tile
+  Load,       // copied into a tile (inputs), out of a tile (outputs)
+  FromLoad,   // output that receives an input's load directly
 };
 
 // An array in a loop. Strides in bytes, innermost dimension first.
@@ -23,9 +23,10 @@ struct Operand {
   bool aligned;
   bool accumulate;  // outputs: add to what is there
   Mode mode;
-  int moves;                          // a load or store of one tile: dimensions left after merging,
-  int64_t move_n[kMaxDims];           // their sizes, the last one per unit of the tile's count
+  int moves;                 // a load or store of one tile: dimensions left after merging,
+  int64_t move_n[kMaxDims];  // their sizes, the last one per unit of the tile's count
   int64_t move_stride[kMaxDims];
+  int64_t unit;  // elements of a load or store per unit of the tile's count
   int64_t stride[kMaxDims];
 };
 

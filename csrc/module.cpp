@@ -50,12 +50,10 @@ DType dtype_argument(PyObject* object, const char* op) {
 int shape_argument(PyObject* object, const char* op, npy_intp* shape) {
   if (!PyTuple_Check(object)) raise(ErrorKind::Type, "%s: shape must be a tuple, got %s", op, Py_TYPE(object)->tp_name);
   Py_ssize_t ndim = PyTuple_GET_SIZE(object);
-  if (ndim > kMaxDims)
-    raise(ErrorKind::Shape, "%s: %d dimensions; at most %d are supported", op, int(ndim), kMaxDims);
+  if (ndim > kMaxDims) raise(ErrorKind::Shape, "%s: %d dimensions; at most %d are supported", op, int(ndim), kMaxDims);
   for (Py_ssize_t d = 0; d < ndim; ++d) {
     shape[d] = int_argument(PyTuple_GET_ITEM(object, d), op, "a size");
-    if (shape[d] < 0)
-      raise(ErrorKind::Shape, "%s: negative size; shape[%d] is %lld", op, int(d), (long long)shape[d]);
+    if (shape[d] < 0) raise(ErrorKind::Shape, "%s: negative size; shape[%d] is %lld", op, int(d), (long long)shape[d]);
   }
   return int(ndim);
 }
@@ -148,8 +146,7 @@ PyObject* irregular(PyObject*, PyObject* const* args, Py_ssize_t count) {
       Py_DECREF(Py_None);
       Ref shape(PyTuple_New(PyArray_NDIM(a)));
       if (!shape) throw PythonError{};
-      for (int d = 0; d < PyArray_NDIM(a); ++d)
-        PyTuple_SET_ITEM(shape.get(), d, PyLong_FromSsize_t(PyArray_DIM(a, d)));
+      for (int d = 0; d < PyArray_NDIM(a); ++d) PyTuple_SET_ITEM(shape.get(), d, PyLong_FromSsize_t(PyArray_DIM(a, d)));
       entry = Py_BuildValue("(Oi)", shape.get(), dtype_code(a));
       if (!entry) throw PythonError{};
     }
@@ -214,7 +211,8 @@ PyMethodDef functions[] = {
 #define GF_METHOD(name, function, doc) \
   {name, reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(guarded<function>)), METH_FASTCALL, doc}
     GF_METHOD("elementwise", elementwise, "elementwise(program, inputs, out=None, accumulate=0)"),
-    GF_METHOD("reduce", reduce, "reduce(kind, program, inputs, axes, keepdims=False, out=None, accumulate=0, scale=1.0)"),
+    GF_METHOD("reduce", reduce,
+              "reduce(kind, program, inputs, axes, keepdims=False, out=None, accumulate=0, scale=1.0)"),
     GF_METHOD("rows", rows, "rows(program, inputs, axis, out=None, accumulate=0)"),
     GF_METHOD("dot", dot, "dot(a, b, out=None, accumulate=0)"),
     GF_METHOD("blas_info", blas_info, "The BLAS in use."),
@@ -231,7 +229,8 @@ PyMethodDef functions[] = {
     GF_METHOD("philox", philox_numbers, "philox(seed, offset, n): random numbers 0 ... 2**32 - 1"),
     GF_METHOD("set_default_dtype", set_default_dtype, "set_default_dtype(code): the dtype of Python floats"),
     GF_METHOD("register_bfloat16", bind_bfloat16, "register_bfloat16(dtype): NumPy's dtype for it"),
-    GF_METHOD("set_fallback", set_fallback, "set_fallback(name, callable): takes calls with arrays that are not NumPy's"),
+    GF_METHOD("set_fallback", set_fallback,
+              "set_fallback(name, callable): takes calls with arrays that are not NumPy's"),
 #undef GF_METHOD
     {nullptr, nullptr, 0, nullptr},
 };
@@ -251,8 +250,7 @@ PyObject* call_fallback(const char* name, PyObject* const* args, Py_ssize_t coun
 // The names of the opcodes, in order.
 static const char* const kOpcodeNames[kOpcodes] = {
 #define GF_NAME(name, domain) #name,
-    GF_PRIMITIVES(GF_NAME, GF_NAME, GF_NAME, GF_NAME)
-    GF_PAIRS(GF_NAME)
+    GF_PRIMITIVES(GF_NAME, GF_NAME, GF_NAME, GF_NAME) GF_PAIRS(GF_NAME)
 #undef GF_NAME
         "cast",
     "random",
@@ -292,7 +290,8 @@ PYBIND11_MODULE(_ext, m) {
   m.def("isa", [] { return isa_name(); });
   m.def("get_num_threads", [] { return num_threads(); });
   m.def("set_num_threads", [](int n) {
-    if (n < 1) throw py::value_error("set_num_threads: the number of threads must be positive; got " + std::to_string(n));
+    if (n < 1)
+      throw py::value_error("set_num_threads: the number of threads must be positive; got " + std::to_string(n));
     set_num_threads(n);
   });
   m.def("memory_stats", [] {

@@ -175,9 +175,7 @@ void pool_free(void* data) {
   free_blocks[block->size_class] = block;
 }
 
-size_t pool_capacity(void* data) {
-  return reinterpret_cast<Block*>(static_cast<char*>(data) - kHeader)->capacity;
-}
+size_t pool_capacity(void* data) { return reinterpret_cast<Block*>(static_cast<char*>(data) - kHeader)->capacity; }
 
 void pool_empty_cache() {
   Locked guard;

@@ -34,13 +34,17 @@ struct Typed {
   // Slot that holds output k's tile after the last instruction: its own, or the input or constant it copies.
   int out_slot[kMaxOutputs];
   uint32_t read_after[kMaxOutputs];  // inputs read after output k has been written
-  bool simple;                       // every output has a slot of its own and a register type's dtype; no special opcodes
-  int64_t cost;                      // work per element, in simple operations
-  int64_t register_bytes;            // of the widest register type in use
+  bool simple;             // every output has a slot of its own and a register type's dtype; no special opcodes
+  int64_t cost;            // work per element, in simple operations
+  int64_t register_bytes;  // of the widest register type in use
   std::vector<uint8_t> register_width;  // bytes per element of each tile register
   std::vector<int64_t> register_place;  // where each begins, in bytes per element of a tile
   int64_t registers_width;              // of all of them
-  std::unique_ptr<RowPlan> rows;        // of row programs
+  // Row programs: registers of the program itself (the others hold values spread over rows), outputs with one value
+  // per row, and a plan for each set of inputs that do not change along the row.
+  int row_registers;
+  uint32_t row_outputs;
+  std::vector<std::unique_ptr<RowPlan>> row_plans;
   std::vector<uint64_t> const_values;
   DType const_dtype[kMaxSlots / 4];
   std::unique_ptr<char, void (*)(void*)> const_tiles{nullptr, free};
@@ -60,8 +64,7 @@ struct Typed {
 enum ProgramFlags { kInOrder = 1, kRowProgram = 2 };
 
 struct ProgramObject {
-  PyObject_HEAD
-  PyObject* typer;
+  PyObject_HEAD PyObject* typer;
   PyObject* source;
   int n_inputs, n_outputs;
   uint64_t raw_mask;
@@ -76,6 +79,8 @@ extern PyTypeObject* program_type;
 void init_program_type();
 
 inline bool is_program(PyObject* object) { return Py_TYPE(object) == program_type; }
+
+int opcode_arity(int op);  // of primitives and pairs
 
 // What messages call the operation: program.source.name.
 std::string program_name(const ProgramObject* program);

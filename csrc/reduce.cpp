@@ -115,6 +115,18 @@ void plan_output(Reduction* r) {
   }
 }
 
+bool is_product(const Reduction& r) {
+  const Typed& t = r.typed;
+  if (r.kind != kSum || r.width != 1 || t.code.size() != 1 || t.out_slot[0] != t.output_slot(0)) return false;
+  const Instr& in = t.code[0];
+  auto is_input = [&](int slot) { return slot >= t.input_slot(0) && slot < t.const_slot(0); };
+  return in.op == kOp_mul && kernels->sum_of_products[in.reg] && is_input(in.a) && is_input(in.b);
+}
+
+void plan_inputs(Reduction* r) {
+  for (int k = 0; k < r->typed.n_inputs; ++k) plan_operand(&r->loop.op[k], r->loop, r->box, r->typed.input_reg[k]);
+}
+
 void plan_reduction(Reduction* r) {
   Loop& loop = r->loop;
   const Typed& t = r->typed;
@@ -126,14 +138,17 @@ void plan_reduction(Reduction* r) {
   int input;
   const bool maybe_plain = t.is_plain_input(&input) && register_of(t.out_dtype[0]) == r->reg;
   int64_t tile = kTileBytes / t.register_bytes;
-  bool long_runs = maybe_plain && r->width < kLongRow && r->width * r->depth >= kLongRow;
+  r->product = is_product(*r);
+  bool long_runs = (maybe_plain || r->product) && r->width < kLongRow && r->width * r->depth >= kLongRow;
   choose_box(r, long_runs ? kLongTile : tile);
-  for (int k = 0; k < t.n_inputs; ++k) plan_operand(&loop.op[k], loop, r->box, t.input_reg[k]);
+  plan_inputs(r);
+  bool in_place = true;
+  for (int k = 0; k < t.n_inputs; ++k) in_place &= loop.op[k].mode == Mode::InPlace;
   if (maybe_plain && loop.op[input].mode == Mode::InPlace) {
     r->plain = input;
-  } else if (long_runs) {
+  } else if (long_runs && !in_place) {
     choose_box(r, tile);
-    for (int k = 0; k < t.n_inputs; ++k) plan_operand(&loop.op[k], loop, r->box, t.input_reg[k]);
+    plan_inputs(r);
   }
   plan_output(r);
 }
@@ -188,7 +203,8 @@ void fill_identity(const Reduction& r, const View& out) {
 
 PyObject* reduce(PyObject*, PyObject* const* args, Py_ssize_t count) {
   if (count < 4 || count > 8)
-    raise(ErrorKind::Type, "reduce: takes (kind, program, inputs, axes, keepdims=False, out=None, accumulate=0, scale=1.0)");
+    raise(ErrorKind::Type,
+          "reduce: takes (kind, program, inputs, axes, keepdims=False, out=None, accumulate=0, scale=1.0)");
   PyObject* given = count > 5 ? args[5] : Py_None;
   if (!is_program(args[1]) || (given != Py_None && !is_array(given))) return call_fallback("reduce", args, count);
   auto* program = reinterpret_cast<ProgramObject*>(args[1]);
@@ -217,7 +233,8 @@ PyObject* reduce(PyObject*, PyObject* const* args, Py_ssize_t count) {
     if (!reduced[d] || keepdims) shape[ndim++] = full[d];
   }
   if (depth == 0 && kind >= kMax && kind != kAny && kind != kAll)
-    raise(ErrorKind::Shape, "%s: no elements to choose from; the input's shape is %s; reduce over axes of size 1 or more",
+    raise(ErrorKind::Shape,
+          "%s: no elements to choose from; the input's shape is %s; reduce over axes of size 1 or more",
           kKindNames[kind], shape_text(in.ndim, in.shape).c_str());
 
   DType result = kind == kAny || kind == kAll ? kBool : kind >= kArgMax ? kInt64 : t.out_dtype[0];

@@ -25,6 +25,7 @@ struct Reduction {
   int64_t width = 1;                // inner kept elements
   int64_t depth = 1;                // reduced elements per output
   int plain = -1;                   // the input, if the program is nothing else and tiles are pieces of it
+  bool product = false;             // the sum of the product of two inputs, in one loop
   DType reg;                        // register type that is folded
 
   int64_t tasks, task_outputs;  // how many tasks, outputs in the largest one

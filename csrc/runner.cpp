@@ -60,7 +60,7 @@ Runner::Runner(const Run& run, char* memory) : run_(run) {
   }
   for (int k = 0; k < t.n_outputs; ++k) {
     if (run.outputs && run.loop.op[t.n_inputs + k].mode == Mode::InPlace) continue;
-    if (t.out_slot[k] == t.output_slot(k))
+    if (run.out_slot[k] == t.output_slot(k))
       slot_[t.output_slot(k)] = tile_of_output_[k] = take(item_size(register_of(t.out_dtype[k])));
   }
   spare_ = p;
@@ -187,21 +187,21 @@ void Runner::load(uint32_t inputs) {
       continue;  // the same elements as in the last tile: an input that repeats along the outer dimensions
     }
     DType have = register_of(op.dtype), want = t.input_reg[k];
-    const int64_t bytes = item_size(op.dtype);
+    const int64_t bytes = item_size(op.dtype), n = count_ * op.unit;
     if (have == want) {
       move_in(tile, op, from, count_);
     } else if (op.dtype == have && op.aligned && op.moves == 1 && op.move_stride[0] == bytes) {
-      kernels->cast[want][reg_index(have)](tile, from, from, from, length_);
+      kernels->cast[want][reg_index(have)](tile, from, from, from, n);
     } else {
       move_in(spare_, op, from, count_);
-      kernels->cast[want][reg_index(have)](tile, spare_, spare_, spare_, length_);
+      kernels->cast[want][reg_index(have)](tile, spare_, spare_, spare_, n);
     }
     loaded_[k] = count_ == run_.box.step ? from : nullptr;
   }
   if (!run_.outputs) return;
   for (int k = 0; k < t.n_outputs; ++k) {
     const Operand& op = run_.loop.op[t.n_inputs + k];
-    if (op.mode == Mode::InPlace) slot_[t.out_slot[k]] = address(op);
+    if (op.mode == Mode::InPlace) slot_[run_.out_slot[k]] = address(op);
   }
 }
 
@@ -214,7 +214,7 @@ void Runner::prefetch(int64_t part, int64_t parts) {
     const Operand& op = run_.loop.op[k];
     if (op.mode != Mode::InPlace) continue;
     const int64_t bytes = length_ * item_size(op.dtype), end = bytes * (part + 1) / parts;
-    const int slot = k < t.n_inputs ? t.input_slot(k) : t.out_slot[k - t.n_inputs];
+    const int slot = k < t.n_inputs ? t.input_slot(k) : run_.out_slot[k - t.n_inputs];
     const char* next = static_cast<const char*>(slot_[slot]) + bytes;
     for (int64_t i = bytes * part / parts & ~int64_t(63); i < end; i += 64) __builtin_prefetch(next + i, 0, 2);
   }
@@ -241,7 +241,7 @@ void Runner::store() {
   const Typed& t = run_.typed;
   for (int k = 0; k < t.n_outputs; ++k) {
     const Mode mode = run_.loop.op[t.n_inputs + k].mode;
-    if (mode != Mode::InPlace && mode != Mode::FromLoad) store_output(k, slot_[t.out_slot[k]], length_, count_);
+    if (mode != Mode::InPlace && mode != Mode::FromLoad) store_output(k, slot_[run_.out_slot[k]], length_, count_);
   }
 }
 

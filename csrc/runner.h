@@ -11,15 +11,22 @@ struct Run {
   const Typed& typed;
   const Loop& loop;
   const Box& box;
-  bool outputs;                          // the loop has operands for the outputs
-  const std::vector<int64_t>& place;     // of the registers' tiles, as in Typed
+  bool outputs;                       // the loop has operands for the outputs
+  const std::vector<int64_t>& place;  // of the registers' tiles, as in Typed
   int64_t registers_width;
+  const int* out_slot;
   bool prefetch = streams();
 
   Run(const Typed& t, const Loop& l, const Box& b, bool o)
-      : typed(t), loop(l), box(b), outputs(o), place(t.register_place), registers_width(t.registers_width) {}
-  Run(const Typed& t, const Loop& l, const Box& b, const std::vector<int64_t>& p, int64_t width)
-      : typed(t), loop(l), box(b), outputs(true), place(p), registers_width(width) {}
+      : typed(t),
+        loop(l),
+        box(b),
+        outputs(o),
+        place(t.register_place),
+        registers_width(t.registers_width),
+        out_slot(t.out_slot) {}
+  Run(const Typed& t, const Loop& l, const Box& b, const std::vector<int64_t>& p, int64_t width, const int* slots)
+      : typed(t), loop(l), box(b), outputs(true), place(p), registers_width(width), out_slot(slots) {}
 
   bool streams() const;  // whether the arrays are too large for the second-level cache
 };
@@ -51,10 +58,10 @@ class Runner {
   }
   void next_row() { next_rows(1); }
 
-  void load(uint32_t inputs = ~0u);  // inputs of the tile into slots; addresses of outputs
-  void execute();  // all instructions
+  void load(uint32_t inputs = ~0u);            // inputs of the tile into slots; addresses of outputs
+  void execute();                              // all instructions
   void prefetch(int64_t part, int64_t parts);  // of the next tile, where tiles are pieces of the arrays
-  void store();    // outputs that were not written in place
+  void store();                                // outputs that were not written in place
   void store_output(int k, const void* tile, int64_t length, int64_t count);
 
   // Where the current tile's elements of an operand begin.
@@ -75,8 +82,8 @@ class Runner {
   const Run& run_;
   void** slot_;
   char* spare_;
-  char** loaded_;           // address that a TileFixed input was last filled from
-  char** tile_of_input_;    // own tile of an input that is not in place
+  char** loaded_;         // address that a TileFixed input was last filled from
+  char** tile_of_input_;  // own tile of an input that is not in place
   char** tile_of_output_;
   int64_t tile_ = 0, segment_ = 0, count_, length_, first_, start_;
   int64_t coordinate_[kMaxDims];

@@ -94,10 +94,7 @@ def promote_types(a: Any, b: Any) -> dtype:
 
 def can_cast(a: Any, b: Any) -> bool:
     """May a result of type ``a`` be written to a tensor of type ``b``? Not from floating point to integers, nor from numbers to bool."""
-    a, b = get(a, "can_cast"), get(b, "can_cast")
-    if types.category(a.code) > types.category(b.code):
-        return False
-    return not (a.is_signed and b is uint8)
+    return types.category(get(a, "can_cast").code) <= types.category(get(b, "can_cast").code)
 
 
 class finfo:

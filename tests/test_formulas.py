@@ -280,5 +280,5 @@ def test_integer_semantics_are_torchs():
         gf.tensor([1]) // gf.tensor([0])
     with pytest.raises(RuntimeError, match="negative integer powers"):
         gf.tensor([2]) ** -1
-    with pytest.raises(RuntimeError, match="bool tensors is not supported"):
+    with pytest.raises(RuntimeError, match="Subtraction"):
         gf.tensor([True]) - gf.tensor([True])

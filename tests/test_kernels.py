@@ -204,9 +204,8 @@ def test_positions_and_random_bits_follow_c_order_in_any_memory():
 def test_conversions_between_all_types():
     for rng in cases(6, 5):
         for source, target in itertools.product(DTYPES, DTYPES):
-            x = relaid(
-                rng, np.abs(numbers(rng, shape_of(rng, 3), source)) if source.kind != "b" else numbers(rng, shape_of(rng, 3), source)
-            )
+            x = numbers(rng, shape_of(rng, 3), source)
+            x = relaid(rng, np.asarray(np.abs(x), source))  # what is below 0 does not fit unsigned types
             with np.errstate(all="ignore"):
                 want = x.astype(target)
             out = relaid(rng, np.zeros(x.shape, target))
@@ -277,8 +276,8 @@ def test_reduce_equals_numpys():
         x = array(rng, shape_of(rng), dtype)
         if is_float(dtype) and name.startswith(("max", "min", "arg")) and x.flags.writeable and x.size and rng.random() < 0.2:
             x[tuple(rng.integers(0, n) for n in x.shape)] = np.nan
-        if name == "prod":
-            x = np.where(np.abs(x) > 1, np.ones((), dtype), x).astype(dtype) if not is_float(dtype) else x
+        if name == "prod" and is_float(dtype):
+            x = relaid(rng, np.asarray(np.where(x.astype(F4) > 5, 2, np.sign(x.astype(F4))), dtype))  # exact in any order
         arg = name.startswith("arg")
         axes, keepdims = random_axes(rng, x.ndim, arg), bool(rng.random() < 0.5)
         depth = x.size if axes is None else int(np.prod([x.shape[a] for a in axes]))
@@ -288,16 +287,18 @@ def test_reduce_equals_numpys():
             continue
         got = b.reduce(b.KINDS[name] if rng.random() < 0.5 else name, identity, (x,), axes, keepdims)
         want = np.asarray(folded(name, x, axes, keepdims))
+        with np.errstate(over="ignore"):
+            rounded = want if name == "sum" and is_float(dtype) else want.astype(got.dtype)
         assert got.dtype == (np.dtype("?") if name in ("any", "all") else I8 if arg else dtype)
         scale = folded("sum", np.abs(x.astype(F8)), axes, keepdims) if name == "sum" and is_float(dtype) else None
-        ulps = 2 if name == "sum" else 4 + depth if name == "prod" else 0
-        near(got, want if is_float(dtype) else want.astype(got.dtype), ulps, scale, (name, x.shape, axes))
+        ulps = 0 if name != "sum" else 2 if dtype != F8 else 24  # NumPy's own sum rounds too
+        near(got, rounded, ulps, scale, (name, x.shape, axes))
         # into an array, perhaps onto what it holds, perhaps over the input itself
         out = relaid(rng, numbers(rng, got.shape, got.dtype))
         if name == "sum" and is_float(dtype):
             old = out.astype(F8)
             assert b.reduce("sum", identity, (x,), axes, keepdims, out, 1) is out
-            near(out, old + want, 2, np.abs(old) + scale, "accumulate")
+            near(out, old + want, ulps, np.abs(old) + scale, "accumulate")
         else:
             same(b.reduce(name, identity, (x,), axes, keepdims, out, 0), got)
         if got.dtype == dtype and x.size >= got.size and x.size:
@@ -315,7 +316,7 @@ def test_reduce_folds_programs_and_scales():
         axes = random_axes(rng, len(shape), False)
         got = b.reduce("sum", products, (x, y), axes, False, None, 0, 0.25)
         want = np.asarray((x * y).sum(axes) * 0.25)
-        near(got, want, 4, np.asarray(np.abs(x * y).sum(axes)))
+        near(got, want, 24, np.asarray(np.abs(x * y).sum(axes)))
         got = b.reduce("argmax", b.kernel(lambda x: -x), (x,), (0,), True) if shape and shape[0] and x.size else None
         if got is not None:
             same(got, np.argmin(x, 0, keepdims=True).astype(I8))
@@ -398,7 +399,7 @@ def test_rows_equal_numpys():
         e = np.exp(wide - wide.max(axis, keepdims=True)) if x.size else wide
         near(y, (e / e.sum(axis, keepdims=True) if x.size else e) * w, 12 if dtype == F4 else 60)
         terms = wide * np.asarray(w, F8)
-        near(total, terms.sum(axis, keepdims=True), 2, np.abs(terms).sum(axis, keepdims=True))
+        near(total, terms.sum(axis, keepdims=True), 2 if dtype == F4 else 24, np.abs(terms).sum(axis, keepdims=True))
         same(top, x.max(axis, keepdims=True))
         out = relaid(rng, numbers(rng, y.shape, dtype))
         old = out.astype(F8)

@@ -10,6 +10,7 @@ from ..kinds import elementwise
 from ..scalar import primitives as s
 from ..tape.node import named
 from ..tensor import Tensor
+from .convert import element
 from .pointwise import sigmoid, tanh
 
 SQRT_HALF = math.sqrt(0.5)
@@ -263,6 +264,8 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     needs_tensor("hardtanh", input)
     if min_val > max_val:
         raise ArgumentError(f"hardtanh: min_val cannot be greater than max_val; got {min_val} and {max_val}")
+    if not input.dtype.is_floating_point:  # integers stay integers
+        min_val, max_val = element("hardtanh", min_val, input.dtype), element("hardtanh", max_val, input.dtype)
     return put(input, hardtanh_of(input, min_val, max_val), inplace)
 
 

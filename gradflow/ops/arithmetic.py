@@ -78,6 +78,12 @@ def cubed(x):
     return x * x * x
 
 
+@elementwise(grad_name="PowBackward0", domain=(0.2, 3.0))
+def power_half(x):
+    "x ** 0.5: nan below 0, also at -inf"
+    return s.sqrt(x)
+
+
 @elementwise(grad_name="PowBackward0")
 def power_zero(x):
     "x ** 0: 1, with derivative 0"

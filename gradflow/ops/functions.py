@@ -53,6 +53,18 @@ trunc: Any = _plain("trunc", "x without its fraction; derivative 0.")
 rint: Any = _plain("round", "The nearest integer, halves to even; derivative 0.")
 
 
+@elementwise(grad_name="RoundBackward1", numbers=("scale",))
+def round_fine(x, scale):
+    "The nearest multiple of 1 / scale, halves to even; derivative 0."
+    return s.round(x * scale) / scale
+
+
+@elementwise(grad_name="RoundBackward1", numbers=("scale",))
+def round_coarse(x, scale):
+    "The nearest multiple of scale, halves to even; derivative 0."
+    return s.round(x / scale) * scale
+
+
 @elementwise(public=True)
 def abs(x):
     "The absolute value; the derivative at 0 is 0."
@@ -84,7 +96,7 @@ def frac(x):
 @elementwise(domain=(-15.0, 15.0), public=True)
 def sigmoid(x):
     "1 / (1 + exp(-x)); the derivative, y * (1 - y), reads only the result."
-    return 1 / (1 + s.exp(-x))
+    return 1 / (1 + s.exp(0.0 - x))  # not -x, which of a bool would be a bool
 
 
 @sigmoid.partial

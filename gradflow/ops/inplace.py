@@ -128,6 +128,8 @@ def filled(self: Tensor, value: Any, op: str) -> Tensor:
 
 def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """The elements of ``src``, broadcast and converted, in place; the gradient flows to ``src``."""
+    if isinstance(src, bool | int | float):
+        return filled(self, src, "copy_")
     if not isinstance(src, Tensor):
         raise DTypeError(f"copy_: argument 'src' must be Tensor, not {type(src).__name__}")
     record = change_in_place(self, "copy_", src)

@@ -18,12 +18,12 @@ def integers(*xs: Any) -> bool:
     return all(isinstance(x, bool | int) or (isinstance(x, Tensor) and not x.dtype.is_floating_point) for x in xs)
 
 
-def no_bool(op: str, *xs: Any) -> None:
+def no_bool(op: str) -> Any:
     """Subtraction is refused for bool operands, as in torch."""
-    if all(isinstance(x, bool) or (isinstance(x, Tensor) and x.array.dtype.kind == "b") for x in xs):
-        raise DTypeError(
-            f"{op}: Subtraction, the `-` operator, with two bool tensors is not supported; use the `^` or `logical_xor()` operator instead"
-        )
+    raise DTypeError(
+        f"{op}: Subtraction, the `-` operator, with a bool tensor is not supported; to invert a mask use the `~` or `logical_not()` "
+        "operator, to tell two apart `^` or `logical_xor()`"
+    )
 
 
 def nonzero_divisor(op: str, x: Any, y: Any) -> None:
@@ -32,16 +32,17 @@ def nonzero_divisor(op: str, x: Any, y: Any) -> None:
 
 
 def minus(x: Any, y: Any) -> Tensor:
-    a = x.array.dtype.kind if isinstance(x, Tensor) else ""
-    if a == "b":
-        no_bool("sub", x, y)
+    if (x.array.dtype.kind == "b" if isinstance(x, Tensor) else x.__class__ is bool) or (
+        y.array.dtype.kind == "b" if isinstance(y, Tensor) else y.__class__ is bool
+    ):
+        no_bool("sub")
     return sub(x, y)
 
 
 def reverse_minus(x: Tensor, y: Any) -> Tensor:
     """y - x"""
-    if isinstance(x, Tensor) and x.array.dtype.kind == "b":
-        no_bool("rsub", x, y)
+    if (isinstance(x, Tensor) and x.array.dtype.kind == "b") or y.__class__ is bool:
+        no_bool("rsub")
     return rsub(x, y)
 
 
@@ -57,6 +58,8 @@ def pow(input: Any, exponent: Any) -> Tensor:
             return cubed(input)
         if exponent == 0 and isinstance(input, Tensor):
             return power_zero(input)
+        if exponent == 0.5 and isinstance(input, Tensor):
+            return power_half(input)
         if isinstance(input, bool | int | float):
             raise DTypeError("pow: one of the operands must be a Tensor")
         if exponent < 0 and isinstance(exponent, int) and integers(input):
@@ -100,7 +103,7 @@ def true_divide(input: Any, other: Any, *, rounding_mode: str | None = None) -> 
         raise ArgumentError(f"div: expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}")
     if integers(input, other):
         nonzero_divisor("div", input, other)
-        return floor_division(minus(input, fmod_of(input, other)), other)
+        return floor_division(sub(input, fmod_of(input, other)), other)
     return trunc(div(input, other))
 
 
@@ -114,6 +117,8 @@ def scaled(op: str, input: Any, other: Any, alpha: Any, sign: int) -> Tensor:
         raise DTypeError(f"{op}: argument 'alpha' must be Number, not {type(alpha).__name__}")
     if isinstance(alpha, float) and integers(input, other):
         raise ArgumentError(f"{op}: For integral input tensors, argument alpha must not be a floating point number; it is {alpha}")
+    if all(isinstance(x, bool) or (isinstance(x, Tensor) and x.array.dtype.kind == "b") for x in (input, other)):
+        return add(input, other) if alpha else add(input, False)  # alpha has no part in the result's type
     return add_scaled(input, other, sign * alpha)
 
 
@@ -149,8 +154,7 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
         return rint(input)
     if not isinstance(decimals, int):
         raise DTypeError(f"round: argument 'decimals' must be int, not {type(decimals).__name__}")
-    scale = 10.0 ** builtin_abs(decimals)
-    return div(rint(mul(input, scale)), scale) if decimals > 0 else mul(rint(div(input, scale)), scale)
+    return (round_fine if decimals > 0 else round_coarse)(input, 10.0 ** builtin_abs(decimals))
 
 
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from ..backends import KINDS, elementwise, expand, kernel, reduce
 from ..errors import ArgumentError, AxisError, DTypeError, GradflowError, relabel
 from ..kinds import custom, linear, plan
 from ..scalar import primitives as s
-from ..scalar.types import INT64
+from ..scalar.types import FLOAT32, INT64
 from ..tape.node import identity
 from ..tensor import Tensor, wrap
 from . import pointwise as p
@@ -164,6 +165,19 @@ def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
     return mean_over(input, axes_of("mean", dim, input.array.ndim), flag("mean", "keepdim", keepdim))
 
 
+def as_type(a: Any, code: int) -> Any:
+    out = backends.empty(a.shape, code)
+    backends.copy(a, out)
+    return out
+
+
+def in_float32(fold: Callable, a: Any, *args: Any) -> Any:
+    """``fold(a, ...)``, which takes several steps: for half precision in float32, rounded once at the end."""
+    if a.dtype.itemsize > 2:
+        return fold(a, *args)
+    return as_type(fold(as_type(a, FLOAT32), *args), dtypes.of(a).code)
+
+
 def var_array(a: Any, axes: Any, correction: Any, keepdim: bool) -> Any:
     """Two passes: the mean, then the squared deviations. 0 / 0 is nan."""
     n = count(a.shape, axes)
@@ -173,16 +187,17 @@ def var_array(a: Any, axes: Any, correction: Any, keepdim: bool) -> Any:
 
 @custom(grad_name="VarBackward0")
 def var_of(a, axes, correction, keepdim):
-    return var_array(a, axes, correction, keepdim), (a,)
+    return in_float32(var_array, a, axes, correction, keepdim), (a,)
 
 
 @var_of.vjp
 def var_vjp(g, needs, x, axes, correction, keepdim):
     shape = x.array.shape
     n = count(shape, axes)
-    centred = p.sub(x, mean_over(x, axes, True))
+    wide = x.float() if x.array.itemsize == 2 else x
+    centred = p.sub(wide, mean_over(wide, axes, True))
     scale = 2 / (n - correction) if n > correction else math.nan
-    return p.mul(p.mul(spread(g, shape, axes), centred), scale)
+    return p.mul(p.mul(spread(g, shape, axes), centred), scale).to(x.dtype)
 
 
 def correction_of(op: str, unbiased: Any, correction: Any) -> Any:
@@ -212,8 +227,7 @@ def var(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: b
 
 @custom(grad_name="StdBackward0")
 def std_of(a, axes, correction, keepdim):
-    out = var_array(a, axes, correction, keepdim)
-    out = p.sqrt(wrap(out)).array
+    out = in_float32(lambda a: p.sqrt(wrap(var_array(a, axes, correction, keepdim))).array, a)
     return out, (a, out)
 
 
@@ -407,13 +421,19 @@ def argmin(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
 
 
 def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """Is some element different from zero?"""
-    return wrap(reduce(ANY, as_bool, (input.array,), axes_of("any", dim, input.array.ndim), flag("any", "keepdim", keepdim)))
+    """Is some element different from zero? uint8 gives uint8, as in torch."""
+    return truth("any", ANY, input, dim, keepdim)
+
+
+def truth(op: str, fold: int, input: Tensor, dim: Any, keepdim: bool) -> Tensor:
+    axes: Any = () if dim == () else axes_of(op, dim, input.array.ndim)  # no axis to fold: every element for itself
+    result = wrap(reduce(fold, as_bool, (input.array,), axes, flag(op, "keepdim", keepdim)))
+    return result.byte() if input.array.dtype == np.uint8 else result
 
 
 def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """Are all elements different from zero?"""
-    return wrap(reduce(ALL, as_bool, (input.array,), axes_of("all", dim, input.array.ndim), flag("all", "keepdim", keepdim)))
+    """Are all elements different from zero? uint8 gives uint8, as in torch."""
+    return truth("all", ALL, input, dim, keepdim)
 
 
 def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
@@ -423,16 +443,20 @@ def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
 
 @custom(grad_name="LinalgVectorNormBackward0")
 def norm_of(a, p_, axes, keepdim):
+    return in_float32(norm_array, a, p_, axes, keepdim), (a,)
+
+
+def norm_array(a: Any, p_: float, axes: Any, keepdim: bool) -> Any:
     if p_ == 2:
         out = reduce(SUM, square_of, (a,), axes, keepdim)
-        return np.sqrt(out, out=out) if out.dtype.kind == "f" else p.sqrt(wrap(out)).array, (a,)
+        return np.sqrt(out, out=out)
     if p_ == math.inf or p_ == -math.inf:
-        return reduce(MAX if p_ > 0 else MIN, absolute, (a,), axes, keepdim), (a,)
+        return reduce(MAX if p_ > 0 else MIN, absolute, (a,), axes, keepdim)
     if p_ == 0:
-        return reduce(SUM, is_nonzero, (a,), axes, keepdim).astype(a.dtype), (a,)
+        return reduce(SUM, is_nonzero, (a,), axes, keepdim).astype(a.dtype)
     if p_ == 1:
-        return reduce(SUM, absolute, (a,), axes, keepdim), (a,)
-    return p.pow(wrap(reduce(SUM, powered, (a, p_), axes, keepdim)), 1 / p_).array, (a,)
+        return reduce(SUM, absolute, (a,), axes, keepdim)
+    return p.pow(wrap(reduce(SUM, powered, (a, p_), axes, keepdim)), 1 / p_).array
 
 
 @norm_of.vjp

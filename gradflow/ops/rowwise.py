@@ -154,6 +154,8 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     if axes is None:
         axes = tuple(range(input.array.ndim))
     shape = input.array.shape
+    if not all(shape[i] for i in axes):  # the logarithm of an empty sum
+        return p.log(sum_over(input, axes, bool(keepdim)))
     if len(axes) == 1:
         y = logsumexp_of(input, axis=axes[0])
     else:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import dtypes
-from ..errors import ArgumentError, DTypeError, ShapeError
+from ..errors import ArgumentError, AxisError, DTypeError, ShapeError
 from ..tape.node import named
 from ..tensor import Tensor, wrap
 from . import pointwise as p
@@ -104,7 +104,10 @@ def middle(op: str, grad_name: str, input: Tensor, dim: Any, keepdim: bool, skip
         return Sorted(x.clone(), wrap(np.zeros((), np.int64)))
     n = x.array.shape[axis]
     if not n:
-        return wrap(np.asarray(np.nan, x.array.dtype)) if whole else Sorted(*(t for t in sort(x, axis)))
+        if not whole:
+            raise AxisError(f"{op}: Expected reduction dim {axis} to have non-zero size; the shape is {tuple(input.shape)}")
+        kind = x.array.dtype.kind
+        return wrap(np.asarray(np.iinfo(x.array.dtype).min if kind in "iu" else kind != "b" and np.nan, x.array.dtype))
     a = x.array.astype(np.float64) if x.array.dtype.kind == "V" else x.array
     rank: Any = (n - 1) // 2
     if a.dtype.kind == "f":
@@ -190,7 +193,10 @@ def nanquantile(input: Tensor, q: Any, dim: Any = None, keepdim: bool = False, *
 def unique(input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: Any = None) -> Any:
     """The distinct elements in order (or slices along ``dim``), with where each went and how often it occurs if asked."""
     axis = None if dim is None else axis_of("unique", dim, input.array.ndim)
-    values, inverse, counts = np.unique(input.array, return_inverse=True, return_counts=True, axis=axis)
+    half = input.array.dtype.kind == "V"  # NumPy does not know where nan belongs among bfloat16
+    a = input.array.astype(np.float32) if half else input.array
+    values, inverse, counts = np.unique(a, return_inverse=True, return_counts=True, axis=axis)
+    values = values.astype(input.array.dtype) if half else values
     inverse = inverse.reshape(input.array.shape) if axis is None else inverse.reshape(-1)
     result = [wrap(values)] + [wrap(inverse.astype(np.int64))] * return_inverse + [wrap(counts.astype(np.int64))] * return_counts
     return tuple(result) if len(result) > 1 else result[0]

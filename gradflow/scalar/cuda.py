@@ -2,7 +2,7 @@
 
 What differs from call to call (sizes, strides, numbers) is an argument, so there are few texts: one for each program, the types of its
 operands, and a way to walk over them: ``FLAT``, where all arrays are contiguous and aligned for accesses of 16 bytes, or ``STRIDED``, with
-indices of 32 or 64 bits. 32 bits do if every offset and every size, with the threads of a block added, is below 2**31. The grid may have any
+indices of 32 or 64 bits. 32 bits do if every offset and every number of elements is below 2**31. The grid may have any
 size: threads go on to further elements, blocks to further outputs, until none is left.
 
 A kernel's parameters are, in this order: the inputs (arrays as pointers, numbers by value in their register type), the outputs as pointers,
