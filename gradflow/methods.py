@@ -14,6 +14,7 @@ from .ops import (
     activations,
     contractions,
     convert,
+    extremes,
     indexing,
     inplace,
     joining,
@@ -51,7 +52,8 @@ def aliases(function: Callable) -> Callable:
 PLAIN = {
     pointwise: "pow floor_divide remainder fmod neg clamp round addcmul addcdiv square isclose allclose equal where",
     activations: "relu prelu",
-    reductions: "sum mean var std var_mean std_mean prod max min amax amin aminmax argmax argmin any all count_nonzero norm nansum nanmean",
+    reductions: "sum mean var std var_mean std_mean prod any all count_nonzero norm nansum nanmean",
+    extremes: "max min amax amin aminmax argmax argmin",
     rowwise: "softmax log_softmax logsumexp",
     views: """reshape permute transpose t movedim expand_as unsqueeze squeeze flatten unflatten ravel diagonal narrow select
         broadcast_to clone""",

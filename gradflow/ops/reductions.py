@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from .. import backends, dtypes
 from ..backends import KINDS, elementwise, expand, kernel, reduce
-from ..errors import ArgumentError, AxisError, DTypeError, GradflowError, relabel
+from ..errors import ArgumentError, DTypeError
 from ..kinds import custom, linear, plan
 from ..scalar import primitives as s
 from ..scalar.types import FLOAT32, INT64
@@ -308,118 +308,6 @@ def prod(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
     )
 
 
-def fold_extreme(name: str, grad_name: str) -> Any:
-    def over(a, kind_, axes, keepdim):
-        if not count(a.shape, axes):
-            kind = ArgumentError if axes is None else AxisError  # as torch: a RuntimeError if no axis was named
-            raise kind(f"{name}: Expected reduction dim to be specified for input.numel() == 0; the shape is {tuple(a.shape)}")
-        return reduce(kind_, identity, (a,), axes, keepdim), (a,)
-
-    over.__name__ = f"{name}_of_{grad_name}"
-    op = custom(over, grad_name=grad_name)
-
-    @op.vjp
-    def over_vjp(g, needs, x, kind_, axes, keepdim):
-        """Ties share the gradient evenly."""
-        shape = x.array.shape
-        hit = p.eq(x, wrap(reduce(kind_, identity, (x.array,), axes, True))).to(x.dtype)
-        return p.mul(spread(g, shape, axes), p.div(hit, sum_over(hit, axes, True)))
-
-    return op
-
-
-max_all, min_all = fold_extreme("max", "MaxBackward1"), fold_extreme("min", "MinBackward1")
-amax_of, amin_of = fold_extreme("amax", "AmaxBackward0"), fold_extreme("amin", "AminBackward0")
-
-
-class Extreme(NamedTuple):
-    """Values and their places along an axis."""
-
-    values: Tensor
-    indices: Tensor
-
-
-def extreme_op(name: str, kind_: int, fold: int, grad_name: str) -> Any:
-    def along(a, axis, keepdim):
-        index = reduce(fold, identity, (a,), (axis,), True)
-        values = backends.gather(a, axis, index)
-        shape = values.shape if keepdim else a.shape[:axis] + a.shape[axis + 1 :]
-        return (values.reshape(shape), index.reshape(shape)), (index, a.shape)
-
-    along.__name__ = name
-    op = custom(along, outputs=2, grad_name=grad_name)
-
-    @op.vjp
-    def along_vjp(g, needs, index, shape, axis, keepdim):
-        return scatter_zeros(reshape_to(g[0], index.array.shape), shape, axis, index.array)
-
-    return op
-
-
-max_along = extreme_op("max_along", MAX, ARGMAX, "MaxBackward0")
-min_along = extreme_op("min_along", MIN, ARGMIN, "MinBackward0")
-
-
-def extreme(op: str, input: Tensor, dim: Any, keepdim: bool) -> Extreme:
-    """(values, indices) along an axis, the first of equals; the gradient goes to that one."""
-    axis = axis_of(op, dim, input.array.ndim)
-    if not input.array.ndim:
-        return Extreme(input.clone(), wrap(np.zeros((), np.int64)))
-    if not input.array.shape[axis]:
-        raise AxisError(f"{op}: Expected reduction dim {axis} to have non-zero size; the shape is {tuple(input.shape)}")
-    return Extreme(*(max_along if op == "max" else min_along)(input, axis, flag(op, "keepdim", keepdim)))
-
-
-def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
-    """The largest element (ties share the gradient); with ``dim``, (values, indices) along it; with a tensor, :func:`maximum`."""
-    if isinstance(dim, Tensor):
-        return p.maximum(input, dim)
-    return max_all(input, MAX, None, False) if dim is None else extreme("max", input, dim, keepdim)
-
-
-def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
-    """The smallest element (ties share the gradient); with ``dim``, (values, indices) along it; with a tensor, :func:`minimum`."""
-    if isinstance(dim, Tensor):
-        return p.minimum(input, dim)
-    return min_all(input, MIN, None, False) if dim is None else extreme("min", input, dim, keepdim)
-
-
-def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
-    """The largest element over the axes ``dim``; ties share the gradient evenly."""
-    return amax_of(input, MAX, axes_of("amax", dim, input.array.ndim), flag("amax", "keepdim", keepdim))
-
-
-def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
-    """The smallest element over the axes ``dim``; ties share the gradient evenly."""
-    return amin_of(input, MIN, axes_of("amin", dim, input.array.ndim), flag("amin", "keepdim", keepdim))
-
-
-def aminmax(input: Tensor, *, dim: Any = None, keepdim: bool = False) -> tuple[Tensor, Tensor]:
-    """(:func:`amin`, :func:`amax`)"""
-    try:
-        return amin(input, () if dim is None else dim, keepdim), amax(input, () if dim is None else dim, keepdim)
-    except GradflowError as error:
-        raise relabel(error, "aminmax") from None
-
-
-def arg(op: str, fold: int, input: Tensor, dim: Any, keepdim: bool) -> Tensor:
-    a = input.array
-    axes = None if dim is None else axes_of(op, axis_of(op, dim, a.ndim), a.ndim)
-    if not count(a.shape, axes):
-        raise AxisError(f"{op}: Expected reduction dim to have non-zero size; the shape is {tuple(a.shape)}")
-    return wrap(reduce(fold, identity, (a,), axes, flag(op, "keepdim", keepdim)))
-
-
-def argmax(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """The place of the largest element (the first of equals, or the first nan), flat or along ``dim``; int64."""
-    return arg("argmax", ARGMAX, input, dim, keepdim)
-
-
-def argmin(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """The place of the smallest element (the first of equals, or the first nan), flat or along ``dim``; int64."""
-    return arg("argmin", ARGMIN, input, dim, keepdim)
-
-
 def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Is some element different from zero? uint8 gives uint8, as in torch."""
     return truth("any", ANY, input, dim, keepdim)
@@ -501,6 +389,3 @@ def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any
     float_only("nanmean", input)
     axes_of("nanmean", dim, input.array.ndim)
     return p.div(nansum(input, dim, keepdim, dtype=dtype), sum(p.logical_not(p.isnan(input)), dim, keepdim))
-
-
-from .indexing import scatter_zeros  # noqa: E402  (indexing uses sums in turn)

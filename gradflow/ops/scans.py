@@ -15,9 +15,10 @@ from ..tape.node import named
 from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import axis_of
+from .extremes import Extreme
 from .indexing import gather_at
 from .rearranging import flip_over
-from .reductions import Extreme, sum_over
+from .reductions import sum_over
 
 
 def accumulated(ufunc: Any, a: Any, axis: int) -> Any:
