@@ -1,4 +1,5 @@
-// expand(array, shape): axes of size 1 repeated by stride 0, a read-only view. NumPy has it in Python, at ten times the cost.
+// expand(array, shape): axes of size 1 repeated by stride 0, a read-only view. NumPy has it in Python, at ten times the
+// cost.
 #include "common.h"
 
 namespace gf {
@@ -8,7 +9,8 @@ PyObject* expand(PyObject*, PyObject* const* args, Py_ssize_t count) {
   if (!is_array(args[0])) return call_fallback("expand", args, count);
   auto* array = reinterpret_cast<PyArrayObject*>(args[0]);
   const int ndim = int(PyTuple_GET_SIZE(args[1])), missing = ndim - PyArray_NDIM(array);
-  if (ndim > kMaxDims || missing < 0) raise(ErrorKind::Shape, "expand: cannot go from %d to %d dimensions", PyArray_NDIM(array), ndim);
+  if (ndim > kMaxDims || missing < 0)
+    raise(ErrorKind::Shape, "expand: cannot go from %d to %d dimensions", PyArray_NDIM(array), ndim);
   npy_intp shape[kMaxDims], strides[kMaxDims];
   for (int d = 0; d < ndim; ++d) {
     shape[d] = PyLong_AsSsize_t(PyTuple_GET_ITEM(args[1], d));
