@@ -50,7 +50,7 @@ DOORS = {
 DEPENDENCIES = {"numpy", "ml_dtypes", "safetensors", "cupy"}
 FILE_LINES = 450
 # Longer than a file should be; not to grow beyond this, and to be divided.
-LONG_FILES = {"ops/indexing.py": 500, "creation.py": 490, "tensor.py": 490}
+LONG_FILES = {"creation.py": 490, "tensor.py": 490}
 
 
 def name_of(path):

@@ -30,7 +30,7 @@ from ..ops.activations import hardswish_ as hardswish
 from ..ops.activations import mish_ as mish
 from ..ops.activations import relu_ as relu
 from ..ops.activations import silu_ as silu
-from ..ops.indexing import embedding, one_hot
+from ..ops.embedding import embedding, one_hot
 from ..ops.joining import chunk
 from ..ops.pointwise import sigmoid, tanh
 from ..ops.products import linear

@@ -265,6 +265,10 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     if min_val > max_val:
         raise ArgumentError(f"hardtanh: min_val cannot be greater than max_val; got {min_val} and {max_val}")
     if not input.dtype.is_floating_point:  # integers stay integers
+        if input.array.dtype.kind == "b" or (input.array.dtype.kind == "u" and min_val < 0):
+            raise DTypeError(
+                f"hardtanh: cannot do hardtanh on {input.dtype} with the limits {min_val} and {max_val}; convert with .float()"
+            )
         min_val, max_val = element("hardtanh", min_val, input.dtype), element("hardtanh", max_val, input.dtype)
     return put(input, hardtanh_of(input, min_val, max_val), inplace)
 

@@ -10,11 +10,11 @@ import numpy as np
 from .. import backends
 from ..dtypes import of
 from ..errors import ArgumentError, AxisError, DTypeError, GradflowError, OutOfRangeError, ShapeError, relabel
-from ..kinds import custom, linear
+from ..kinds import linear
 from ..tape.node import identity, named
 from ..tensor import Tensor, wrap
 from . import pointwise as p
-from .axes import axis_of, integer
+from .axes import axis_of
 from .convert import element
 
 BASIC = (int, slice, type(None), type(Ellipsis), np.integer)
@@ -209,6 +209,19 @@ def key_of(a: Any, index: Any) -> tuple[Any, bool]:
     return key, basic
 
 
+def last_step(key: tuple) -> str:
+    """What torch, which takes an index one axis at a time, does last."""
+    for k in reversed(key):
+        if k is None:
+            return "UnsqueezeBackward0"
+        if isinstance(k, slice):
+            if k != slice(None):
+                return "SliceBackward0"
+        elif k is not Ellipsis:
+            return "SelectBackward0"
+    return "SliceBackward0" if any(isinstance(k, slice) for k in key) else "AliasBackward0"
+
+
 def getitem(input: Tensor, index: Any) -> Tensor:
     """``input[index]``: a view for ints, slices, ``None`` and ``...``; a copy for integer tensors and masks."""
     a = input.array
@@ -218,7 +231,8 @@ def getitem(input: Tensor, index: Any) -> Tensor:
         return row(input, index)
     key, basic = key_of(a, index)
     if basic:
-        return part(input, (*key, Ellipsis) if Ellipsis not in key else key)
+        result = part(input, (*key, Ellipsis) if Ellipsis not in key else key)
+        return result if result.node is None else named(result, last_step(key))
     views, rest = split(a, key)
     return take(part(input, views) if views else input, rest)
 
@@ -402,7 +416,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
         x, m = broadcast_tensors(input, mask)
     except GradflowError as error:
         raise relabel(error, "masked_select") from None
-    return take(x, (m.array,))
+    return named(take(x, (m.array,)), "MaskedSelectBackward0")
 
 
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
@@ -410,84 +424,6 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     if as_tuple:
         return tuple(wrap(np.ascontiguousarray(i)) for i in np.nonzero(np.atleast_1d(input.array)))
     return wrap(np.ascontiguousarray(np.argwhere(input.array)))
-
-
-def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
-    """int64 vectors that are 1 at the class and 0 elsewhere."""
-    if not isinstance(tensor, Tensor):
-        raise DTypeError(f"one_hot: argument 'tensor' must be Tensor, not {type(tensor).__name__}")
-    num_classes = integer("one_hot", "num_classes", num_classes)
-    i = tensor.array
-    if i.dtype != np.int64:
-        raise DTypeError(f"one_hot: one_hot is only applicable to index tensor of type LongTensor; it is {tensor.dtype}")
-    if i.size and i.min() < 0:
-        raise ArgumentError("one_hot: Class values must be non-negative.")
-    if num_classes == -1:
-        if not i.size:
-            raise ArgumentError("one_hot: Can not infer total number of classes from empty tensor.")
-        num_classes = int(i.max()) + 1
-    elif num_classes <= 0 or (i.size and i.max() >= num_classes):
-        raise ArgumentError(f"one_hot: Class values must be smaller than num_classes. num_classes is {num_classes}")
-    return wrap((i[..., None] == np.arange(num_classes)).astype(np.int64))
-
-
-@custom(inputs=1, grad_name="EmbeddingBackward0")
-def embedding_of(weight, index, padding):
-    return backends.take_rows(weight, 0, index), (weight.shape,)
-
-
-@embedding_of.pull
-def embedding_pull(node, g, walk):
-    parent = node.parents[0]
-    shape, (index, padding) = node.saved[0], node.meta[1]
-    if not walk.wants(parent):
-        return
-    out, accumulate = walk.destination(parent)
-    if out is None:
-        out = backends.zeros(shape, of(g).code)
-    elif not accumulate:
-        out.fill(0)
-    if padding is not None:
-        keep = index != padding
-        index, g = index[keep], g[keep]
-    backends.add_rows(out, 0, np.ascontiguousarray(index), np.ascontiguousarray(g))
-    walk.arrive(parent, out)
-
-
-@embedding_of.vjp
-def embedding_vjp(g, needs, shape, index, padding):
-    if padding is not None:
-        g = p.mul(g, wrap((index != padding).astype(g.array.dtype)[..., None]))
-    return rows_zeros(g, shape, 0, index)
-
-
-def embedding(
-    input: Tensor,
-    weight: Tensor,
-    padding_idx: int | None = None,
-    max_norm: Any = None,
-    norm_type: float = 2.0,
-    scale_grad_by_freq: bool = False,
-    sparse: bool = False,
-) -> Tensor:
-    """The rows of ``weight`` at ``input``. The row ``padding_idx`` gets no gradient. Out of range raises ``IndexError``."""
-    index = index_array("embedding", input)
-    if not isinstance(weight, Tensor):
-        raise DTypeError(f"embedding: argument 'weight' must be Tensor, not {type(weight).__name__}")
-    if weight.array.ndim != 2:
-        raise ShapeError(f"embedding: 'weight' must be 2-D, it is {weight.ndim}-D")
-    n = weight.array.shape[0]
-    if padding_idx is not None:
-        padding_idx = integer("embedding", "padding_idx", padding_idx)
-        if not -n <= padding_idx < n:
-            raise OutOfRangeError(f"embedding: Padding_idx must be within num_embeddings: {padding_idx} of {n}")
-        padding_idx %= n
-    if max_norm is not None or scale_grad_by_freq or sparse:
-        raise ArgumentError("embedding: max_norm, scale_grad_by_freq and sparse are not supported; leave them out")
-    if index.size and not (index.min() >= 0 and index.max() < n):
-        bad = index[(index < 0) | (index >= n)].flat[0]
-        raise OutOfRangeError(f"embedding: index {bad} is out of range for a weight of {n} rows")
-    return embedding_of(weight, index, padding_idx)
 
 
 __all__ = ["AxisError"]

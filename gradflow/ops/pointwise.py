@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, DTypeError, GradflowError, relabel
+from ..tape.node import named
 from ..tensor import Tensor, wrap
 from .arithmetic import *
 from .functions import *
@@ -84,13 +85,15 @@ def floor_divide(input: Any, other: Any) -> Tensor:
 def remainder(input: Any, other: Any) -> Tensor:
     """``input - other * floor(input / other)``: the sign is the divisor's. Integer division by zero raises."""
     nonzero_divisor("remainder", input, other)
-    return remainder_of(input, other)
+    result = remainder_of(input, other)
+    return named(result, "RemainderBackward1") if isinstance(other, Tensor) else result
 
 
 def fmod(input: Any, other: Any) -> Tensor:
     """``input - other * trunc(input / other)``: the sign is the dividend's. Integer division by zero raises."""
     nonzero_divisor("fmod", input, other)
-    return fmod_of(input, other)
+    result = fmod_of(input, other)
+    return named(result, "FmodBackward1") if isinstance(other, Tensor) else result
 
 
 def true_divide(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
@@ -144,8 +147,10 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if min is None and max is None:
         raise ArgumentError("clamp: At least one of 'min' or 'max' must not be None")
     if max is None:
-        return clamp_below(input, min)
-    return clamp_above(input, max) if min is None else clamp_of(input, min, max)
+        result = clamp_below(input, min)
+    else:
+        result = clamp_above(input, max) if min is None else clamp_of(input, min, max)
+    return named(result, "ClampBackward0") if isinstance(min, Tensor) or isinstance(max, Tensor) else result
 
 
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:

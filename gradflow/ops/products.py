@@ -295,7 +295,7 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, a
         y = bmm(batch1, batch2)
     except GradflowError as error:
         raise relabel(error, "baddbmm") from None
-    return added("baddbmm", input, y, beta, alpha)
+    return named(added("baddbmm", input, y, beta, alpha), "BaddbmmBackward0")
 
 
 CODE = {d: t.code for d, t in FROM_NUMPY.items()}

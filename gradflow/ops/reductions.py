@@ -14,7 +14,7 @@ from ..errors import ArgumentError, DTypeError
 from ..kinds import custom, linear, plan
 from ..scalar import primitives as s
 from ..scalar.types import FLOAT32, INT64
-from ..tape.node import identity
+from ..tape.node import identity, named
 from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import axes_of, axis_of, flag
@@ -381,7 +381,8 @@ def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, 
 def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The sum with nan counted as 0."""
     axes_of("nansum", dim, input.array.ndim)
-    return sum(p.where(p.isnan(input), 0, input) if input.dtype.is_floating_point else input, dim, keepdim, dtype=dtype)
+    zeroed = p.where(p.isnan(input), 0, input) if input.dtype.is_floating_point else input
+    return named(sum(zeroed, dim, keepdim, dtype=dtype), "NansumBackward0")
 
 
 def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:

@@ -1,0 +1,94 @@
+"""Rows of a table by their numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import backends
+from ..dtypes import of
+from ..errors import ArgumentError, DTypeError, OutOfRangeError, ShapeError
+from ..kinds import custom
+from ..tensor import Tensor, wrap
+from . import pointwise as p
+from .axes import integer
+from .indexing import index_array, rows_zeros
+
+
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """int64 vectors that are 1 at the class and 0 elsewhere."""
+    if not isinstance(tensor, Tensor):
+        raise DTypeError(f"one_hot: argument 'tensor' must be Tensor, not {type(tensor).__name__}")
+    num_classes = integer("one_hot", "num_classes", num_classes)
+    i = tensor.array
+    if i.dtype != np.int64:
+        raise DTypeError(f"one_hot: one_hot is only applicable to index tensor of type LongTensor; it is {tensor.dtype}")
+    if i.size and i.min() < 0:
+        raise ArgumentError("one_hot: Class values must be non-negative.")
+    if num_classes == -1:
+        if not i.size:
+            raise ArgumentError("one_hot: Can not infer total number of classes from empty tensor.")
+        num_classes = int(i.max()) + 1
+    elif num_classes <= 0 or (i.size and i.max() >= num_classes):
+        raise ArgumentError(f"one_hot: Class values must be smaller than num_classes. num_classes is {num_classes}")
+    return wrap((i[..., None] == np.arange(num_classes)).astype(np.int64))
+
+
+@custom(inputs=1, grad_name="EmbeddingBackward0")
+def embedding_of(weight, index, padding):
+    return backends.take_rows(weight, 0, index), (weight.shape,)
+
+
+@embedding_of.pull
+def embedding_pull(node, g, walk):
+    parent = node.parents[0]
+    shape, (index, padding) = node.saved[0], node.meta[1]
+    if not walk.wants(parent):
+        return
+    out, accumulate = walk.destination(parent)
+    if out is None:
+        out = backends.zeros(shape, of(g).code)
+    elif not accumulate:
+        out.fill(0)
+    if padding is not None:
+        keep = index != padding
+        index, g = index[keep], g[keep]
+    backends.add_rows(out, 0, np.ascontiguousarray(index), np.ascontiguousarray(g))
+    walk.arrive(parent, out)
+
+
+@embedding_of.vjp
+def embedding_vjp(g, needs, shape, index, padding):
+    if padding is not None:
+        g = p.mul(g, wrap((index != padding).astype(g.array.dtype)[..., None]))
+    return rows_zeros(g, shape, 0, index)
+
+
+def embedding(
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: Any = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Tensor:
+    """The rows of ``weight`` at ``input``. The row ``padding_idx`` gets no gradient. Out of range raises ``IndexError``."""
+    index = index_array("embedding", input)
+    if not isinstance(weight, Tensor):
+        raise DTypeError(f"embedding: argument 'weight' must be Tensor, not {type(weight).__name__}")
+    if weight.array.ndim != 2:
+        raise ShapeError(f"embedding: 'weight' must be 2-D, it is {weight.ndim}-D")
+    n = weight.array.shape[0]
+    if padding_idx is not None:
+        padding_idx = integer("embedding", "padding_idx", padding_idx)
+        if not -n <= padding_idx < n:
+            raise OutOfRangeError(f"embedding: Padding_idx must be within num_embeddings: {padding_idx} of {n}")
+        padding_idx %= n
+    if max_norm is not None or scale_grad_by_freq or sparse:
+        raise ArgumentError("embedding: max_norm, scale_grad_by_freq and sparse are not supported; leave them out")
+    if index.size and not (index.min() >= 0 and index.max() < n):
+        bad = index[(index < 0) | (index >= n)].flat[0]
+        raise OutOfRangeError(f"embedding: index {bad} is out of range for a weight of {n} rows")
+    return embedding_of(weight, index, padding_idx)
