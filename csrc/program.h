@@ -45,7 +45,6 @@ struct Typed {
   int row_registers;
   uint32_t row_outputs;
   std::vector<std::unique_ptr<RowPlan>> row_plans;
-  std::vector<uint64_t> const_values;
   DType const_dtype[kMaxSlots / 4];
   std::unique_ptr<char, void (*)(void*)> const_tiles{nullptr, free};
 

@@ -49,22 +49,8 @@ PyObject* small_elementwise(const Inputs& in, PyObject* out) {
   const int64_t length = (n + 15) & ~int64_t(15);
   if (size_t(length * (t.registers_width + 8 * t.n_inputs)) > kTileMemory) return nullptr;
 
-  void* slot[kSlots];
-  char* memory = tile_memory;
-  for (int r = 0; r < t.n_registers; ++r) slot[r] = memory + length * t.register_place[size_t(r)];
-  memory += length * t.registers_width;
-  for (int k = 0; k < in.n; ++k) {
-    const DType reg = t.input_reg[k];
-    if (in.is_scalar[k]) {
-      kernels->load[reg](memory, reinterpret_cast<const char*>(&in.values[k]), n, 0, 1, 0);
-      slot[t.input_slot(k)] = memory;
-      memory += length * item_size(reg);
-    } else {
-      if (dtype_code(in.arrays[k]) != reg) return nullptr;
-      slot[t.input_slot(k)] = PyArray_DATA(in.arrays[k]);
-    }
-  }
-  for (int k = 0; k < t.n_consts; ++k) slot[t.const_slot(k)] = const_cast<char*>(t.const_tile(k));
+  for (int k = 0; k < in.n; ++k)
+    if (!in.is_scalar[k] && dtype_code(in.arrays[k]) != t.input_reg[k]) return nullptr;
 
   // given outputs first: who is refused here must leave nothing behind
   char* data[kOutputs] = {};
@@ -88,8 +74,25 @@ PyObject* small_elementwise(const Inputs& in, PyObject* out) {
       result[k] = Ref(new_array(ndim, in.first ? PyArray_DIMS(in.first) : nullptr, t.out_dtype[k]));
       data[k] = PyArray_BYTES(reinterpret_cast<PyArrayObject*>(result[k].get()));
     }
-    slot[t.output_slot(k)] = data[k];
   }
+
+  // from here on nothing can call Python, which might come back and use the same memory
+  void* slot[kSlots];
+  char* memory = tile_memory;
+  for (int r = 0; r < t.n_registers; ++r) slot[r] = memory + length * t.register_place[size_t(r)];
+  memory += length * t.registers_width;
+  for (int k = 0; k < in.n; ++k) {
+    const DType reg = t.input_reg[k];
+    if (in.is_scalar[k]) {
+      kernels->load[reg](memory, reinterpret_cast<const char*>(&in.values[k]), n, 0, 1, 0);
+      slot[t.input_slot(k)] = memory;
+      memory += length * item_size(reg);
+    } else {
+      slot[t.input_slot(k)] = PyArray_DATA(in.arrays[k]);
+    }
+  }
+  for (int k = 0; k < t.n_consts; ++k) slot[t.const_slot(k)] = const_cast<char*>(t.const_tile(k));
+  for (int k = 0; k < t.n_outputs; ++k) slot[t.output_slot(k)] = data[k];
   for (const Instr& i : t.code) i.fn(slot[i.dst], slot[i.a], slot[i.b], slot[i.c], n);
 
   if (t.n_outputs == 1) return result[0].release();

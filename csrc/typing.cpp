@@ -66,12 +66,10 @@ class Reader {
     void* memory = nullptr;
     if (n > 0 && posix_memalign(&memory, 64, size_t(n) * kConstTile * 8) != 0) throw std::bad_alloc();
     t_->const_tiles.reset(static_cast<char*>(memory));
-    t_->const_values.resize(size_t(n));
     for (int k = 0; k < n; ++k) {
       DType reg = register_of(dtype_item(dtypes, k));
       PyObject* value = PyTuple_GET_ITEM(consts, k);
-      uint64_t& raw = t_->const_values[size_t(k)];
-      raw = 0;
+      uint64_t raw = 0;
       if (is_floating(reg)) {
         double x = PyFloat_AsDouble(value);
         float f = float(x);
