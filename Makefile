@@ -57,7 +57,7 @@ sanitize: $(VENV)/.installed-test
 	GRADFLOW_SANITIZE=1 $(BIN)/pip install -q --no-deps --upgrade --target $(SANITIZE_LIB) \
 	    -C--global-option=build -C--global-option=--build-base=build/sanitize .
 	LD_PRELOAD="$$($${CXX:-g++} -print-file-name=libasan.so) $$($${CXX:-g++} -print-file-name=libstdc++.so)" \
-	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 PYTHONMALLOC=malloc GRADFLOW_SANITIZED=1 \
+	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 PYTHONMALLOC=malloc GRADFLOW_SANITIZED=1 \
 	LD_LIBRARY_PATH="$$($(BIN)/python -c 'import scipy_openblas32 as blas; print(blas.get_lib_dir())')" \
 	PYTHONPATH=$(SANITIZE_LIB) $(BIN)/pytest -q -p no:cacheprovider -m "not torch" $(SANITIZE_TESTS)
 
