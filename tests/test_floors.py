@@ -1,6 +1,7 @@
 """The rooms of the package: what each may import, how long a file may be, what an import costs. Lower floors know nothing of higher ones."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -200,6 +201,7 @@ def measure(module):
     return min(float(r[0]) for r in runs), min(float(r[1]) for r in runs), runs[0][2:]
 
 
+@pytest.mark.skipif(os.environ.get("GRADFLOW_SANITIZED") == "1", reason="the sanitizers' build is heavy and slow by design")
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="resident memory is read from /proc")
 def test_import_is_light():
     numpy_seconds, _, _ = measure("numpy")
