@@ -421,7 +421,7 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any 
 def bernoulli(input: Tensor, p: Any = None, *, generator: Any = None) -> Tensor:
     """1 with probability ``input`` (or ``p``), else 0, for each element."""
     float_only("bernoulli", input)
-    chance = input.array if p is None else r.probability("bernoulli", p)
+    chance = input.array if p is None else r.probability("bernoulli", p, input.array.shape)
     if not np.all((chance >= 0) & (chance <= 1)):
         raise ArgumentError("bernoulli: Expected p_in >= 0 && p_in <= 1")
     draws = r.fill_uniform(backends.empty(input.array.shape, FLOAT64), 0.0, 1.0, generator)

@@ -70,7 +70,7 @@ def get(spec: Any, op: str = "dtype") -> dtype:
         return FROM_PYTHON[spec]
     try:
         return FROM_NUMPY[np.dtype(spec if spec is not None else object)]  # NumPy would take None for float64
-    except (TypeError, KeyError):
+    except (TypeError, KeyError, ValueError):
         raise DTypeError(f"{op}: {spec!r} is not an element type; choose one of {', '.join(types.NAMES)}") from None
 
 

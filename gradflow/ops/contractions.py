@@ -184,6 +184,8 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
 
 def kron(input: Tensor, other: Tensor) -> Tensor:
     """The Kronecker product: every element of ``input`` times the whole of ``other``."""
+    if not isinstance(other, Tensor):
+        raise DTypeError(f"kron: argument 'other' must be Tensor, not {type(other).__name__}")
     n = max(input.array.ndim, other.array.ndim)
     a = input.reshape((1,) * (n - input.array.ndim) + input.array.shape)
     b = other.reshape((1,) * (n - other.array.ndim) + other.array.shape)

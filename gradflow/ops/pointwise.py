@@ -32,9 +32,12 @@ def nonzero_divisor(op: str, x: Any, y: Any) -> None:
         raise ArgumentError(f"{op}: ZeroDivisionError; an integer divisor is zero; convert to floating point for inf and nan")
 
 
+BOOL = np.dtype(bool)
+
+
 def minus(x: Any, y: Any) -> Tensor:
-    if (x.array.dtype.kind == "b" if isinstance(x, Tensor) else x.__class__ is bool) or (
-        y.array.dtype.kind == "b" if isinstance(y, Tensor) else y.__class__ is bool
+    if (x.array.dtype is BOOL if isinstance(x, Tensor) else x.__class__ is bool) or (
+        y.array.dtype is BOOL if isinstance(y, Tensor) else y.__class__ is bool
     ):
         no_bool("sub")
     return sub(x, y)
@@ -170,7 +173,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     if not isinstance(condition, Tensor):
         raise DTypeError(f"where: argument 'condition' must be Tensor, not {type(condition).__name__}")
     if input is None and other is None:
-        return tuple(wrap(np.ascontiguousarray(i)) for i in condition.array.nonzero())
+        return tuple(wrap(np.ascontiguousarray(i)) for i in np.nonzero(np.atleast_1d(condition.array)))
     if condition.array.dtype.kind not in "b" and condition.array.dtype != np.uint8:
         raise DTypeError(f"where: expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}; compare first")
     return where_of(condition, input, other)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import backends, dtypes
-from ..errors import ArgumentError, DTypeError, NumberError
+from ..errors import ArgumentError, DTypeError, NumberError, ShapeError
 from ..kinds import elementwise
 from ..scalar import primitives as s
 from ..scalar.types import BOOL, FLOAT32, FLOAT64, INT64
@@ -193,9 +193,11 @@ def check_integers(op: str, low: int, high: int, dtype: Any) -> None:
         raise NumberError(f"{op}: the range from {low} to {high - 1} is out of bounds for {dtype.name}")
 
 
-def probability(op: str, p: Any) -> Any:
-    """A probability, or an array of them."""
+def probability(op: str, p: Any, shape: tuple) -> Any:
+    """A probability, or an array of them that broadcasts to ``shape``."""
     chance = p.array if isinstance(p, Tensor) else element(op, p, FLOAT)
+    if isinstance(p, Tensor) and any(n not in (1, m) for n, m in zip(chance.shape[::-1], (*shape[::-1], *(1,) * chance.ndim))):
+        raise ShapeError(f"{op}: p of shape {tuple(p.shape)} does not broadcast to {tuple(shape)}")
     if not np.all((chance >= 0) & (chance <= 1)):
         raise ArgumentError(f"{op}: bernoulli_ expects p to be in [0, 1], but got p={p}")
     return chance
@@ -285,7 +287,7 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None
     """1 with probability ``p``, else 0, in place."""
     from .inplace import note
 
-    chance = probability("bernoulli_", p)
+    chance = probability("bernoulli_", p, self.array.shape)
     array = writable(self, "bernoulli_")
     draws = fill_uniform(backends.empty(array.shape, FLOAT64), 0.0, 1.0, generator)
     array[...] = draws < chance

@@ -16,7 +16,7 @@ from ..kinds import linear
 from ..tape.node import named
 from ..tensor import Tensor, wrap
 from . import pointwise as p
-from .axes import axis_of, new_shape, shape_of
+from .axes import axis_of, integer, new_shape, shape_of
 from .indexing import embed, part, rows_at
 from .joining import cat, parts
 from .views import diagonal, diagonal_embed, expand, reshape_to
@@ -119,7 +119,7 @@ def flipud(input: Tensor) -> Tensor:
 
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     """Elements moved by ``shifts`` along ``dims`` (flat without), what falls off coming in at the other end."""
-    shifts = tuple(shifts) if isinstance(shifts, tuple | list) else (shifts,)
+    shifts = tuple(integer("roll", "shifts", n) for n in (shifts if isinstance(shifts, tuple | list) else (shifts,)))
     if dims is None or dims == ():
         return roll_by(input.reshape(-1), shifts, (0,)).reshape(tuple(input.array.shape))
     dims = tuple(dims) if isinstance(dims, tuple | list) else (dims,)
@@ -310,6 +310,8 @@ def hsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
 
 def vsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     """:func:`tensor_split` along rows."""
+    if input.array.ndim < 2:
+        raise ShapeError(f"vsplit: requires a tensor with at least 2 dimensions, but got a tensor with {input.ndim} dimensions")
     return tensor_split(input, indices_or_sections, 0)
 
 

@@ -314,7 +314,8 @@ def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
 
 
 def truth(op: str, fold: int, input: Tensor, dim: Any, keepdim: bool) -> Tensor:
-    axes: Any = () if dim == () else axes_of(op, dim, input.array.ndim)  # no axis to fold: every element for itself
+    alone = isinstance(dim, tuple) and not dim  # no axis to fold: every element for itself
+    axes: Any = () if alone else axes_of(op, dim, input.array.ndim)
     result = wrap(reduce(fold, as_bool, (input.array,), axes, flag(op, "keepdim", keepdim)))
     return result.byte() if input.array.dtype == np.uint8 else result
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..errors import DTypeError
+from ..errors import ArgumentError, DTypeError
 from ..kinds import custom, linear
 from ..scalar.types import category
 from ..tape.node import named
 from ..tensor import Tensor, wrap
 from . import pointwise as p
-from .axes import axis_of
+from .axes import axis_of, integer
 from .extremes import Extreme
 from .indexing import gather_at
 from .rearranging import flip_over
@@ -144,6 +144,8 @@ def diff(input: Tensor, n: int = 1, dim: Any = -1, prepend: Tensor | None = None
     from .joining import cat
 
     axis = axis_of("diff", dim, input.array.ndim)
+    if integer("diff", "n", n) < 0:
+        raise ArgumentError(f"diff: order must be non-negative but got {n}")
     joined = [t for t in (prepend, input, append) if t is not None]
     x = cat(joined, axis) if len(joined) > 1 else input
     for _ in range(n):

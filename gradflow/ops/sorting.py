@@ -12,7 +12,7 @@ from ..errors import ArgumentError, AxisError, DTypeError, ShapeError
 from ..tape.node import named
 from ..tensor import Tensor, wrap
 from . import pointwise as p
-from .axes import axis_of
+from .axes import axis_of, integer
 from .indexing import gather_at
 from .reductions import float_only
 
@@ -61,7 +61,7 @@ def msort(input: Tensor) -> Tensor:
 def topk(input: Tensor, k: int, dim: Any = -1, largest: bool = True, sorted: bool = True) -> Sorted:
     """(values, indices) of the ``k`` largest (or smallest) along ``dim``, in order."""
     a = input.array
-    axis = axis_of("topk", dim, a.ndim)
+    axis, k = axis_of("topk", dim, a.ndim), integer("topk", "k", k)
     n = a.shape[axis] if a.ndim else 1
     if not 0 <= k <= n:
         raise ArgumentError(f"topk: selected index k out of range: k is {k}, the axis has {n} elements")
@@ -87,7 +87,7 @@ def at_rank(op: str, grad_name: str, input: Tensor, rank: Any, axis: int, keepdi
 
 def kthvalue(input: Tensor, k: int, dim: Any = -1, keepdim: bool = False) -> Sorted:
     """(value, index) of the ``k``-th smallest along ``dim``, counted from 1."""
-    axis = axis_of("kthvalue", dim, input.array.ndim)
+    axis, k = axis_of("kthvalue", dim, input.array.ndim), integer("kthvalue", "k", k)
     n = input.array.shape[axis] if input.array.ndim else 1
     if not 1 <= k <= n:
         raise ArgumentError(f"kthvalue: selected number k out of range for dimension {axis}: k is {k}, the axis has {n} elements")
@@ -254,6 +254,8 @@ def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right:
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often each non-negative integer occurs, or the sum of its ``weights``."""
     a = input.array
+    if integer("bincount", "minlength", minlength) < 0:
+        raise ArgumentError(f"bincount: minlength should be >= 0, it is {minlength}")
     if a.ndim != 1 or a.dtype.kind not in "iu":
         raise ArgumentError("bincount: only supports 1-d non-negative integral inputs.")
     if a.size and a.min() < 0:

@@ -318,7 +318,10 @@ def expand(input: Tensor, *sizes: Any) -> Tensor:
             raise ShapeError(
                 f"expand: The expanded size of the tensor ({n}) must match the existing size ({have}) at non-singleton dimension {i}. Target sizes: {target}. Tensor sizes: {list(shape)}"
             )
-    return expand_to(input, tuple(target))
+    try:
+        return expand_to(input, tuple(target))
+    except ValueError:  # from NumPy, whose sizes in bytes fit 63 bits
+        raise ShapeError(f"expand: sizes {target} multiply to more than an array can have") from None
 
 
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
