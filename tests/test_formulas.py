@@ -282,3 +282,16 @@ def test_integer_semantics_are_torchs():
         gf.tensor([2]) ** -1
     with pytest.raises(RuntimeError, match="Subtraction"):
         gf.tensor([True]) - gf.tensor([True])
+
+
+@pytest.mark.parametrize("f", [gf.sigmoid, gf.nn.functional.silu, gf.nn.functional.gelu, gf.nn.functional.mish, gf.sinc, gf.rad2deg])
+@pytest.mark.parametrize("dtype", [gf.bool, gf.uint8, gf.int8, gf.int64])
+def test_real_functions_of_integers_are_those_of_the_floats(f, dtype):
+    x = gf.tensor([0, 1, 0], dtype=dtype) if dtype is gf.bool else gf.tensor([0, 1, 100], dtype=dtype)
+    assert f(x).dtype is gf.float32
+    assert gf.equal(f(x), f(x.float()))
+
+
+def test_bits_of_floats_are_refused_as_torch_does():
+    with pytest.raises(RuntimeError, match="bit_and is defined for bool and integers"):
+        gf.ones(2) & gf.ones(2)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import DTypeError
 from ..scalar.program import Program, trace
 from .encode import encode, flags
 
@@ -56,7 +57,10 @@ def prepare(program: Program) -> Any:
     """The extension's handle of a program: typed and encoded for each combination of input types when it is first seen."""
 
     def typer(dtypes: tuple[int, ...], common: int) -> tuple:
-        return encode(program.typed(dtypes, common, default_float), _ext.opcodes)
+        try:
+            return encode(program.typed(dtypes, common, default_float), _ext.opcodes)
+        except TypeError as error:  # an operation that is not defined for the type; torch calls it a RuntimeError
+            raise DTypeError(str(error)) from None
 
     raw = sum(1 << i for i in program.raw)
     return _ext.Program(typer, program.inputs, len(program.outputs), raw, flags(program), program)

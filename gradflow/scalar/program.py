@@ -112,14 +112,18 @@ class Program:
 
     def typed(self, dtypes: Sequence[int], common: int, default: int = types.FLOAT32) -> Typed:
         """The program for inputs of these element types; ``common`` is what the non-raw ones meet in, ``default`` the default float."""
-        return Typer(self, dtypes, common, default).result()
+        typed = Typer(self, dtypes, common, default).result()
+        if types.category(common) < 2 and all(types.category(typed.types[i]) == 2 for i in typed.outputs):
+            # a function with real values: integers become floats before it computes, not somewhere on its way
+            typed = Typer(self, dtypes, common, default, types.promote(common, default)).result()
+        return typed
 
 
 class Typer:
     """Gives every value of a program an element type and puts the casts in."""
 
-    def __init__(self, program: Program, dtypes: Sequence[int], common: int, default: int):
-        self.program, self.default = program, default
+    def __init__(self, program: Program, dtypes: Sequence[int], common: int, default: int, first: int | None = None):
+        self.program, self.default, self.first = program, default, first
         self.inputs = [dtypes[i] if i in program.raw else common for i in range(program.inputs)]
         self.consts: list[Any] = list(program.consts)
         self.code: list[tuple[str, tuple[tuple[str, int], ...], Any]] = []
@@ -132,6 +136,8 @@ class Typer:
     def result(self) -> Typed:
         program = self.program
         names: list[tuple[str, int]] = [("input", i) for i in range(program.inputs)]
+        if self.first is not None:
+            names = [name if name[1] in program.raw else self.to(name, self.first) for name in names]
         names += [("weak", i) for i in range(len(program.consts))]
         for instr in program.code:
             names.append(self.instruction(instr, [names[a] for a in instr.args]))
