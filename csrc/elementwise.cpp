@@ -59,7 +59,7 @@ bool needs_tiles(const Typed& t, const Loop& loop) {
 
 void run_box(const Typed& t, Loop* loop, const Box& box) {
   guard_aliases(t, loop);
-  if (t.code.empty() && t.n_inputs == 1 && t.n_outputs == 1 && loop->op[0].mode == Mode::Load &&
+  if (t.code.empty() && t.n_inputs == 1 && t.n_outputs == 1 && loop->op[0].mode != Mode::InPlace &&
       loop->op[1].dtype == t.out_dtype[0] && loop->op[1].aligned && !loop->op[1].accumulate &&
       register_of(loop->op[1].dtype) == loop->op[1].dtype && dense_in(loop->op[1], *loop, box))
     loop->op[0].mode = loop->op[1].mode = Mode::FromLoad;

@@ -60,10 +60,11 @@ void order_dims(Reduction* r, const bool* reduced_axis, int ndim, const npy_intp
 
 // ---- the shape of the work -----------------------------------------------------------------------------------------
 
-void choose_box(Reduction* r, int64_t tile) {
+// `long_row`: rows of kept elements that are long enough to be tiles of their own.
+void choose_box(Reduction* r, int64_t tile, int64_t long_row) {
   Loop& loop = r->loop;
   const int inner = r->kept_inner, reduced = r->reduced;
-  if (r->width >= kLongRow || reduced == 0) {
+  if (r->width >= long_row || reduced == 0) {
     r->shape = Reduction::Vertical;
     Loop kept;  // only its sizes matter
     kept.ndim = inner;
@@ -140,14 +141,16 @@ void plan_reduction(Reduction* r) {
   int64_t tile = kTileBytes / t.register_bytes;
   r->product = is_product(*r);
   bool long_runs = (maybe_plain || r->product) && r->width < kLongRow && r->width * r->depth >= kLongRow;
-  choose_box(r, long_runs ? kLongTile : tile);
+  // what must be computed first is computed for several rows at a time
+  const int64_t long_row = maybe_plain ? kLongRow : tile / 2 + 1;
+  choose_box(r, long_runs ? kLongTile : tile, long_row);
   plan_inputs(r);
   bool in_place = true;
   for (int k = 0; k < t.n_inputs; ++k) in_place &= loop.op[k].mode == Mode::InPlace;
   if (maybe_plain && loop.op[input].mode == Mode::InPlace) {
     r->plain = input;
   } else if (long_runs && !in_place) {
-    choose_box(r, tile);
+    choose_box(r, tile, long_row);
     plan_inputs(r);
   }
   plan_output(r);

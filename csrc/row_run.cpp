@@ -13,7 +13,10 @@ constexpr int64_t kChunkCost = 1 << 17;
 class RowWorker {
  public:
   RowWorker(const RowRun& r, const Run& run)
-      : r_(r), memory_(scratch(own_bytes(r) + scratch_bytes(run))), runner_(run, memory_ + own_bytes(r)) {}
+      : r_(r),
+        memory_(scratch(own_bytes(r) + scratch_bytes(run))),
+        runner_(run, memory_ + own_bytes(r)),
+        prefetch_(run.prefetch) {}
 
   static size_t own_bytes(const RowRun& r) {
     return (size_t(r.plan.reductions) * size_t(rows_of(r)) * 16 + 63) & ~size_t(63);
@@ -25,7 +28,9 @@ class RowWorker {
     for (int64_t tile = begin;;) {
       rows_ = runner_.count();
       runner_.load();
+      if (prefetch_) runner_.start_prefetch(int64_t(r_.plan.steps.size()));
       for (const RowStep& step : r_.plan.steps) {
+        runner_.prefetch();
         if (step.reduces()) {
           start(step);
           take(step);
@@ -71,6 +76,7 @@ class RowWorker {
   const RowRun& r_;
   char* memory_;
   Runner runner_;
+  bool prefetch_;
   int64_t rows_ = 0;
   int64_t columns_done_ = 0;  // rows for which the column numbers are in their tiles
 

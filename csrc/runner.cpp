@@ -9,7 +9,9 @@ int64_t padded(int64_t length) { return (length + 63) & ~int64_t(63); }
 
 }  // namespace
 
+// A single instruction reads at the speed of memory anyway.
 bool Run::streams() const {
+  if (typed.code.size() < 2) return false;
   int64_t bytes = 0;
   for (int k = 0; k < typed.n_inputs + (outputs ? typed.n_outputs : 0); ++k)
     if (loop.op[k].mode == Mode::InPlace) bytes += loop.elements() * item_size(loop.op[k].dtype);
@@ -205,28 +207,37 @@ void Runner::load(uint32_t inputs) {
   }
 }
 
-// The hardware's prefetchers stop at the end of a page, which is where a tile ends. Spread over the instructions, so
-// that the loads are under way while these compute.
-void Runner::prefetch(int64_t part, int64_t parts) {
-  asm volatile("");  // g++ takes a function that only prefetches for one without effect, and drops its calls
+// The hardware's prefetchers stop at the end of a page, which is where a tile ends. Spread over the steps, so that the
+// loads are under way while these compute.
+void Runner::start_prefetch(int64_t steps) {
   const Typed& t = run_.typed;
+  n_ahead_ = 0;
   for (int k = 0; k < t.n_inputs + (run_.outputs ? t.n_outputs : 0); ++k) {
     const Operand& op = run_.loop.op[k];
     if (op.mode != Mode::InPlace) continue;
-    const int64_t bytes = length_ * item_size(op.dtype), end = bytes * (part + 1) / parts;
     const int slot = k < t.n_inputs ? t.input_slot(k) : run_.out_slot[k - t.n_inputs];
+    const int64_t bytes = length_ * item_size(op.dtype);
     const char* next = static_cast<const char*>(slot_[slot]) + bytes;
-    for (int64_t i = bytes * part / parts & ~int64_t(63); i < end; i += 64) __builtin_prefetch(next + i, 0, 2);
+    ahead_[n_ahead_++] = {next, next + bytes, bytes / steps + 64 & ~int64_t(63)};
+  }
+}
+
+void Runner::prefetch() {
+  asm volatile("");  // g++ takes a function that only prefetches for one without effect, and drops its calls
+  for (int k = 0; k < n_ahead_; ++k) {
+    Ahead& a = ahead_[k];
+    const char* end = a.at + a.bytes < a.end ? a.at + a.bytes : a.end;
+    for (; a.at < end; a.at += 64) __builtin_prefetch(a.at, 0, 2);
   }
 }
 
 void Runner::execute() {
   const Typed& t = run_.typed;
   void** slot = slot_;
-  const int64_t n = length_, parts = int64_t(t.code.size());
-  int64_t part = 0;
+  const int64_t n = length_;
+  if (run_.prefetch) start_prefetch(int64_t(t.code.size()));
   for (const Instr& in : t.code) {
-    if (run_.prefetch) prefetch(part++, parts);
+    prefetch();
     if (in.fn)
       in.fn(slot[in.dst], slot[in.a], slot[in.b], slot[in.c], n);
     else if (in.op == kOpRandom)

@@ -28,7 +28,7 @@ struct Run {
   Run(const Typed& t, const Loop& l, const Box& b, const std::vector<int64_t>& p, int64_t width, const int* slots)
       : typed(t), loop(l), box(b), outputs(true), place(p), registers_width(width), out_slot(slots) {}
 
-  bool streams() const;  // whether the arrays are too large for the second-level cache
+  bool streams() const;  // whether to fetch the next tile while this one is worked on
 };
 
 // Bytes of scratch memory that a Runner needs.
@@ -58,10 +58,13 @@ class Runner {
   }
   void next_row() { next_rows(1); }
 
-  void load(uint32_t inputs = ~0u);            // inputs of the tile into slots; addresses of outputs
-  void execute();                              // all instructions
-  void prefetch(int64_t part, int64_t parts);  // of the next tile, where tiles are pieces of the arrays
-  void store();                                // outputs that were not written in place
+  void load(uint32_t inputs = ~0u);  // inputs of the tile into slots; addresses of outputs
+  void execute();                    // all instructions
+
+  // Called before each of the steps of a tile, of which there are `steps`.
+  void start_prefetch(int64_t steps);
+  void prefetch();
+  void store();  // outputs that were not written in place
   void store_output(int k, const void* tile, int64_t length, int64_t count);
 
   // Where the current tile's elements of an operand begin.
@@ -87,6 +90,12 @@ class Runner {
   char** tile_of_output_;
   int64_t tile_ = 0, segment_ = 0, count_, length_, first_, start_;
   int64_t coordinate_[kMaxDims];
+  struct Ahead {
+    const char *at, *end;
+    int64_t bytes;  // a step
+  };
+  Ahead ahead_[kMaxOperands];
+  int n_ahead_ = 0;
 
   void carry();
   void locate();

@@ -361,9 +361,12 @@ def affine_rows(x, weight, bias, size, eps):
 
 @rowwise(row_inputs=("mean", "rstd", "size"))
 def normalize_back(g, x, mean, rstd, weight, size):
-    xhat = (x - mean) * rstd
+    """rstd * (gw - mean(gw) - xhat * mean(gw * xhat)), in few passes: the values of the row are multiplied first"""
+    centred = x - mean
     gw = g * weight
-    return rstd * (gw - s.row_sum(gw) / size - xhat * (s.row_sum(gw * xhat) / size))
+    slope = s.row_sum(gw * centred) * rstd * rstd * rstd / size
+    shift = s.row_sum(gw) * rstd / size
+    return gw * rstd - (centred * slope + shift)
 
 
 scale_gradient = backends.kernel(lambda g, x, mean, rstd: g * (x - mean) * rstd)
