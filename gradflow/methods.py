@@ -18,6 +18,7 @@ from .ops import (
     indexing,
     inplace,
     joining,
+    numbers,
     pointwise,
     products,
     random,
@@ -66,6 +67,7 @@ PLAIN = {
     contractions: "inner vdot addmv addr addbmm dist kron cross cov corrcoef",
     products: "matmul mm mv dot bmm outer addmm baddbmm",
     creation: "bernoulli multinomial tril triu",
+    numbers: "clamp_max clamp_min float_power frexp gcd heaviside lcm logit mvlgamma nan_to_num nextafter positive real sgn",
 }
 
 SPELLINGS = {
@@ -168,11 +170,14 @@ ALONE: dict[str, Callable] = {
         contractions.chain_matmul,
         sorting.searchsorted,
         sorting.bucketize,
+        numbers.isin,
+        numbers.polygamma,
     )
 }
 
 METHODS: dict[str, Callable] = {
     "unfold": rearranging.unfold,
+    "polygamma": lambda self, n: numbers.polygamma(n, self),
     "view": views.view,
     "expand": views.expand,
     "view_as": views.view_as,
@@ -302,7 +307,9 @@ def new_like(name: str, function: Callable) -> Callable:
 
 
 CHANGING = """
-    clamp clip neg pow relu remainder fmod round square add sub mul div floor_divide addcmul addcdiv masked_fill tril triu scatter scatter_add scatter_reduce index_add index_copy index_fill index_put masked_scatter put cumsum cumprod addmv addr addbmm addmm baddbmm""".split()
+    clamp clip neg pow relu remainder fmod round square add sub mul div floor_divide addcmul addcdiv masked_fill tril triu scatter scatter_add scatter_reduce index_add index_copy index_fill index_put masked_scatter put cumsum cumprod addmv addr addbmm addmm baddbmm
+    sgn clamp_max clamp_min float_power gcd heaviside lcm logit mvlgamma nan_to_num nextafter absolute negative subtract multiply divide
+    true_divide arccos arcsin arctan arctan2 arccosh arcsinh arctanh fix greater greater_equal less less_equal not_equal""".split()
 IN_PLACE = {f"{name}_": inplace.in_place(FUNCTIONS[name], f"{name}_") for name in [*PUBLIC, *CHANGING]}
 OPERATORS = {"add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "floordiv": "floor_divide", "mod": "remainder", "pow": "pow"}
 OPERATORS |= {"and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor"}
@@ -332,6 +339,7 @@ NUMBER_FIRST = {
     "remainder",
     "fmod",
     "where",
+    "float_power",
     "rsub",
     *(n for n in SPELLINGS if n[:3] in ("add", "sub", "mul", "div", "tru")),
 }

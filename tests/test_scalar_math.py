@@ -18,12 +18,12 @@ INCLUDE = Path(__file__).parents[1] / "gradflow" / "include"
 ULP = {
     "exp": 1.5, "exp2": 1.5, "expm1": 2, "log": 1.5, "log2": 1, "log10": 1, "log1p": 2, "sqrt": 0.501, "rsqrt": 1.6, "reciprocal": 0.501,
     "sin": 2, "cos": 2, "tan": 1, "asin": 1, "acos": 1, "atan": 1, "sinh": 1, "cosh": 1, "asinh": 1, "acosh": 1, "atanh": 1, "tanh": 2,
-    "erf": 2, "erfc": 1, "erfinv": 1, "lgamma": 0.501, "digamma": 0.501, "pow": 1, "atan2": 1,
+    "erf": 2, "erfc": 1, "erfinv": 1, "lgamma": 0.501, "digamma": 0.501, "pow": 1, "atan2": 1, "zeta": 0.501, "igamma": 0.501, "igammac": 0.501,
     "neg": 0, "abs": 0, "floor": 0, "ceil": 0, "trunc": 0, "round": 0, "add": 0.501, "sub": 0.501, "mul": 0.501, "div": 0.501,
 }  # fmt: skip
 
 # float32 functions that are calls or loops of their own: not hot, not vectorised.
-SCALAR = {"lgamma", "digamma", "fmod", "remainder", "floor_divide"}
+SCALAR = {"lgamma", "digamma", "fmod", "remainder", "floor_divide", "copysign", "zeta", "igamma", "igammac"}
 
 HARNESS = r"""
 #include "gradflow/scalar.h"
@@ -231,7 +231,7 @@ def truth(everything, sweep):
     return of
 
 
-UNARY = [name for name in ULP if name not in ("pow", "atan2", "add", "sub", "mul", "div")]
+UNARY = [name for name in ULP if name not in ("pow", "atan2", "add", "sub", "mul", "div", "zeta", "igamma", "igammac")]
 
 
 @pytest.mark.parametrize("name", UNARY)
@@ -259,7 +259,7 @@ def test_binary_float32(name, harness):
 
 
 def test_every_float_function_is_bounded(everything):
-    exact = {"sign", "maximum", "minimum", "fmod", "remainder", "floor_divide"}  # compared bit by bit below
+    exact = {"sign", "maximum", "minimum", "fmod", "remainder", "floor_divide", "copysign"}  # compared bit by bit below
     comparisons = {"eq", "ne", "lt", "le", "gt", "ge", "where"}
     assert {name for name, domain in everything.domains.items() if domain != "I"} == ULP.keys() | exact | comparisons
 
@@ -306,6 +306,7 @@ def test_order_and_choice(everything, dtype):
         assert np.array_equal(everything.apply("maximum", a, b), np.maximum(a, b), equal_nan=True)
         assert np.array_equal(everything.apply("minimum", a, b), np.minimum(a, b), equal_nan=True)
         assert same(everything.apply("sign", a), np.nan_to_num(np.sign(a)))  # 0 at nan, as torch
+        assert same(everything.apply("copysign", a, b), np.copysign(a, b))
     for name, reference in {
         "eq": "equal",
         "ne": "not_equal",
@@ -344,6 +345,41 @@ def test_digamma_float64(everything):
     assert same(edges, np.array([-np.inf, np.inf, np.nan, np.nan, np.inf, np.nan, np.nan]))
     step = np.linspace(0.1, 30, 500)
     assert np.allclose(everything.apply("digamma", step + 1) - everything.apply("digamma", step), 1 / step, rtol=1e-11)
+
+
+def test_zeta_float64(everything):
+    x = np.array([2, 4, 3, 2, 2, 1.5, 4, 2, 3, 60])
+    q = np.array([1, 1, 1, 0.5, 2, 1, 100, -0.5, -1.5, 0.5])
+    known = [math.pi**2 / 6, math.pi**4 / 90, 1.2020569031595942854, math.pi**2 / 2, math.pi**2 / 6 - 1, 2.6123753486854883433,
+             3.38366665000222172e-07, math.pi**2 / 2 + 4, 7 * 1.2020569031595942854 - 8 - 8 / 27, 2.0**60]  # fmt: skip
+    assert np.allclose(everything.apply("zeta", x, q), known, rtol=4e-15)
+    edges = everything.apply("zeta", np.array([1, 0.5, 2, 2.5, 2, np.nan]), np.array([1.0, 1, -3, -3.5, np.inf, 1]))
+    assert same(edges, np.array([np.inf, np.nan, np.inf, np.nan, 0, np.nan]))
+    y = everything.apply("zeta", x.astype(np.float32), q.astype(np.float32))
+    assert everything.worst(y, np.array(known))[0] <= ULP["zeta"]
+
+
+def test_incomplete_gamma_float64(everything):
+    """Closed forms for whole and half orders; the recurrence for the others; both sum to 1."""
+    x = np.array([1e-6, 0.01, 0.3, 1, 1.1, 2, 5, 20, 100])
+    for name, one, half in (
+        ("igamma", -np.expm1(-x), [math.erf(math.sqrt(v)) for v in x]),
+        ("igammac", np.exp(-x), [math.erfc(math.sqrt(v)) for v in x]),
+    ):
+        assert np.allclose(everything.apply(name, np.full(9, 1.0), x), one, rtol=1e-13, atol=0)
+        assert np.allclose(everything.apply(name, np.full(9, 0.5), x), half, rtol=1e-13, atol=0)
+    rng = np.random.default_rng(3)
+    a = np.concatenate([rng.uniform(0.1, 30, 500), 10 ** rng.uniform(2, 5, 500)])
+    x = a * np.concatenate([rng.uniform(0.01, 4, 500), 1 + rng.uniform(-3, 3, 500) / np.sqrt(a[500:])])
+    below, above = everything.apply("igamma", a, x), everything.apply("igammac", a, x)
+    assert np.abs(below + above - 1).max() < 1e-15
+    step = np.array([math.exp(p * math.log(v) - v - math.lgamma(p + 1)) for p, v in zip(a, x)])
+    assert np.allclose(above + step, everything.apply("igammac", a + 1, x), rtol=1e-9, atol=0)  # the step itself is no better
+    edges = [(0, 1), (1, 0), (0, 0), (-1, 1), (1, -1), (np.inf, 1), (1, np.inf), (np.inf, np.inf), (np.nan, 1), (1, np.nan)]
+    a, x = (np.array(v, np.float64) for v in zip(*edges))
+    nan = np.nan
+    assert same(everything.apply("igamma", a, x), np.array([1, 0, nan, nan, nan, 0, 1, nan, nan, nan]))
+    assert same(everything.apply("igammac", a, x), np.array([0, 1, nan, nan, nan, 1, 0, nan, nan, nan]))
 
 
 # --- integers ----------------------------------------------------------------------------------------------------------

@@ -336,7 +336,7 @@ def elementwise(
     op.domain, op.ulp, op.public = domain, ulp, public
     op.numbers = frozenset(list(inspect.signature(formula).parameters).index(name) for name in numbers)
     n = op.program.inputs
-    if op.single and n <= 2:
+    if op.single and n <= 2 and not op.numbers:
         return dress((unary if n == 1 else binary)(op), op, formula)
 
     def call(*args: Any) -> Any:

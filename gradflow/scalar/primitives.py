@@ -57,6 +57,7 @@ pow: Any = P(
 reciprocal: Any = P("reciprocal", 1, "F", np.reciprocal, lambda y, x: (-y * y,))
 maximum: Any = P("maximum", 2, "N", np.maximum, lambda y, a, b: (_share(gt(a, b), eq(a, b)), _share(lt(a, b), eq(a, b))), kink=True)
 minimum: Any = P("minimum", 2, "N", np.minimum, lambda y, a, b: (_share(lt(a, b), eq(a, b)), _share(gt(a, b), eq(a, b))), kink=True)
+copysign: Any = P("copysign", 2, "F", np.copysign, lambda y, a, b: (where(eq(a, 0), 0, sign(a) * sign(y)), None), kink=True)
 fmod: Any = P("fmod", 2, "N", np.fmod, lambda y, a, b: (1, -trunc(a / b)), kink=True)
 remainder: Any = P("remainder", 2, "N", np.remainder, lambda y, a, b: (1, -floor(a / b)), kink=True)
 floor_divide: Any = P("floor_divide", 2, "N", np.floor_divide, lambda y, a, b: (None, None), kink=True)
@@ -125,7 +126,78 @@ def _erfinv(x: float) -> float:
     return y
 
 
-digamma: Any = P("digamma", 1, "F", elementwise_libm(_digamma))
+def _zeta(x: float, q: float) -> float:
+    """Euler and Maclaurin's sum, from q + 20 on."""
+    if x <= 1 or (q <= 0 and (q == math.floor(q) or x != math.floor(x))):
+        return math.nan if x < 1 or not (x == 1 or q == math.floor(q)) else math.inf
+    if not math.isfinite(q):
+        return 0.0 if q > 0 else math.nan
+    n = 20 + int(-q if q < 0 else 0)
+    w = q + n
+    total = math.fsum((q + k) ** -x for k in range(n)) + w ** (1 - x) / (x - 1) + 0.5 * w**-x
+    factor = x
+    for k, b in enumerate((1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6), 1):
+        total += b / math.factorial(2 * k) * factor * w ** (-x - 2 * k + 1)
+        factor *= (x + 2 * k - 1) * (x + 2 * k)
+    return total
+
+
+def _igamma(a: float, x: float) -> float:
+    return _incomplete_gamma(a, x)[0]
+
+
+def _igammac(a: float, x: float) -> float:
+    return _incomplete_gamma(a, x)[1]
+
+
+def _incomplete_gamma(a: float, x: float) -> tuple[float, float]:
+    """The lower and the upper regularized function: by power series below, by continued fraction above (Abramowitz and Stegun 6.5.29, 31)."""
+    if not (x >= 0 and a >= 0) or a == x == 0 or a == x == math.inf:
+        return math.nan, math.nan
+    if x == 0 or a == math.inf:
+        return 0.0, 1.0
+    if a == 0 or x == math.inf:
+        return 1.0, 0.0
+    weight = math.exp(a * math.log(x) - x - math.lgamma(a + 1))
+    if x < a + 1 or x < 1.1:
+        term = total = 1.0
+        k = 1
+        while term > 1e-17 * total:
+            term *= x / (a + k)
+            total, k = total + term, k + 1
+        return weight * total, 1 - weight * total
+    y = 0.0
+    for k in range(int(100 + 10 * math.sqrt(a)), 0, -1):
+        y = -k * (k - a) / (x + 2 * k + 1 - a + y)
+    above = weight * a / (x + 1 - a + y)
+    return 1 - above, above
+
+
+def elementwise_pair(function: Any) -> Any:
+    def guarded(x: float, y: float) -> float:
+        try:
+            return function(x, y)
+        except OverflowError:
+            return math.inf
+
+    vectorised = np.vectorize(guarded, otypes=[np.float64])
+    return lambda x, y: vectorised(x, y)
+
+
+# d/dx of the sum of (x + k)^-s is -s times that of (x + k)^-(s + 1); in s there is no derivative, nor in the a of igamma, as in torch
+zeta: Any = P("zeta", 2, "F", elementwise_pair(_zeta), lambda y, x, q: (None, -x * zeta(x + 1, q)))
+igamma: Any = P("igamma", 2, "F", elementwise_pair(_igamma), lambda y, a, x: (None, exp((a - 1) * log(x) - x - lgamma(a))))
+igammac: Any = P("igammac", 2, "F", elementwise_pair(_igammac), lambda y, a, x: (None, -exp((a - 1) * log(x) - x - lgamma(a))))
+
+
+def trigamma(x: Value) -> Value:
+    """The derivative of digamma; below 1/2 by reflection."""
+    below = lt(x, 0.5)
+    reflected, direct = math.pi / sin(math.pi * (x - round(x))), zeta(2.0, where(below, 1 - x, x))
+    return where(below, reflected * reflected - direct, direct)
+
+
+digamma: Any = P("digamma", 1, "F", elementwise_libm(_digamma), lambda y, x: (trigamma(x),))
 erfinv: Any = P("erfinv", 1, "F", elementwise_libm(_erfinv), lambda y, x: (exp(y * y) / TWO_OVER_SQRT_PI,))
 
 # Rounding

@@ -3,10 +3,12 @@
 
 #ifdef __CUDACC_RTC__
 #define GF_FN static __device__ __forceinline__
+#define GF_CALL static __device__ __noinline__  // a long one: a copy in every kernel would cost more than the call
 #else
 #include <cmath>
 #include <cstdint>
 #define GF_FN static inline __attribute__((always_inline))
+#define GF_CALL [[maybe_unused]] static __attribute__((noinline))
 #endif
 
 namespace gf {

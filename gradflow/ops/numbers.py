@@ -1,0 +1,349 @@
+"""Functions of numbers that are less often called: signs, parts, neighbours, divisors, the limits of a type."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import ml_dtypes
+import numpy as np
+
+from .. import dtypes
+from ..backends import result_type
+from ..errors import ArgumentError, DTypeError, ShapeError
+from ..kinds import custom, elementwise
+from ..scalar import primitives as s
+from ..tape.node import named
+from ..tensor import Tensor, wrap
+from . import pointwise as p
+
+
+@elementwise(public=True)
+def copysign(x, y):
+    "abs(x) with the sign of y, that of a zero too; the derivative at x = 0 is 0."
+    return s.copysign(x, y)
+
+
+@copysign.partial
+def copysign_partial(z, x, y):
+    return s.where(s.eq(x, 0), 0, s.copysign(1.0, x) * s.copysign(1.0, y)), None
+
+
+@elementwise(public=True)
+def signbit(x):
+    "Is the sign negative? -0.0 has a negative one."
+    return s.lt(s.copysign(1.0, x), 0)
+
+
+@elementwise(public=True)
+def isposinf(x):
+    "Is x inf?"
+    return s.eq(x, math.inf)
+
+
+@elementwise(public=True)
+def isneginf(x):
+    "Is x -inf?"
+    return s.eq(x, -math.inf)
+
+
+@elementwise(public=True)
+def isreal(x):
+    "Has x no imaginary part? Always, there are no complex numbers."
+    return s.eq(x, x) | s.ne(x, x)
+
+
+@elementwise(public=True)
+def angle(x):
+    "pi where x is negative, else 0; nan at nan. Derivative 0."
+    return s.where(s.ne(x, x), x, s.where(s.lt(x, 0), 1.0, 0.0)) * math.pi
+
+
+@angle.partial
+def angle_partial(y, x):
+    return (None,)
+
+
+@elementwise(public=True)
+def fmax(x, y):
+    "The larger of x and y; a nan counts as missing. At a tie x gets the gradient."
+    return s.where(s.ge(x, y) | s.ne(y, y), x, y)
+
+
+@fmax.partial
+def fmax_partial(z, x, y):
+    return s.where(s.ge(x, y) | s.ne(y, y), 1.0, 0.0), s.where(s.ge(x, y) | s.ne(y, y), 0.0, 1.0)
+
+
+@elementwise(public=True)
+def fmin(x, y):
+    "The smaller of x and y; a nan counts as missing. At a tie x gets the gradient."
+    return s.where(s.le(x, y) | s.ne(y, y), x, y)
+
+
+@fmin.partial
+def fmin_partial(z, x, y):
+    return s.where(s.le(x, y) | s.ne(y, y), 1.0, 0.0), s.where(s.le(x, y) | s.ne(y, y), 0.0, 1.0)
+
+
+@elementwise(public=True)
+def ldexp(x, y):
+    "x * 2 ** y, in floating point"
+    return x * s.exp2(y)
+
+
+@elementwise(public=True)
+def logaddexp2(x, y):
+    "log2(2 ** x + 2 ** y), finite for finite x and y"
+    distance = s.where(s.eq(x, y), 0, s.abs(x - y))
+    return s.maximum(x, y) + s.log1p(s.exp2(-distance)) * (1 / math.log(2))
+
+
+@logaddexp2.partial
+def logaddexp2_partial(z, x, y):
+    return 1 / (1 + s.exp2(y - x)), 1 / (1 + s.exp2(x - y))
+
+
+@elementwise(grad_name="NotImplemented")
+def step_of(x, y):
+    return s.where(s.eq(x, 0), y, s.where(s.gt(x, 0), 1, 0))
+
+
+@step_of.partial
+def step_partial(z, x, y):
+    return None, None
+
+
+@elementwise(grad_name="LogitBackward0", domain=(0.05, 0.95), ulp=16)
+def log_odds(x):
+    return s.log(x / (1 - x))
+
+
+@log_odds.partial
+def log_odds_partial(y, x):
+    return (s.where(s.ge(x, 0) & s.le(x, 1), 1 / (x * (1 - x)), math.nan),)
+
+
+@elementwise(grad_name="NanToNumBackward0", numbers=("missing", "above", "below"))
+def finite_of(x, missing, above, below):
+    return s.where(s.ne(x, x), missing, s.where(s.eq(x, math.inf), above, s.where(s.eq(x, -math.inf), below, x)))
+
+
+@finite_of.partial
+def finite_partial(y, x, missing, above, below):
+    return s.where(s.lt(s.abs(x), math.inf), 1.0, 0.0), None, None, None
+
+
+# torch's signatures
+
+
+def sgn(input: Tensor) -> Tensor:
+    """The sign: -1, 0 or 1; derivative 0."""
+    return named(p.sign(input), "SgnBackward0")
+
+
+def logit(input: Tensor, eps: float | None = None) -> Tensor:
+    """``log(x / (1 - x))``, with ``x`` kept in ``[eps, 1 - eps]`` if ``eps`` is given; the gradient outside is nan, or 0 with ``eps``."""
+    return log_odds(input) if eps is None else named(log_odds(p.clamp(input, eps, 1 - eps)), "LogitBackward0")
+
+
+def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Tensor:
+    """nan, inf and -inf replaced: by 0, the largest and the least number of the type, or by what is given; the gradient there is 0."""
+    if not isinstance(input, Tensor):
+        raise DTypeError(f"nan_to_num: argument 'input' must be Tensor, not {type(input).__name__}")
+    for name, x in (("nan", nan), ("posinf", posinf), ("neginf", neginf)):
+        if not (x is None or isinstance(x, bool | int | float)):
+            raise DTypeError(f"nan_to_num: argument '{name}' must be float, not {type(x).__name__}")
+    if not input.dtype.is_floating_point:
+        return input.clone()
+    most = float(ml_dtypes.finfo(input.array.dtype).max)
+    return finite_of(input, nan or 0.0, most if posinf is None else float(posinf), -most if neginf is None else float(neginf))
+
+
+def heaviside(input: Tensor, values: Tensor) -> Tensor:
+    """0 below 0, 1 above it, ``values`` at 0; of one type."""
+    if not isinstance(values, Tensor):
+        raise DTypeError(f"heaviside: argument 'values' must be Tensor, not {type(values).__name__}")
+    if input.dtype is not values.dtype:
+        raise DTypeError(
+            f"heaviside: heaviside is not yet implemented for tensors with different dtypes: {input.dtype} and {values.dtype}; convert one"
+        )
+    return step_of(input.detach(), values.detach()).to(input.dtype)
+
+
+def positive(input: Tensor) -> Tensor:
+    """``+input``: the tensor itself; not for bool."""
+    if input.array.dtype.kind == "b":
+        raise DTypeError("positive: The `+` operator, on a bool tensor is not supported.")
+    return input
+
+
+def real(input: Tensor) -> Tensor:
+    """The real part of a real tensor: the tensor itself."""
+    return input
+
+
+def clamp_min(input: Tensor, min: Any) -> Tensor:
+    """``clamp(input, min)``"""
+    return p.clamp(input, min)
+
+
+def clamp_max(input: Tensor, max: Any) -> Tensor:
+    """``clamp(input, max=max)``"""
+    return p.clamp(input, max=max)
+
+
+def float_power(input: Any, exponent: Any) -> Tensor:
+    """``input ** exponent`` in float64."""
+    if not isinstance(input, Tensor) and not isinstance(exponent, Tensor):
+        raise DTypeError("float_power: one of the operands must be a Tensor")
+    return p.pow(*(x.double() if isinstance(x, Tensor) else float(x) if isinstance(x, int | float) else x for x in (input, exponent)))
+
+
+def promoted(op: str, kinds: str, what: str, *operands: Any) -> list[np.ndarray]:
+    """The arrays of several operands in their common type, which must be of one of NumPy's ``kinds``."""
+    for x in operands:
+        if not isinstance(x, Tensor | bool | int | float):
+            raise DTypeError(f"{op}: an operand is a {type(x).__name__}; expected a Tensor or a number")
+    arrays = tuple(x.array if isinstance(x, Tensor) else x for x in operands)
+    dtype = dtypes.BY_CODE[result_type(arrays)]
+    if np.dtype(dtype.numpy).kind not in kinds:
+        raise DTypeError(f"{op}: defined for {what}, not for {dtype.name}; convert first")
+    try:
+        np.broadcast_shapes(*(np.shape(a) for a in arrays))
+    except ValueError:
+        raise ShapeError(f"{op}: The shapes {' and '.join(str(tuple(np.shape(a))) for a in arrays)} do not broadcast") from None
+    return [np.asarray(a).astype(dtype.numpy) for a in arrays]
+
+
+def gcd(input: Any, other: Any) -> Tensor:
+    """The greatest common divisor of integers, not negative."""
+    return wrap(np.asarray(np.gcd(*promoted("gcd", "iu", "integers", input, other))))
+
+
+def lcm(input: Any, other: Any) -> Tensor:
+    """The least common multiple of integers, not negative."""
+    return wrap(np.asarray(np.lcm(*promoted("lcm", "iu", "integers", input, other))))
+
+
+def nextafter(input: Any, other: Any) -> Tensor:
+    """The number of the type that follows ``input`` in the direction of ``other``; not differentiable."""
+    with np.errstate(all="ignore"):
+        return wrap(np.asarray(np.nextafter(*promoted("nextafter", "fV", "floating point", input, other))))
+
+
+class Frexp(NamedTuple):
+    """``mantissa * 2 ** exponent``"""
+
+    mantissa: Tensor
+    exponent: Tensor
+
+
+@custom(outputs=2, grad_name="FrexpBackward0")
+def frexp_of(a):
+    mantissa, exponent = np.frexp(a)
+    exponent = np.asarray(exponent, np.int32)
+    return (np.asarray(mantissa), exponent), (exponent,)
+
+
+@frexp_of.vjp
+def frexp_vjp(g, needs, exponent):
+    return p.mul(g[0], p.exp2(p.neg(exponent))).to(g[0].dtype)
+
+
+def frexp(input: Tensor) -> Frexp:
+    """(mantissa, exponent) of each element: the mantissa's size is in [0.5, 1), or 0; exponents are int32."""
+    if input.array.dtype.kind not in "fV":
+        raise DTypeError(f"frexp: torch.frexp() only supports floating-point dtypes, not {input.dtype}; convert with .float()")
+    return Frexp(*frexp_of(input))
+
+
+def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
+    """Is each element among ``test_elements``? One of the two may be a number; ``invert`` asks the contrary."""
+    if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
+        raise DTypeError("isin: one of elements and test_elements must be a Tensor")
+    a, b = (
+        x.array.astype(np.float32) if isinstance(x, Tensor) and x.array.dtype.kind == "V" else x.array if isinstance(x, Tensor) else x
+        for x in (elements, test_elements)
+    )
+    return wrap(np.asarray(np.isin(a, b, assume_unique=assume_unique, invert=invert)))
+
+
+# The gamma function's kin
+
+
+@elementwise(grad_name="PolygammaBackward0", domain=(0.5, 9.0))
+def trigamma(x):
+    return s.trigamma(x)
+
+
+@trigamma.partial
+def trigamma_partial(y, x):
+    return s.where(s.lt(x, 0.5) & s.eq(x, s.floor(x)), math.nan, -2.0 * s.zeta(3.0, x))
+
+
+def polygamma(n: int, input: Tensor) -> Tensor:
+    """The ``n``-th derivative of :func:`digamma`: ``(-1)^(n + 1) n! zeta(n + 1, x)``."""
+    if isinstance(n, bool) or not isinstance(n, int):
+        raise DTypeError(f"polygamma: argument 'n' must be int, not {type(n).__name__}")
+    if n < 0:
+        raise ArgumentError(f"polygamma: polygamma(n, x) does not support negative n: {n}")
+    if n == 0:
+        return named(p.digamma(input), "PolygammaBackward0")
+    if n == 1:
+        return trigamma(input)
+    factor = (1.0 if n % 2 else -1.0) * (float(math.factorial(n)) if n < 171 else math.inf)
+    return named(p.mul(zeta(float(n + 1), input), factor), "PolygammaBackward0")
+
+
+def mvlgamma(input: Tensor, p: int) -> Tensor:
+    """The logarithm of the multivariate gamma function of dimension ``p``: ``sum of lgamma(x - j / 2) + p (p - 1) / 4 log(pi)``, j < p."""
+    if isinstance(p, bool) or not isinstance(p, int):
+        raise DTypeError(f"mvlgamma: argument 'p' must be int, not {type(p).__name__}")
+    if p < 1:
+        raise ArgumentError(f"mvlgamma: p has to be greater than or equal to 1, it is {p}")
+    from .joining import stack
+    from .pointwise import lgamma
+
+    terms = stack([lgamma(input - j / 2) for j in range(p)], -1).sum(-1)
+    return named(terms + p * (p - 1) / 4 * math.log(math.pi), "MvlgammaBackward0")
+
+
+@elementwise(numbers=("a",), domain=(0.5, 9.0), public=True, ulp=8)
+def igamma(a, x):
+    "The lower incomplete gamma function of order a, regularized: from 0 at x = 0 to 1. No derivative in a."
+    return s.igamma(a, x)
+
+
+@elementwise(numbers=("a",), domain=(0.5, 9.0), public=True, ulp=8)
+def igammac(a, x):
+    "The upper incomplete gamma function of order a, regularized: 1 - igamma(a, x), exact where that is small. No derivative in a."
+    return s.igammac(a, x)
+
+
+@elementwise(numbers=("x",), domain=(2.0, 9.0), ulp=8, grad_name="SpecialZetaBackward0")
+def zeta(x, y):
+    "The zeta function of Hurwitz, the sum of (y + k) ** -x over k = 0, 1, ...; no derivative in x."
+    return s.zeta(x, y)
+
+
+@elementwise(grad_name="SpecialXlog1PyBackward0", domain=(-0.5, 3.0))
+def xlog1py(x, y):
+    "x * log1p(y), and 0 where x is 0"
+    return s.where(s.eq(x, 0) & s.eq(y, y), 0, x * s.log1p(y))
+
+
+@xlog1py.partial
+def xlog1py_partial(z, x, y):
+    return s.where(s.eq(x, 0) & s.le(y, -1), 0, s.log1p(y)), x / (y + 1)
+
+
+@elementwise(grad_name="SpecialEntrBackward0", domain=(0.1, 3.0))
+def entr(x):
+    "-x * log(x); 0 at 0 and -inf below."
+    return s.where(s.ne(x, x), x, s.where(s.gt(x, 0), -x * s.log(x), s.where(s.eq(x, 0), 0, -math.inf)))
+
+
+@entr.partial
+def entr_partial(y, x):
+    return s.where(s.lt(x, 0), math.nan, -(1 + s.log(x)))
