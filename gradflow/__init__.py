@@ -75,14 +75,20 @@ def is_tensor(obj: object) -> bool_:  # type: ignore[valid-type]
     return isinstance(obj, Tensor)
 
 
+def _tensor_given(op: str, x: object) -> Tensor:
+    if not isinstance(x, Tensor):
+        raise errors.DTypeError(f"{op}: argument 'input' must be Tensor, not {type(x).__name__}")
+    return x
+
+
 def numel(input: Tensor) -> int_:  # type: ignore[valid-type]
     """The number of elements."""
-    return input.numel()
+    return _tensor_given("numel", input).numel()
 
 
 def is_floating_point(input: Tensor) -> bool_:  # type: ignore[valid-type]
     """Is the type a floating-point type?"""
-    return input.is_floating_point()
+    return _tensor_given("is_floating_point", input).is_floating_point()
 
 
 def result_type(a: object, b: object) -> dtype:

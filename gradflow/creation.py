@@ -292,17 +292,23 @@ def arange(*args: Any, start: Any = None, end: Any = None, step: Any = None, **k
     first, last, by = values
     if last is None or not all(isinstance(v, int | float | np.number) for v in values):
         raise DTypeError(f"arange: expected numbers, got {values}")
-    if by == 0:
-        raise ArgumentError("arange: step must be nonzero")
-    if not math.isfinite((last - first) / by):
+    if not (math.isfinite(first) and math.isfinite(last)):
         raise ArgumentError(f"arange: unsupported range: {first} -> {last}")
-    if (last - first) * by < 0:
-        raise ArgumentError(f"arange: upper bound and lower bound inconsistent with step sign: start {first}, end {last}, step {by}")
     if kwargs.get("dtype") is None and all(isinstance(v, int | np.integer) for v in values):
         kwargs["dtype"] = dtypes.int64
     code, requires_grad = options("arange", kwargs)
-    n = math.ceil((last - first) / by)
+    exact = category(code) == 1
+    if exact:  # as torch: counted in int64, the number of elements from what was given unless the result is int64
+        whole = [element("arange", v, dtypes.int64) for v in values]
+        values = whole if code == INT64 else values
+    if 0 in (by, values[2], whole[2] if exact else by):
+        raise ArgumentError(f"arange: step must be nonzero; it is {by}" + (", without its fraction 0" if by else ""))
+    first, last, by = values
+    if (last - first) * by < 0:
+        raise ArgumentError(f"arange: upper bound and lower bound inconsistent with step sign: start {first}, end {last}, step {by}")
+    n = -((first - last) // by) if code == INT64 else math.ceil((last - first) / by)
     array = backends.empty((n,), code)
+    first, _, by = whole if exact else values
     if n:
         array[...] = first + by * np.arange(n)
     return done(array, requires_grad)
@@ -311,24 +317,27 @@ def arange(*args: Any, start: Any = None, end: Any = None, step: Any = None, **k
 def linspace(start: Any, end: Any, steps: int, **kwargs: Any) -> Tensor:
     """``steps`` numbers from ``start`` to ``end``, both included, at equal distances."""
     code, requires_grad = options("linspace", kwargs)
-    values = spaced("linspace", start, end, steps)
+    values = spaced("linspace", start, end, steps, code)
     array = backends.empty(values.shape, code)
     array[...] = values
     return done(array, requires_grad)
 
 
-def spaced(op: str, start: Any, end: Any, steps: Any) -> np.ndarray:
+def spaced(op: str, start: Any, end: Any, steps: Any, code: int) -> np.ndarray:
+    """In float64, counted from both ends; the ends are elements of the type first."""
     n = integer(op, "steps", steps)
     if n < 0:
         raise ArgumentError(f"{op}: number of steps must be non-negative, got {n}")
-    first, last = (element(op, v, dtypes.float64) for v in (start, end))
-    return np.linspace(float(first), float(last), n)
+    first, last = (float(element(op, v, dtypes.BY_CODE[code])) for v in (start, end))
+    i = np.arange(n)
+    step = (last - first) / (n - 1) if n > 1 else 0.0
+    return np.where(i < (n + 1) // 2, first + step * i, last - step * (n - 1 - i))
 
 
 def logspace(start: Any, end: Any, steps: int, base: float = 10.0, **kwargs: Any) -> Tensor:
     """``base`` to the powers :func:`linspace` gives."""
     code, requires_grad = options("logspace", kwargs)
-    values = np.power(float(base), spaced("logspace", start, end, steps))
+    values = np.power(float(base), spaced("logspace", start, end, steps, code))
     array = backends.empty(values.shape, code)
     array[...] = values
     return done(array, requires_grad)

@@ -3,6 +3,14 @@
 Every message has the form ``op: what is wrong; the values; what to do``.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
 
 class GradflowError(Exception):
     """The root of the family: ``except gradflow.errors.GradflowError`` catches all of it."""
@@ -47,3 +55,11 @@ class InPlaceError(GradError):
 def relabel(error: GradflowError, op: str) -> GradflowError:
     """The same error in the name of the operation that the user called."""
     return type(error)(f"{op}: {str(error).partition(': ')[2]}")
+
+
+def labelled(op: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """The result of ``function``, or its error in the name of the operation that the user called."""
+    try:
+        return function(*args, **kwargs)
+    except GradflowError as error:
+        raise relabel(error, op) from None

@@ -7,7 +7,9 @@ from typing import Any
 
 import ml_dtypes
 
-from ..errors import ShapeError
+import gradflow as gf
+
+from ..errors import AxisError, DTypeError, ShapeError, labelled
 from ..ops.activations import (
     celu,
     elu,
@@ -30,13 +32,16 @@ from ..ops.activations import hardswish_ as hardswish
 from ..ops.activations import mish_ as mish
 from ..ops.activations import relu_ as relu
 from ..ops.activations import silu_ as silu
+from ..ops.axes import axis_of
+from ..ops.convert import element
 from ..ops.embedding import embedding, one_hot
 from ..ops.joining import chunk
-from ..ops.pointwise import sigmoid, tanh
+from ..ops.pointwise import sigmoid, sub, tanh
 from ..ops.products import linear
 from ..ops.random import dropout
 from ..ops.rearranging import pad
-from ..ops.rowwise import layer_norm, log_softmax, softmax, softmin
+from ..ops.reductions import float_only
+from ..ops.rowwise import layer_norm, log_softmax, softmax, softmin, tensors_only
 from ..tensor import Tensor
 from .loss_functions import (
     binary_cross_entropy,
@@ -67,23 +72,37 @@ __all__ = [
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """a * sigmoid(b), a and b the halves of input along dim."""
+    tensors_only("glu", input=input)
     if input.ndim == 0:
-        raise ShapeError("glu does not support 0-dimensional tensors")
-    size = input.shape[dim]
-    if size % 2:
-        raise ShapeError(f"glu: Halving dimension must be even, but dimension {dim} is size {size}")
-    a, b = chunk(input, 2, dim)
+        raise ShapeError("glu: does not support 0-dimensional tensors")
+    float_only("glu", input)
+    axis = axis_of("glu", dim, input.ndim)
+    if input.shape[axis] % 2:
+        raise ShapeError(f"glu: Halving dimension must be even, but dimension {dim} is size {input.shape[axis]}")
+    a, b = chunk(input, 2, axis)
     return a * sigmoid(b)
 
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """y[..., k] = input1 @ weight[k] @ input2 + bias[k], weight of shape (out, in1, in2)."""
+    for name, x in (("input1", input1), ("input2", input2), ("weight", weight), ("bias", bias)):
+        if not isinstance(x, Tensor) and (x is not None or name != "bias"):
+            raise DTypeError(f"bilinear: argument '{name}' must be Tensor, not {type(x).__name__}")
+    if not input1.dtype is input2.dtype is weight.dtype:
+        raise DTypeError(
+            f"bilinear: All tensors must have the same dtype, got {input1.dtype}, {input2.dtype} and {weight.dtype}; convert them"
+        )
+    if weight.ndim != 3:
+        raise AxisError(f"bilinear: the weight must have the shape (out, in1, in2); it has {tuple(weight.shape)}")
     out, in1, in2 = weight.shape
-    if input1.shape[-1] != in1 or input2.shape[-1] != in2 or input1.shape[:-1] != input2.shape[:-1]:
+    ends = tuple(x.shape[-1] if x.ndim else None for x in (input1, input2))
+    if ends != (in1, in2) or input1.shape[:-1] != input2.shape[:-1]:
         raise ShapeError(
             f"bilinear: sizes do not fit; inputs are {tuple(input1.shape)} and {tuple(input2.shape)}, "
             f"weight is {tuple(weight.shape)}; need (..., {in1}) and (..., {in2})"
         )
+    if bias is not None and bias.shape != (out,):
+        raise ShapeError(f"bilinear: bias size does not match weight size: got {tuple(bias.shape)} but expected ({out},)")
     halfway = input1 @ weight.permute(1, 0, 2).reshape(in1, out * in2)
     halfway = halfway.reshape(*input1.shape[:-1], out, in2)
     y = (halfway @ input2.unsqueeze(-1)).squeeze(-1)
@@ -96,28 +115,47 @@ def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12) -
     >>> gf.nn.functional.normalize(gf.tensor([[3.0, 4.0]]))
     tensor([[0.6000, 0.8000]])
     """
-    return input / input.norm(p, dim, keepdim=True).clamp(min=eps)
+    float_only("normalize", input)
+    eps = element("normalize", eps, gf.float64)
+    return input / input.norm(element("normalize", p, gf.float64), dim, keepdim=True).clamp(min=eps)
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """x1 . x2 / (max(|x1|, eps) * max(|x2|, eps)) along dim."""
-    norms = x1.norm(2.0, dim).clamp(min=eps) * x2.norm(2.0, dim).clamp(min=eps)
-    return (x1 * x2).sum(dim) / norms
+    """x1 . x2 / (max(|x1|, eps) * max(|x2|, eps)) along dim; x1 and x2 broadcast."""
+    x1, x2 = labelled("cosine_similarity", gf.broadcast_tensors, x1, x2)
+    dtype = gf.promote_types(x1.dtype, x2.dtype)
+    if not dtype.is_floating_point:
+        raise DTypeError(f"cosine_similarity: expected common dtype to be floating point, yet common dtype is {dtype}")
+    eps, axis = element("cosine_similarity", eps, gf.float64), axis_of("cosine_similarity", dim, x1.ndim)
+    x1, x2 = x1.to(dtype), x2.to(dtype)
+    norms = x1.norm(2.0, axis).clamp(min=eps) * x2.norm(2.0, axis).clamp(min=eps)
+    return (x1 * x2).sum(axis) / norms
 
 
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
     """The norm of order p of x1 - x2 + eps along the last axis."""
-    return (x1 - x2 + eps).norm(p, -1, keepdim=keepdim)
+    for name, x in (("x1", x1), ("x2", x2)):
+        if not isinstance(x, Tensor):
+            raise DTypeError(f"pairwise_distance: argument '{name}' must be Tensor, not {type(x).__name__}")
+    p, eps = (element("pairwise_distance", number, gf.float64) for number in (p, eps))
+    return (labelled("pairwise_distance", sub, x1, x2) + eps).norm(p, -1, keepdim=keepdim)
 
 
 def rms_norm(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None) -> Tensor:
     """input / sqrt(mean(input^2) + eps) * weight over the last axes, whose sizes are normalized_shape."""
+    tensors_only("rms_norm", input=input, weight=weight)
+    float_only("rms_norm", input)
+    if not isinstance(normalized_shape, tuple | list):
+        raise DTypeError(f"rms_norm: argument 'normalized_shape' must be tuple of ints, not {type(normalized_shape).__name__}")
     shape = tuple(normalized_shape)
     if not shape or tuple(input.shape[-len(shape) :]) != shape:
         raise ShapeError(
             f"rms_norm: Given normalized_shape={list(shape)}, expected input with shape [*, "
             f"{', '.join(map(str, shape))}], but got input of size {list(input.shape)}"
         )
-    eps = float(ml_dtypes.finfo(input.dtype.numpy).eps) if eps is None else eps
-    y = input * (input * input).mean(tuple(range(-len(shape), 0)), keepdim=True).add(eps).rsqrt()
-    return y if weight is None else y * weight
+    if weight is not None and weight.shape != shape:
+        raise ShapeError(f"rms_norm: Expected weight to be of same shape as normalized_shape: {tuple(weight.shape)} and {shape}")
+    eps = float(ml_dtypes.finfo(input.dtype.numpy).eps) if eps is None else element("rms_norm", eps, gf.float64)
+    x = input.float() if input.itemsize == 2 else input
+    y = x * (x * x).mean(tuple(range(-len(shape), 0)), keepdim=True).add(eps).rsqrt()
+    return (y if weight is None else y * weight).to(input.dtype)

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from typing import Any
 
-from ..errors import ArgumentError, ShapeError
+import gradflow as gf
+
+from ..errors import ArgumentError, DTypeError, ShapeError, labelled
 from ..kinds import elementwise
 from ..ops import rowwise
+from ..ops.convert import element
+from ..ops.pointwise import mul
+from ..ops.rowwise import reduce_loss, tensors_only
 from ..scalar import abs, eq, exp, ge, le, log, log1p, lt, maximum, minimum, sign, where
 from ..tensor import Tensor
 
@@ -20,7 +27,7 @@ def squared_error(x, y):
     return d * d
 
 
-@elementwise(grad_name="L1LossBackward0", smooth=True)
+@elementwise(grad_name="AbsBackward0", smooth=True)
 def absolute_error(x, y):
     "abs(x - y); the derivative where they are equal is 0"
     return abs(x - y)
@@ -88,7 +95,7 @@ def weighted_cross_entropy_of_logit_partial(z, x, t, weight):
     return (1 - t) - (1 + (weight - 1) * t) / (1 + exp(x)), (weight - 1) * softplus - x, t * softplus
 
 
-@elementwise(grad_name="KlDivBackward0", domain=(0.05, 3.0))
+@elementwise(grad_name="SubBackward0", domain=(0.05, 3.0))
 def divergence(x, t):
     "t * (log(t) - x), and 0 where t is 0"
     return where(eq(t, 0), 0, t * log(t)) - t * x
@@ -99,7 +106,7 @@ def divergence_partial(z, x, t):
     return -t, log(t) + 1 - x
 
 
-@elementwise(grad_name="KlDivBackward0")
+@elementwise(grad_name="MulBackward0")
 def divergence_of_log(x, t):
     "exp(t) * (t - x)"
     return exp(t) * (t - x)
@@ -126,19 +133,26 @@ def reduction_named(reduction: str, size_average: bool | None, reduce: bool | No
     return name
 
 
-def reduced(loss: Tensor, reduction: str) -> Tensor:
-    """The loss of each element, their mean, or their sum."""
-    if reduction == "mean":
-        return loss.mean()
-    if reduction == "sum":
-        return loss.sum()
-    if reduction == "none":
+def element_loss(op: str, formula: Callable[..., Tensor], input: Tensor, target: Tensor, *more: Any) -> Tensor:
+    """The loss of each element; what is wrong with the operands is said in the name of ``op``."""
+    loss = labelled(op, formula, input, target, *more)
+    if not (input.is_floating_point() or target.is_floating_point()):
+        raise DTypeError(f"{op}: not implemented for {input.dtype} and {target.dtype}; convert with .float()")
+    return loss
+
+
+def weighted(op: str, loss: Tensor, input: Tensor, weight: Tensor | None) -> Tensor:
+    """The loss times ``weight``, which must broadcast to the input."""
+    if weight is None:
         return loss
-    raise ArgumentError(f"{reduction} is not a valid value for reduction; use 'none', 'mean' or 'sum'")
+    loss = labelled(op, mul, loss, weight)
+    if loss.shape != input.shape:
+        raise ShapeError(f"{op}: weight of shape {tuple(weight.shape)} does not broadcast to the input's, {tuple(input.shape)}")
+    return loss
 
 
 def _warn_if_broadcast(input: Tensor, target: Tensor) -> None:
-    if target.array.shape != input.array.shape:
+    if target.shape != input.shape:
         warnings.warn(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will likely "
             "lead to incorrect results due to broadcasting. Please ensure they have the same size.",
@@ -146,9 +160,9 @@ def _warn_if_broadcast(input: Tensor, target: Tensor) -> None:
         )
 
 
-def _check_weight(name: str, input: Tensor, weight: Tensor) -> None:
+def _check_weight(op: str, input: Tensor, weight: Tensor) -> None:
     if weight.shape != input.shape:
-        raise ArgumentError(f"{name}: Weights and input must have the same size; got {tuple(weight.shape)} and {tuple(input.shape)}")
+        raise ArgumentError(f"{op}: Weights and input must have the same size; got {tuple(weight.shape)} and {tuple(input.shape)}")
 
 
 # the functions
@@ -167,9 +181,10 @@ def mse_loss(
     >>> gf.nn.functional.mse_loss(gf.tensor([1.0, 2.0]), gf.tensor([1.0, 4.0]))
     tensor(2.)
     """
+    tensors_only("mse_loss", input=input, target=target, weight=weight)
     _warn_if_broadcast(input, target)
-    reduction = reduction_named(reduction, size_average, reduce)
-    return _weighted_mean("mse_loss", squared_error(input, target), input, weight, reduction)
+    loss = element_loss("mse_loss", squared_error, input, target)
+    return _weighted_mean("mse_loss", loss, input, weight, reduction_named(reduction, size_average, reduce), "MseLossBackward0")
 
 
 def l1_loss(
@@ -181,16 +196,17 @@ def l1_loss(
     weight: Tensor | None = None,
 ) -> Tensor:
     """abs(input - target), whose derivative where they are equal is 0; with weight the weighted mean."""
+    tensors_only("l1_loss", input=input, target=target, weight=weight)
     _warn_if_broadcast(input, target)
-    reduction = reduction_named(reduction, size_average, reduce)
-    return _weighted_mean("l1_loss", absolute_error(input, target), input, weight, reduction)
+    loss = labelled("l1_loss", absolute_error, input, target)
+    return _weighted_mean("l1_loss", loss, input, weight, reduction_named(reduction, size_average, reduce), None)
 
 
-def _weighted_mean(name: str, loss: Tensor, input: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
+def _weighted_mean(op: str, loss: Tensor, input: Tensor, weight: Tensor | None, reduction: str, grad_name: str | None) -> Tensor:
     if weight is None:
-        return reduced(loss, reduction)
-    _check_weight(name, input, weight)
-    return (loss * weight).sum() / weight.sum() if reduction == "mean" else reduced(loss * weight, reduction)
+        return reduce_loss(op, loss, reduction, grad_name=grad_name)
+    _check_weight(op, input, weight)
+    return reduce_loss(op, loss * weight, reduction, weight.sum(), None)
 
 
 def smooth_l1_loss(
@@ -202,23 +218,29 @@ def smooth_l1_loss(
     beta: float = 1.0,
 ) -> Tensor:
     """d^2 / (2 beta) where abs(d) < beta, else abs(d) - beta / 2, for d = input - target."""
+    tensors_only("smooth_l1_loss", input=input, target=target)
     _warn_if_broadcast(input, target)
+    beta = element("smooth_l1_loss", beta, gf.float64)
     if beta < 0:
-        raise ArgumentError(f"smooth_l1_loss does not support negative values for beta; got {beta}")
-    loss = smooth_absolute_error(input, target, beta) if beta else absolute_error(input, target)
-    return reduced(loss, reduction_named(reduction, size_average, reduce))
+        raise ArgumentError(f"smooth_l1_loss: does not support negative values for beta; got {beta}")
+    formula, more = (smooth_absolute_error, (beta,)) if beta else (absolute_error, ())
+    loss = element_loss("smooth_l1_loss", formula, input, target, *more)
+    reduction = reduction_named(reduction, size_average, reduce)
+    return reduce_loss("smooth_l1_loss", loss, reduction, grad_name="SmoothL1LossBackward0")
 
 
 def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None) -> Tensor:
     """d^2 / 2 where abs(d) <= delta, else delta * (abs(d) - delta / 2), for d = input - target."""
+    tensors_only("huber_loss", input=input, target=target, weight=weight)
     _warn_if_broadcast(input, target)
+    delta = element("huber_loss", delta, gf.float64)
     if delta <= 0:
-        raise ArgumentError(f"huber_loss does not support non-positive values for delta; got {delta}")
-    loss = huber_error(input, target, delta)
-    if weight is not None:
-        _check_weight("huber_loss", input, weight)
-        loss = loss * weight
-    return reduced(loss, reduction)
+        raise ArgumentError(f"huber_loss: does not support non-positive values for delta; got {delta}")
+    loss = element_loss("huber_loss", huber_error, input, target, delta)
+    if weight is None:
+        return reduce_loss("huber_loss", loss, reduction, grad_name="HuberLossBackward0")
+    _check_weight("huber_loss", input, weight)
+    return reduce_loss("huber_loss", loss * weight, reduction, grad_name=None)
 
 
 def binary_cross_entropy(
@@ -230,17 +252,21 @@ def binary_cross_entropy(
     reduction: str = "mean",
 ) -> Tensor:
     """-(target * log(input) + (1 - target) * log(1 - input)), with logs not below -100, times weight."""
+    tensors_only("binary_cross_entropy", input=input, target=target, weight=weight)
     if target.shape != input.shape:
         raise ArgumentError(
             f"binary_cross_entropy: Using a target size ({tuple(target.shape)}) that is different to the input size "
             f"({tuple(input.shape)}) is deprecated. Please ensure they have the same size."
         )
+    if target.dtype is not input.dtype:
+        raise DTypeError(f"binary_cross_entropy: Found dtype {target.dtype} but expected {input.dtype}; convert one of them")
     if is_no_probability(input).any():
         raise ArgumentError("binary_cross_entropy: all elements of input should be between 0 and 1; use sigmoid")
-    loss = cross_entropy_of_probability(input, target)
-    if weight is not None:
-        loss = loss * weight
-    return reduced(loss, reduction_named(reduction, size_average, reduce))
+    loss = weighted(
+        "binary_cross_entropy", element_loss("binary_cross_entropy", cross_entropy_of_probability, input, target), input, weight
+    )
+    reduction = reduction_named(reduction, size_average, reduce)
+    return reduce_loss("binary_cross_entropy", loss, reduction, grad_name="BinaryCrossEntropyBackward0")
 
 
 def binary_cross_entropy_with_logits(
@@ -253,20 +279,23 @@ def binary_cross_entropy_with_logits(
     pos_weight: Tensor | None = None,
 ) -> Tensor:
     """binary_cross_entropy of sigmoid(input), finite for every finite input; pos_weight multiplies its positive term."""
+    op = "binary_cross_entropy_with_logits"
+    tensors_only(op, input=input, target=target, weight=weight, pos_weight=pos_weight)
     if target.shape != input.shape:
-        raise ArgumentError(f"Target size ({tuple(target.shape)}) must be the same as input size ({tuple(input.shape)})")
+        raise ArgumentError(f"{op}: Target size ({tuple(target.shape)}) must be the same as input size ({tuple(input.shape)})")
+    if not target.is_floating_point():
+        raise DTypeError(f"{op}: result type {input.dtype} can't be cast to the target's {target.dtype}; convert it with .float()")
     if pos_weight is None:
-        loss = cross_entropy_of_logit(input, target)
+        loss = element_loss(op, cross_entropy_of_logit, input, target)
     else:
-        loss = weighted_cross_entropy_of_logit(input, target, pos_weight)
+        loss = element_loss(op, weighted_cross_entropy_of_logit, input, target, pos_weight)
     if loss.shape != input.shape:
         raise ShapeError(
-            f"binary_cross_entropy_with_logits: pos_weight of shape {tuple(pos_weight.shape)} does not broadcast to "  # type: ignore[union-attr]
+            f"{op}: pos_weight of shape {tuple(pos_weight.shape)} does not broadcast to "  # type: ignore[union-attr]
             f"the input's, {tuple(input.shape)}"
         )
-    if weight is not None:
-        loss = loss * weight
-    return reduced(loss, reduction_named(reduction, size_average, reduce))
+    reduction = reduction_named(reduction, size_average, reduce)
+    return reduce_loss(op, weighted(op, loss, input, weight), reduction, grad_name="BinaryCrossEntropyWithLogitsBackward0")
 
 
 def kl_div(
@@ -282,6 +311,10 @@ def kl_div(
     reduction "batchmean" divides the sum by the length of the first axis, as the mathematical divergence needs;
     "mean" divides by the number of elements and warns, as in PyTorch.
     """
+    tensors_only("kl_div", input=input, target=target)
+    for x in (input, target):
+        if not x.is_floating_point():
+            raise DTypeError(f"kl_div: Integral inputs not supported; one is {x.dtype}, convert it with .float()")
     reduction = reduction_named(reduction, size_average, reduce)
     if reduction == "mean":
         warnings.warn(
@@ -290,10 +323,10 @@ def kl_div(
             "'mean' will be changed to behave the same as 'batchmean' in the next major release.",
             stacklevel=2,
         )
-    loss = (divergence_of_log if log_target else divergence)(input, target)
+    loss = element_loss("kl_div", divergence_of_log if log_target else divergence, input, target)
     if reduction == "batchmean":
         return loss.sum() / input.shape[0] if input.ndim else loss
-    return reduced(loss, reduction)
+    return reduce_loss("kl_div", loss, reduction, grad_name=None)
 
 
 def nll_loss(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..errors import ArgumentError, DTypeError
+from ..errors import ArgumentError, DTypeError, ShapeError
 from ..kinds import elementwise
 from ..scalar import primitives as s
 from ..tape.node import named
@@ -300,13 +300,20 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """``leaky_relu`` whose slope is learned, one for all or one for each channel (axis 1); He et al. 2015."""
     needs_tensor("prelu", input)
     needs_tensor("prelu", weight, "weight")
-    if weight.numel() != 1:
+    if weight.dtype is not input.dtype:
+        raise DTypeError(f"prelu: Type promoting not supported. Got {input.dtype} and {weight.dtype}; convert one")
+    if weight.ndim > 1:
+        raise ShapeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}")
+    if weight.numel() == 1:
+        weight = weight.reshape(())
+    else:
         channels = input.array.shape[1] if input.ndim > 1 else 1
         if weight.ndim != 1 or weight.numel() != channels:
             raise ArgumentError(
                 f"prelu: Mismatch of parameter numbers and input channel size. Found parameter numbers = {weight.numel()} and channel size = {channels}."
             )
-        weight = weight.reshape(tuple(-1 if axis == 1 else 1 for axis in range(input.ndim)))
+        channel = 1 if input.ndim > 1 else 0
+        weight = weight.reshape(tuple(-1 if axis == channel else 1 for axis in range(input.ndim)))
     return prelu_of(input, weight)
 
 

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import string
 from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, DTypeError, ShapeError
+from .. import dtypes
+from ..errors import ArgumentError, DTypeError, ShapeError, labelled
 from ..tape.node import named
 from ..tensor import Tensor
 from . import pointwise as p
-from .axes import axis_of
-from .products import bmm, dot, matmul, mv, outer
+from .axes import axis_of, integer
+from .products import added, bmm, dot, matmul, mv, outer
 from .reductions import norm_of, sum_over
-from .rowwise import float_only
 
 
-def einsum(equation: str, *operands: Any) -> Tensor:
+def einsum(equation: Any, *operands: Any) -> Tensor:
     """Sums of products by Einstein's notation; the order of the products is chosen by the size of what is in between.
+
+    ``einsum(a, [0, 1], b, [1, 2], [0, 2])``, each operand before the list of its subscripts, means the same.
 
     >>> a, b = gf.ones(2, 3), gf.ones(3, 4)
     >>> gf.einsum("ij,jk->ik", a, b).shape
     torch.Size([2, 4])
     """
+    if isinstance(equation, Tensor):
+        equation, operands = subscripts((equation, *operands))
     if len(operands) == 1 and isinstance(operands[0], tuple | list):
         operands = tuple(operands[0])
     terms, output = parse(equation, operands)
@@ -45,6 +50,27 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     if gone:
         t, labels = sum_over(t, gone, False), "".join(label for label in labels if label in output)
     return t.permute([labels.index(label) for label in output]) if labels != output else t
+
+
+def subscripts(args: tuple) -> tuple[str, tuple]:
+    """``einsum(a, [0, 1], b, [1, 2], [0, 2])`` as an equation and its operands."""
+
+    def term(labels: Any) -> str:
+        if not isinstance(labels, list | tuple):
+            raise DTypeError(f"einsum: a list of subscripts must follow each operand, not a {type(labels).__name__}")
+        text = ""
+        for k in labels:
+            if k is not Ellipsis and not 0 <= integer("einsum", "subscript", k) < 52:
+                raise ArgumentError(f"einsum: subscript {k} is not within the valid range [0, 52)")
+            text += "..." if k is Ellipsis else LETTERS[k]
+        return text
+
+    pairs = len(args) // 2
+    equation = ",".join(term(args[2 * k + 1]) for k in range(pairs))
+    return equation + ("->" + term(args[-1]) if len(args) % 2 else ""), args[0 : 2 * pairs : 2]
+
+
+LETTERS = string.ascii_uppercase + string.ascii_lowercase
 
 
 def parse(equation: str, operands: tuple) -> tuple[list[str], str]:
@@ -171,6 +197,14 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
         da, db = (list(d) if isinstance(d, tuple | list) else [d] for d in dims)
         da = [axis_of("tensordot", d, a.array.ndim) for d in da]
         db = [axis_of("tensordot", d, b.array.ndim) for d in db]
+    if len(da) == len(db):  # an axis of size 1 meets every size: the other's is summed
+        thin = [(a.array.shape[i] == 1, b.array.shape[j] == 1) for i, j in zip(da, db, strict=True)]
+        a, b = (
+            sum_over(t, gone, True).to(t.dtype)
+            if (gone := tuple(d for d, one in zip(dims_, thin, strict=True) if one[other] and not one[1 - other]))
+            else t
+            for t, dims_, other in ((a, da, 1), (b, db, 0))
+        )
     if len(da) != len(db) or any(a.array.shape[i] != b.array.shape[j] for i, j in zip(da, db, strict=True)):
         raise ShapeError(
             f"tensordot: contracted dimensions need to match, but first has {[a.array.shape[i] for i in da]} and second has {[b.array.shape[j] for j in db]}"
@@ -223,22 +257,26 @@ def vdot(input: Tensor, other: Tensor) -> Tensor:
 
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """``beta * input + alpha * (mat @ vec)``"""
-    return combined(input, mv(mat, vec), beta, alpha, "AddmvBackward0")
+    return named(added("addmv", input, labelled("addmv", mv, mat, vec), beta, alpha), "AddmvBackward0")
 
 
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """``beta * input + alpha * outer(vec1, vec2)``"""
-    return combined(input, outer(vec1, vec2), beta, alpha, "AddrBackward0")
+    y = labelled("addr", outer, vec1, vec2)
+    if not isinstance(input, Tensor):
+        raise DTypeError(f"addr: argument 'input' must be Tensor, not {type(input).__name__}")
+    dtype = dtypes.promote_types(input.dtype, y.dtype)
+    for name, number in (("beta", beta), ("alpha", alpha)):
+        if isinstance(number, float) and not dtype.is_floating_point:
+            raise ArgumentError(f"addr: For integral input tensors, argument {name} must not be a floating point number; it is {number}")
+    result = added("addr", input.to(dtype), y.to(dtype), beta, alpha)
+    return named(result, "AddrBackward0")
 
 
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """``beta * input + alpha * sum of batch1[i] @ batch2[i]``"""
-    return combined(input, sum_over(bmm(batch1, batch2), (0,), False), beta, alpha, "AddbmmBackward0")
-
-
-def combined(input: Tensor, product: Tensor, beta: float, alpha: float, name: str) -> Tensor:
-    y = product if alpha == 1 else p.mul(product, alpha)
-    return named(y if beta == 0 else p.add(input if beta == 1 else p.mul(input, beta), y), name)
+    y = sum_over(labelled("addbmm", bmm, batch1, batch2), (0,), False).to(batch1.dtype)
+    return named(added("addbmm", input, y, beta, alpha), "AddbmmBackward0")
 
 
 def cdist(x1: Tensor, x2: Tensor, p_: float = 2.0, compute_mode: str = "", **torch_names: float) -> Tensor:
@@ -261,6 +299,8 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, a
     """The covariance matrix of variables in rows, observations in columns."""
     if input.array.ndim > 2:
         raise ShapeError(f"cov: expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions")
+    if input.array.dtype.kind == "b":
+        raise DTypeError("cov: bool dtype is not supported for input; convert with .float()")
     x = input.reshape(1, -1) if input.array.ndim < 2 else input
     if not x.dtype.is_floating_point:
         x = x.to(p.div(x, 1).dtype)
@@ -268,7 +308,7 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, a
     weights = None
     for w in (fweights, aweights):
         if w is not None:
-            weights = w.to(x.dtype) if weights is None else p.mul(weights, w.to(x.dtype))
+            weights = w if weights is None else p.mul(weights, w)
     if weights is None:
         total: Any = float(n)
         centred = p.sub(x, x.mean(1, True))
@@ -278,19 +318,18 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, a
         centred = p.sub(x, p.div(p.mul(x, weights).sum(1, True), total))
         scaled = p.mul(centred, weights)
     if aweights is not None and correction:
-        used = p.mul(weights, aweights.to(x.dtype)).sum() if weights is not None else total
+        used = p.mul(weights, aweights).sum() if weights is not None else total
         norm = p.sub(total, p.div(p.mul(used, float(correction)), total))
     else:
         norm = p.sub(total, float(correction)) if isinstance(total, Tensor) else total - correction
     norm = p.clamp(norm, min=0) if isinstance(norm, Tensor) else max(norm, 0.0)
     c = p.div(matmul(scaled, centred.transpose(0, 1)), norm)
-    return c.squeeze() if input.array.ndim < 2 else c
+    return c.squeeze()
 
 
 def corrcoef(input: Tensor) -> Tensor:
     """The correlation matrix of variables in rows: the covariance divided by both standard deviations, within [-1, 1]."""
-    float_only("corrcoef", input)
-    c = cov(input)
+    c = labelled("corrcoef", cov, input)
     if not c.array.ndim:
         return p.div(c, c)
     d = p.sqrt(c.diagonal())

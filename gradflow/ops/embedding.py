@@ -51,6 +51,8 @@ def embedding_pull(node, g, walk):
         out = backends.zeros(shape, of(g).code)
     elif not accumulate:
         out.fill(0)
+    if not index.ndim:
+        index, g = index.reshape(1), g.reshape(1, -1)
     if padding is not None:
         keep = index != padding
         index, g = index[keep], g[keep]
@@ -62,7 +64,7 @@ def embedding_pull(node, g, walk):
 def embedding_vjp(g, needs, shape, index, padding):
     if padding is not None:
         g = p.mul(g, wrap((index != padding).astype(g.array.dtype)[..., None]))
-    return rows_zeros(g, shape, 0, index)
+    return rows_zeros(g, shape, 0, index) if index.ndim else rows_zeros(g.unsqueeze(0), shape, 0, index.reshape(1))
 
 
 def embedding(

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import backends
 from ..backends import KINDS, reduce
-from ..errors import ArgumentError, AxisError, GradflowError, relabel
+from ..errors import ArgumentError, AxisError, labelled
 from ..kinds import custom
 from ..tape.node import identity
 from ..tensor import Tensor, wrap
@@ -109,10 +109,8 @@ def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
 
 def aminmax(input: Tensor, *, dim: Any = None, keepdim: bool = False) -> tuple[Tensor, Tensor]:
     """(:func:`amin`, :func:`amax`)"""
-    try:
-        return amin(input, () if dim is None else dim, keepdim), amax(input, () if dim is None else dim, keepdim)
-    except GradflowError as error:
-        raise relabel(error, "aminmax") from None
+    axes = () if dim is None else dim
+    return labelled("aminmax", amin, input, axes, keepdim), labelled("aminmax", amax, input, axes, keepdim)
 
 
 def arg(op: str, fold: int, input: Tensor, dim: Any, keepdim: bool) -> Tensor:

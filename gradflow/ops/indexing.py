@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import backends
 from ..dtypes import of
-from ..errors import ArgumentError, AxisError, DTypeError, GradflowError, OutOfRangeError, ShapeError, relabel
+from ..errors import ArgumentError, AxisError, DTypeError, OutOfRangeError, ShapeError, labelled
 from ..kinds import linear
 from ..tape.node import identity, named
 from ..tensor import Tensor, wrap
@@ -343,9 +343,12 @@ def rows_zeros_adjoint(g, small, shape, axis, index):
     return rows_at(g, axis, index)
 
 
-def index_array(op: str, index: Any) -> Any:
+def index_array(op: str, index: Any, empty: bool = False) -> Any:
+    """The array of an index; where ``empty``, an index without elements may be of any type."""
     if not isinstance(index, Tensor):
         raise DTypeError(f"{op}: argument 'index' must be Tensor, not {type(index).__name__}")
+    if empty and not index.array.size:
+        return index.array.astype(np.int64)
     if index.array.dtype not in (np.int64, np.int32):
         raise DTypeError(f"{op}: Expected dtype int64 for index, got {index.dtype}; convert with .long()")
     return index.array
@@ -353,10 +356,14 @@ def index_array(op: str, index: Any) -> Any:
 
 def gather(input: Tensor, dim: Any, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
     """``out[i][j] = input[index[i][j]][j]`` for ``dim`` 0, and so on for the others. Out of range raises ``IndexError``."""
-    i = index_array("gather", index)
+    i = index_array("gather", index, True)
     axis = axis_of("gather", dim, input.array.ndim)
-    if i.ndim != input.array.ndim and i.size:
+    if not i.size:
+        return named(take(input.reshape(-1), (i,)), "GatherBackward0")
+    if (i.ndim or 1) != (input.array.ndim or 1):
         raise ShapeError(f"gather: Index tensor must have the same number of dimensions as input tensor: {i.ndim} and {input.array.ndim}")
+    if not i.ndim or not input.array.ndim:  # as vectors of one element
+        return gather_at(input.reshape(-1), 0, i.reshape(-1)).reshape(i.shape)
     return gather_at(input, axis, i)
 
 
@@ -366,10 +373,11 @@ def index_select(input: Tensor, dim: Any, index: Tensor) -> Tensor:
     if i.ndim > 1:
         raise OutOfRangeError(f"index_select: Index is supposed to be a vector, it has {i.ndim} dimensions")
     axis = axis_of("index_select", dim, input.array.ndim)
-    try:
-        return rows_at(input, axis, i.reshape(-1))
-    except GradflowError as error:
-        raise relabel(error, "index_select") from None
+    if input.array.ndim:
+        return labelled("index_select", rows_at, input, axis, i.reshape(-1))
+    if i.size != 1:
+        raise ShapeError(f"index_select: Index to scalar can have only 1 value, got {i.size} value(s)")
+    return labelled("index_select", rows_at, input.reshape(1), 0, i.reshape(1)).reshape(())
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: Any = None) -> Tensor:
@@ -387,7 +395,9 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: Any = None) -> Tensor:
     except ValueError:
         raise ShapeError(f"take_along_dim: the shapes {tuple(input.shape)} and {tuple(indices.shape)} do not broadcast") from None
     widen = [tuple(x.array.shape[axis] if k == axis else n for k, n in enumerate(shape)) for x in (input, indices)]
-    return gather(input.expand(widen[0]), axis, indices.expand(widen[1]).contiguous())
+    n = widen[0][axis] if widen[0] else 1
+    counted = wrap(np.where(i < 0, i + n, i))  # negative ones count from the end, where there is an axis
+    return labelled("take_along_dim", gather, input.expand(widen[0]), axis, counted.expand(widen[1]).contiguous())
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
@@ -400,10 +410,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
         value = element("masked_fill", value, input.dtype)
     elif value.array.dtype != input.array.dtype:
         value = value.to(input.dtype)
-    try:
-        return named(p.where_of(mask, value, input), "MaskedFillBackward0")
-    except GradflowError as error:
-        raise relabel(error, "masked_fill") from None
+    return named(labelled("masked_fill", p.where_of, mask, value, input), "MaskedFillBackward0")
 
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
@@ -412,10 +419,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
         raise DTypeError("masked_select: expected BoolTensor for mask")
     from .views import broadcast_tensors
 
-    try:
-        x, m = broadcast_tensors(input, mask)
-    except GradflowError as error:
-        raise relabel(error, "masked_select") from None
+    x, m = labelled("masked_select", broadcast_tensors, input, mask)
     return named(take(x, (m.array,)), "MaskedSelectBackward0")
 
 

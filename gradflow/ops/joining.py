@@ -10,7 +10,7 @@ from ..errors import ArgumentError, AxisError, DTypeError, ShapeError
 from ..scalar.types import promote
 from ..tape.node import Node, Output, mode, named
 from ..tensor import Tensor, wrap, wrap_view
-from .axes import axis_of, integer
+from .axes import axis_of, integer, shape_of
 
 
 class CatPlan:
@@ -204,18 +204,19 @@ def vstack(tensors: Sequence[Tensor]) -> Tensor:
     return joined("vstack", [t.reshape(1, -1) if t.array.ndim < 2 else t for t in list_of("vstack", tensors)], 0)
 
 
-def repeat(input: Tensor, *sizes: Any) -> Tensor:
+def repeat(input: Tensor, *sizes: Any, repeats: Any = None) -> Tensor:
     """The tensor ``sizes`` times along each axis; new axes may come in front."""
-    from .axes import shape_of
+    return repeated("repeat", input, shape_of("repeat", sizes if repeats is None else (repeats,)))
 
-    times = shape_of("repeat", sizes)
+
+def repeated(op: str, input: Tensor, times: tuple[int, ...]) -> Tensor:
     shape = input.array.shape
     if len(times) < len(shape):
         raise ShapeError(
-            f"repeat: Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor: {len(times)} < {len(shape)}"
+            f"{op}: Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor: {len(times)} < {len(shape)}"
         )
     if any(t < 0 for t in times):
-        raise ShapeError(f"repeat: Trying to create tensor with negative dimension: {list(times)}")
+        raise ShapeError(f"{op}: Trying to create tensor with negative dimension: {list(times)}")
     shape = (1,) * (len(times) - len(shape)) + shape
     mixed = tuple(n for pair in zip(times, shape, strict=True) for n in pair)
     spaced = tuple(n for s in shape for n in (1, s))

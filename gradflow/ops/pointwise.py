@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, DTypeError, GradflowError, relabel
+from ..errors import ArgumentError, DTypeError, labelled
 from ..tape.node import named
 from ..tensor import Tensor, wrap
 from .arithmetic import *
@@ -79,10 +79,7 @@ def pow(input: Any, exponent: Any) -> Tensor:
 def floor_divide(input: Any, other: Any) -> Tensor:
     """``floor(input / other)``; integer division by zero raises."""
     nonzero_divisor("floor_divide", input, other)
-    try:
-        return floor_division(input, other)
-    except GradflowError as error:
-        raise relabel(error, "floor_divide") from None
+    return labelled("floor_divide", floor_division, input, other)
 
 
 def remainder(input: Any, other: Any) -> Tensor:
@@ -209,10 +206,7 @@ def close(op: str, input: Tensor, other: Tensor, rtol: float, atol: float, equal
         raise DTypeError(f"{op}: {input.dtype} did not match {other.dtype}; convert one of them")
     if not (rtol >= 0 and atol >= 0):
         raise ArgumentError(f"{op}: rtol and atol must be greater than or equal to zero, but got {rtol} and {atol}")
-    try:
-        same = eq(input, other)
-    except GradflowError as error:
-        raise relabel(error, op) from None
+    same = labelled(op, eq, input, other)
     near = le(abs(minus(input.double(), other.double())), add(mul(abs(other.double()), rtol), atol))
     result = logical_or(same, logical_and(near, isfinite(other.double())))
     return logical_or(result, logical_and(isnan(input), isnan(other))) if equal_nan else result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,12 @@ import numpy as np
 from .. import backends
 from ..backends import dot as product
 from ..dtypes import FROM_NUMPY
-from ..errors import DTypeError, GradflowError, ShapeError, relabel
+from ..errors import DTypeError, ShapeError, labelled
 from ..kinds import plan
 from ..tape.node import Node, identity, mode, named, new_version
 from ..tensor import Tensor, new
 from . import pointwise as p
+from .convert import element
 
 
 def transposed(a: Any) -> Any:
@@ -58,8 +60,9 @@ class ProductPlan:
             return
         if not vector and len(shape) == 2 and axis == -1 and a.ndim == b.ndim and a.ndim > 2 and b.flags.c_contiguous:
             # one weight for a batch: the batch is part of the sum, so this is one product
-            left = np.moveaxis(a, -2, 0).reshape(a.shape[-2], -1)
-            walk.arrive(parent, product(left, b.reshape(-1, b.shape[-1]), out, accumulate))
+            rows = math.prod(a.shape[:-2]) * a.shape[-1]
+            left = np.moveaxis(a, -2, 0).reshape(a.shape[-2], rows)
+            walk.arrive(parent, product(left, b.reshape(rows, b.shape[-1]), out, accumulate))
             return
         full = product(a, b)
         if vector:
@@ -148,14 +151,11 @@ def two(op: str, x: Any, y: Any, n: int, m: int) -> None:
 
 def product_named(op: str, x: Tensor, y: Tensor) -> Tensor:
     """``x @ y``, whose errors are those of the operation that the user called."""
-    try:
-        return matmul(x, y)
-    except GradflowError as error:
-        raise relabel(error, op) from None
+    return labelled(op, matmul, x, y)
 
 
 def added(op: str, input: Tensor, y: Tensor, beta: float, alpha: float) -> Tensor:
-    """``beta * input + alpha * y``, where ``input`` must broadcast to ``y``."""
+    """``beta * input + alpha * y``, where ``input`` must broadcast to ``y``; for ``beta`` 0 it is not read."""
     if not isinstance(input, Tensor):
         raise DTypeError(f"{op}: argument 'input' must be Tensor, not {type(input).__name__}")
     if input.array.dtype != y.array.dtype:
@@ -164,7 +164,10 @@ def added(op: str, input: Tensor, y: Tensor, beta: float, alpha: float) -> Tenso
     lead = y.array.ndim - len(shape)
     if lead < 0 or any(n not in (1, m) for n, m in zip(shape, y.array.shape[lead:])):
         raise ShapeError(f"{op}: the input, {tuple(shape)}, does not broadcast to the product, {tuple(y.shape)}")
+    alpha, beta = element(op, alpha, y.dtype), element(op, beta, y.dtype)
     y = y if alpha == 1 else p.mul(y, alpha)
+    if beta == 0:
+        return y
     return p.add(input if beta == 1 else p.mul(input, beta), y)
 
 
@@ -291,10 +294,7 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: 
 
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """``beta * input + alpha * (batch1 @ batch2)`` for batches of matrices."""
-    try:
-        y = bmm(batch1, batch2)
-    except GradflowError as error:
-        raise relabel(error, "baddbmm") from None
+    y = labelled("baddbmm", bmm, batch1, batch2)
     return named(added("baddbmm", input, y, beta, alpha), "BaddbmmBackward0")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,8 +16,9 @@ from ..tape.node import named
 from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import axis_of, integer, new_shape, shape_of
+from .convert import element
 from .indexing import embed, part, rows_at
-from .joining import cat, parts
+from .joining import cat, parts, repeated
 from .views import diagonal, diagonal_embed, expand, reshape_to
 
 
@@ -65,39 +65,49 @@ def windows_adjoint(g, shape, axis, size, step):
         key = (slice(None),) * axis + (slice(i, i + (count - 1) * step + 1, step), Ellipsis)
         piece = embed(g[..., i], shape, key)
         total = piece if total is None else p.add(total, piece)
-    return total
+    return wrap(backends.zeros(shape, of(g.array).code)) if total is None else total
 
 
 @linear(view=True, grad_name="AsStridedBackward0")
-def strided(a, size, stride, offset):
-    base = a
-    while isinstance(base.base, np.ndarray):
-        base = base.base
-    start = base.ctypes.data
+def strided(a, size, stride, offset, owner):
+    base = storage(a)
     item = a.itemsize
     flat = np.lib.stride_tricks.as_strided(base, (base.size,), (item,), writeable=a.flags.writeable)
-    del start
     return np.lib.stride_tricks.as_strided(flat[offset:], size, tuple(s * item for s in stride), writeable=a.flags.writeable)
 
 
-@strided.adjoint
-def strided_adjoint(g, shape, size, stride, offset):
-    """The positions that the view reads, as indices into a dense array of the input's shape."""
-    from .indexing import put_zeros
+def storage(a: Any) -> Any:
+    """The array that owns the memory of ``a``, with elements of its type."""
+    base = a
+    while isinstance(base.base, np.ndarray):
+        base = base.base
+    return base if base.dtype == a.dtype else base.reshape(-1).view(a.dtype)
 
+
+@strided.adjoint
+def strided_adjoint(g, shape, size, stride, offset, owner):
+    """Each place of the storage gives to the element of the input that lies there, if one does."""
+    from .indexing import put_zeros, take
+
+    index = owner[storage_places(size, stride, offset)]
+    owned = index >= 0
+    numel = int(np.prod(shape))
+    return reshape_to(put_zeros(take(g, (owned,)), (numel,), (index[owned],)), shape)
+
+
+def storage_places(size: Sequence[int], stride: Sequence[int], offset: int) -> Any:
     index = np.asarray(offset)
     for n, s in zip(size, stride, strict=True):
         index = index[..., None] + np.arange(n) * s
-    numel = int(np.prod(shape))
-    return reshape_to(put_zeros(reshape_to(g, (index.size,)), (numel,), (index.reshape(-1),)), shape)
+    return index
 
 
 # torch's signatures
 
 
-def flip(input: Tensor, *dims: Any) -> Tensor:
+def flip(input: Tensor, *axes_: Any, dims: Any = None) -> Tensor:
     """The order of elements reversed along ``dims``; a copy."""
-    axes = tuple(axis_of("flip", d, input.array.ndim) for d in shape_of("flip", dims))
+    axes = tuple(axis_of("flip", d, input.array.ndim) for d in shape_of("flip", axes_ if dims is None else (dims,)))
     if len(set(axes)) != len(axes):
         raise ArgumentError(f"flip: dim {axes[0]} appears multiple times in the list of dims")
     return flip_over(input, axes)
@@ -143,11 +153,10 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     return flip_over(input, (j,)).transpose(i, j) if k == 1 else flip_over(input.transpose(i, j), (j,))
 
 
-def tile(input: Tensor, *dims: Any) -> Tensor:
+def tile(input: Tensor, *times: Any, dims: Any = None) -> Tensor:
     """The tensor repeated ``dims`` times; missing counts in front are 1."""
-    times = shape_of("tile", dims)
-    times = (1,) * (input.array.ndim - len(times)) + times
-    return input.repeat(*times)
+    times = shape_of("tile", times if dims is None else (dims,))
+    return repeated("tile", input, (1,) * (input.array.ndim - len(times)) + times)
 
 
 def repeat_interleave(input: Tensor, repeats: Any, dim: Any = None, *, output_size: int | None = None) -> Tensor:
@@ -207,38 +216,38 @@ def trace(input: Tensor) -> Tensor:
 
 def unfold(input: Tensor, dimension: Any, size: int, step: int) -> Tensor:
     """Windows of ``size`` every ``step`` along an axis, on a new last axis; a view."""
-    axis = axis_of("unfold", dimension, input.array.ndim)
+    axis, size, step = axis_of("unfold", dimension, input.array.ndim), integer("unfold", "size", size), integer("unfold", "step", step)
     n = input.array.shape[axis] if input.array.ndim else 1
     if size < 0 or size > n:
         raise ShapeError(f"unfold: maximum size for tensor at dimension {axis} is {n} but size is {size}")
     if step <= 0:
         raise ShapeError(f"unfold: step is {step} but must be > 0")
+    if not input.array.ndim:
+        return part(input.reshape(1), (slice(0, size),))
     return windows(input, axis, size, step)
 
 
 def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
     """A view of the storage with these sizes, strides (in elements) and start."""
-    size, stride = new_shape("as_strided", (size,)), tuple(map(operator.index, stride))
+    size, stride = new_shape("as_strided", (size,)), shape_of("as_strided", (stride,))
     if len(size) != len(stride):
         raise ShapeError(f"as_strided: mismatch in length of strides and shape: {len(size)} sizes, {len(stride)} strides")
     if any(s < 0 for s in stride):
         raise ShapeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
-    offset = input.storage_offset() if storage_offset is None else operator.index(storage_offset)
-    base = input.array
-    while isinstance(base.base, np.ndarray):
-        base = base.base
+    offset = input.storage_offset() if storage_offset is None else integer("as_strided", "storage_offset", storage_offset)
+    base = storage(input.array)
     last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) if 0 not in size else offset - 1
     if offset < 0 or last >= base.size:
         raise ShapeError(
             f"as_strided: setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset} require {last + 1} elements, out of bounds for storage of {base.size}"
         )
-    if input.node is not None and (base is not input.array or not input.array.flags.c_contiguous):
-        input = input.contiguous()
-        if storage_offset is not None and base is not input.array:
-            raise ArgumentError(
-                "as_strided: the gradient of a view into another tensor's storage is not supported; call contiguous() first"
-            )
-    return strided(input, size, stride, offset)
+    owner = None  # for each place of the storage the element of the input that lies there, or -1
+    if input.node is not None:
+        owner = np.full(base.size, -1)
+        owner[storage_places(input.array.shape, input.stride(), input.storage_offset())] = np.arange(input.array.size).reshape(
+            input.array.shape
+        )
+    return strided(input, size, stride, offset, owner)
 
 
 def column_stack(tensors: Sequence[Tensor]) -> Tensor:
@@ -320,7 +329,9 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
 
     ``mode``: "constant" with ``value``, "reflect", "replicate" or "circular". Negative pads cut off.
     """
-    pad = [operator.index(n) for n in pad]
+    if not isinstance(pad, tuple | list):
+        raise DTypeError(f"pad: argument 'pad' must be tuple of ints, not {type(pad).__name__}")
+    pad = [integer("pad", "pad", n) for n in pad]
     if len(pad) % 2 or len(pad) // 2 > input.array.ndim:
         raise ShapeError(
             f"pad: Padding length must be divisible by two and at most twice the number of dimensions of the input; it is {len(pad)} for {input.ndim}"
@@ -340,6 +351,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
             keep[axis] = slice(builtin_max(-before, 0), shape[axis] - builtin_max(-after, 0))
             place[axis] = slice(builtin_max(before, 0), full[axis] - builtin_max(after, 0))
         out = embed(part(input, (*keep, Ellipsis)), tuple(full), tuple(place))
+        value = element("pad", 0 if value is None else value, input.dtype)
         if value:
             mask = np.ones(full, bool)
             mask[tuple(place)] = False
@@ -348,17 +360,22 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     names = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
     if mode not in names:
         raise ArgumentError(f"pad: Unrecognised padding mode {mode}; use constant, reflect, replicate or circular")
+    if value:
+        raise ArgumentError(f'pad: Padding mode "{mode}" doesn\'t take in value argument; it is {value}')
     out = input
     for k in range(len(pad) // 2):
         axis = len(shape) - 1 - k
         before, after, n = pad[2 * k], pad[2 * k + 1], shape[axis]
         limit = n - 1 if mode == "reflect" else n if mode == "circular" else builtin_max(before, after, 0)
-        if builtin_max(before, after) > limit or (not n and (before or after)):
+        if builtin_max(before, after) > limit or (not n and (before or after)) or n + before + after < 0:
             raise ShapeError(
                 f"pad: Padding size should be less than the corresponding input dimension, but got: padding ({before}, {after}) at dimension {axis} of input {list(shape)}"
             )
-        index = np.pad(np.arange(n), (builtin_max(before, 0), builtin_max(after, 0)), mode=names[mode])  # type: ignore[call-overload]
-        index = index[builtin_max(-before, 0) : len(index) - builtin_max(-after, 0)]
+        cut, grown = (-builtin_min(before, 0), n + builtin_min(after, 0)), (builtin_max(before, 0), builtin_max(after, 0))
+        if mode == "circular":  # goes round what is left after the cut
+            index = np.pad(np.arange(*cut), grown, mode="wrap") if cut[0] < cut[1] else np.arange(n)[:0]
+        else:
+            index = np.pad(np.arange(n), grown, mode=names[mode])[cut[0] : grown[0] + cut[1] + grown[1]]  # type: ignore[call-overload]
         out = rows_at(out, axis, np.ascontiguousarray(index, dtype=np.int64))
     return out
 
@@ -373,4 +390,4 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     return rows_at(input.reshape(-1), 0, np.ascontiguousarray(i.reshape(-1) % n if n else i.reshape(-1))).reshape(i.shape)
 
 
-builtin_abs, builtin_max = abs, max
+builtin_abs, builtin_max, builtin_min = abs, max, min

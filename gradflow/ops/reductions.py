@@ -149,8 +149,10 @@ def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = N
     if dtype is not None or not isinstance(input, Tensor):
         input = in_dtype("sum", input, dtype)
     if dim is None and not keepdim:
-        return sum_all(input)
-    return sum_over(input, axes_of("sum", dim, input.array.ndim), flag("sum", "keepdim", keepdim))
+        result = sum_all(input)
+    else:
+        result = sum_over(input, axes_of("sum", dim, input.array.ndim), flag("sum", "keepdim", keepdim))
+    return result if dtype is None else result.to(input.dtype)
 
 
 def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
@@ -301,11 +303,9 @@ def exclusive_product(x: Tensor, axis: int) -> Tensor:
 def prod(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The product over all elements or along ``dim``; the gradient is right where elements are zero."""
     input = in_dtype("prod", input, dtype)
-    return prod_of(
-        input,
-        None if dim is None else axes_of("prod", axis_of("prod", dim, input.array.ndim), input.array.ndim),
-        flag("prod", "keepdim", keepdim),
-    )
+    axes = None if dim is None else axes_of("prod", axis_of("prod", dim, input.array.ndim), input.array.ndim)
+    result = prod_of(input, axes, flag("prod", "keepdim", keepdim))
+    return result if dtype is None else result.to(input.dtype)
 
 
 def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:

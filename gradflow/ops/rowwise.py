@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import backends, dtypes
-from ..errors import ArgumentError, DTypeError, OutOfRangeError, ShapeError
+from ..errors import ArgumentError, DTypeError, OutOfRangeError, ShapeError, labelled
 from ..kinds import custom
 from ..kinds import rows as rowwise
 from ..scalar import primitives as s
@@ -140,8 +140,7 @@ def log_softmax(input: Tensor, dim: Any = None, _stacklevel: int = 3, dtype: Any
 
 def softmin(input: Tensor, dim: Any = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """``softmax(-x)``"""
-    float_only("softmin", input)
-    return softmax(p.neg(input), dim, _stacklevel + 1, dtype)
+    return labelled("softmin", softmax, labelled("softmin", p.neg, input), dim, _stacklevel + 2, dtype)
 
 
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
@@ -177,9 +176,10 @@ def tensors_only(op: str, **arguments: Any) -> None:
             raise DTypeError(f"{op}: argument '{name}' must be Tensor, not {type(x).__name__}")
 
 
-def reduce_loss(op: str, loss: Tensor, reduction: str, divisor: Any = None) -> Tensor:
-    """none, sum or mean of losses, shown as the loss's node; the mean is over ``divisor`` if given."""
-    return named(folded(op, loss, reduction, divisor), "NllLossBackward0")
+def reduce_loss(op: str, loss: Tensor, reduction: str, divisor: Any = None, grad_name: str | None = "NllLossBackward0") -> Tensor:
+    """none, sum or mean of losses, shown as ``grad_name``; the mean is over ``divisor`` if given."""
+    result = folded(op, loss, reduction, divisor)
+    return result if grad_name is None else named(result, grad_name)
 
 
 def folded(op: str, loss: Tensor, reduction: str, divisor: Any) -> Tensor:

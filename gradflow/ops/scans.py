@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..errors import ArgumentError, DTypeError
+from ..errors import ArgumentError, DTypeError, ShapeError
 from ..kinds import custom, linear
 from ..scalar.types import category
 from ..tape.node import named
@@ -141,13 +141,22 @@ def cummin(input: Tensor, dim: Any) -> Extreme:
 
 def diff(input: Tensor, n: int = 1, dim: Any = -1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:
     """Differences of neighbours along ``dim``, ``n`` times."""
-    from .joining import cat
+    from .joining import joined
 
+    if not input.array.ndim:
+        raise ShapeError("diff: expects input to be at least one-dimensional")
     axis = axis_of("diff", dim, input.array.ndim)
     if integer("diff", "n", n) < 0:
         raise ArgumentError(f"diff: order must be non-negative but got {n}")
-    joined = [t for t in (prepend, input, append) if t is not None]
-    x = cat(joined, axis) if len(joined) > 1 else input
+    for name, t in (("prepend", prepend), ("append", append)):
+        if t is not None and not isinstance(t, Tensor):
+            raise DTypeError(f"diff: argument '{name}' must be Tensor, not {type(t).__name__}")
+        if t is not None and t.array.ndim != input.array.ndim:
+            raise ShapeError(f"diff: expects prepend or append to be the same dimension as input; {name} has {t.ndim}, input {input.ndim}")
+    if n == 0:
+        return input.clone()
+    parts = [t for t in (prepend, input, append) if t is not None]
+    x = joined("diff", parts, axis) if len(parts) > 1 else input
     for _ in range(n):
         m = x.array.shape[axis]
         high, low = x.narrow(axis, min(1, m), max(m - 1, 0)), x.narrow(axis, 0, max(m - 1, 0))

@@ -18,23 +18,40 @@ from .indexing import gather_at, index_array, rows_at, rows_zeros
 FOLDS = {"sum": np.add, "prod": np.multiply, "mean": np.add, "amax": np.maximum, "amin": np.minimum}
 
 
-def check_scatter(op: str, input: Tensor, dim: Any, index: Any, src: Any) -> int:
-    """The axis; shapes, types and range of the index are checked."""
-    a = input.array
-    axis = axis_of(op, dim, a.ndim)
-    if index.ndim != a.ndim and not (index.size == 0 or (a.ndim == 0 and index.ndim <= 1)):
-        raise ShapeError(f"{op}: Index tensor must have the same number of dimensions as self tensor: {index.ndim} and {a.ndim}")
-    for d in range(min(index.ndim, a.ndim)):
-        if (d != axis and index.shape[d] > a.shape[d]) or (src is not None and index.shape[d] > src.shape[d]):
+def same_dtype(op: str, input: Tensor, source: Any) -> Tensor:
+    if not isinstance(source, Tensor):
+        raise DTypeError(f"{op}: argument 'source' must be Tensor, not {type(source).__name__}")
+    if source.dtype is not input.dtype:
+        raise DTypeError(f"{op}: Expected self.dtype to be equal to src.dtype: {input.dtype} and {source.dtype}; convert one")
+    return source
+
+
+def check_scatter(op: str, input: Tensor, dim: Any, index: Tensor, src: Any) -> tuple[int, Tensor, Any, Any]:
+    """(the axis, input, index as an array, source), checked; those without axes as vectors of one element."""
+    src = same_dtype(op, input, src) if isinstance(src, Tensor) else element(op, src, input.dtype)
+    i = index_array(op, index, True)
+    i = i if i.ndim else i.reshape(1)
+    axis = axis_of(op, dim, input.array.ndim)
+    input, src = (x.reshape(1) if isinstance(x, Tensor) and not x.array.ndim else x for x in (input, src))
+    a, given = input.array, src.array.shape if isinstance(src, Tensor) else i.shape
+    if not i.size:
+        return axis, input, i, src
+    if i.ndim != a.ndim or len(given) != a.ndim:
+        raise ShapeError(
+            f"{op}: Index tensor must have the same number of dimensions as self tensor: {i.ndim} and {a.ndim}"
+            + (f"; src has {len(given)}" if isinstance(src, Tensor) else "")
+        )
+    for d in range(a.ndim):
+        if (d != axis and i.shape[d] > a.shape[d]) or i.shape[d] > given[d]:
             raise ShapeError(
-                f"{op}: Expected index {list(index.shape)} to be no larger than self {list(a.shape)} apart from dimension {axis}"
-                + ("" if src is None else f" and to be no larger size than src {list(src.shape)}")
+                f"{op}: Expected index {list(i.shape)} to be no larger than self {list(a.shape)} apart from dimension {axis}"
+                + (f" and to be no larger size than src {list(given)}" if isinstance(src, Tensor) else "")
             )
-    n = a.shape[axis] if a.ndim else 1
-    if index.size and (index.min() < 0 or index.max() >= n):
-        bad = index[(index < 0) | (index >= n)].flat[0]
+    n = a.shape[axis]
+    if i.min() < 0 or i.max() >= n:
+        bad = i[(i < 0) | (i >= n)].flat[0]
         raise OutOfRangeError(f"{op}: index {bad} is out of bounds for dimension {axis} with size {n}")
-    return axis
+    return axis, input, i, src
 
 
 def places(index: Any, axis: int) -> tuple:
@@ -84,53 +101,59 @@ def scatter_add_vjp(g, needs, src_shape, axis, index):
     return g if needs[0] else None, widened(gather_at(g, axis, index), src_shape) if needs[1] else None
 
 
-def typed(op: str, input: Tensor, src: Any) -> Any:
-    if isinstance(src, Tensor) and src.dtype is not input.dtype:
-        raise DTypeError(f"{op}: Expected self.dtype to be equal to src.dtype: {input.dtype} and {src.dtype}; convert one")
-    return src
-
-
 def scatter(input: Tensor, dim: Any, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
     """``out[index[i][j]][j] = src[i][j]`` for ``dim`` 0, and so on; ``src`` is a tensor or a number."""
-    src = value if src is None else typed("scatter", input, src)
+    src = value if src is None else src
     if reduce is not None:
         if reduce not in ("add", "multiply"):
             raise ArgumentError(f"scatter: reduce argument must be either add or multiply, it is {reduce!r}")
-        source = src if isinstance(src, Tensor) else wrap(np.full(index.array.shape, src, input.array.dtype))
-        return scatter_reduce(input, dim, index, source, "sum" if reduce == "add" else "prod")
-    i = index_array("scatter", index)
-    axis = check_scatter("scatter", input, dim, i, src.array if isinstance(src, Tensor) else None)
-    if not i.size:
-        return input.clone()
-    return scatter_to(input, src if isinstance(src, Tensor) else element("scatter", src, input.dtype), axis, i)
+        if not isinstance(src, Tensor):
+            shape = index_array("scatter", index, True).shape
+            src = wrap(np.full(shape, element("scatter", src, input.dtype), input.array.dtype))
+        return reduced("scatter", input, dim, index, src, "sum" if reduce == "add" else "prod", True)
+    axis, x, i, source = check_scatter("scatter", input, dim, index, src)
+    return scatter_to(x, source, axis, i).reshape(input.array.shape) if i.size else input.clone()
 
 
 def scatter_add(input: Tensor, dim: Any, index: Tensor, src: Tensor) -> Tensor:
     """``out[index[i][j]][j] += src[i][j]`` for ``dim`` 0, and so on; equal indices add up."""
-    i = index_array("scatter_add", index)
-    axis = check_scatter("scatter_add", input, dim, i, typed("scatter_add", input, src).array)
-    return scatter_add_to(input, src, axis, i)
+    return reduced("scatter_add", input, dim, index, src, "sum", True)
 
 
 def scatter_reduce(input: Tensor, dim: Any, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
     """Elements of ``src`` folded into indexed places by "sum", "prod", "mean", "amax" or "amin"; extremes share the gradient evenly."""
     if reduce not in FOLDS:
         raise ArgumentError(f"scatter_reduce: reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
-    i = index_array("scatter_reduce", index)
-    axis = check_scatter("scatter_reduce", input, dim, i, typed("scatter_reduce", input, src).array)
+    return reduced("scatter_reduce", input, dim, index, src, reduce, include_self)
+
+
+def reduced(op: str, input: Tensor, dim: Any, index: Tensor, src: Tensor, reduce: str, include_self: bool) -> Tensor:
+    if not isinstance(src, Tensor):
+        raise DTypeError(f"{op}: argument 'src' must be Tensor, not {type(src).__name__}")
+    if input.array.dtype.kind == "b":  # sums and products of bools are or and and
+        if reduce == "mean":
+            raise DTypeError(f"{op}: the mean is not implemented for bool; convert with .float()")
+        wide = src.byte() if src.dtype is input.dtype else src
+        return reduced(op, input.byte(), dim, index, wide, "amax" if reduce == "sum" else reduce, include_self).bool()
+    axis, x, i, src = check_scatter(op, input, dim, index, src)
     if not i.size:
         return input.clone()
+    if reduce == "sum" and include_self:
+        return scatter_add_to(x, src, axis, i).reshape(input.array.shape)
+    return folded(x, axis, i, src, reduce, include_self).reshape(input.array.shape)
+
+
+def folded(input: Tensor, axis: int, i: Any, src: Tensor, reduce: str, include_self: bool) -> Tensor:
     used = src if src.array.shape == i.shape else src[tuple(slice(0, n) for n in i.shape)]
     untouched = np.ones(input.array.shape, bool)
     untouched[places(i, axis)] = False
     empty = wrap(untouched)
-    one = {"sum": 0.0, "mean": 0.0, "prod": 1.0, "amax": -np.inf, "amin": np.inf}[reduce]
     if input.dtype.is_floating_point:
-        start = input if include_self else p.where(empty, input, one)
+        low, high = -np.inf, np.inf
     else:
-        limits = np.iinfo(input.array.dtype) if input.array.dtype.kind != "b" else None
-        fill = {"sum": 0, "mean": 0, "prod": 1, "amax": limits.min if limits else 0, "amin": limits.max if limits else 1}[reduce]
-        start = input if include_self else p.where(empty, input, fill)
+        low, high = np.iinfo(input.array.dtype).min, np.iinfo(input.array.dtype).max
+    neutral = {"sum": 0, "mean": 0, "prod": 1, "amax": low, "amin": high}[reduce]
+    start = input if include_self else p.where(empty, input, neutral)
     if reduce in ("sum", "mean"):
         total = scatter_add_to(start, used, axis, i)
         if reduce == "sum":
@@ -186,31 +209,53 @@ def folded_product(start: Tensor, src: Tensor, axis: int, index: Any) -> Tensor:
 def index_add(input: Tensor, dim: Any, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """``out[..., index[i], ...] += alpha * source[..., i, ...]`` along ``dim``; equal indices add up."""
     i, axis = index_vector("index_add", input, dim, index, source)
-    added = rows_zeros(source if alpha == 1 else p.mul(source, alpha), input.array.shape, axis, i)
-    return p.add(input, added)
+    alpha = element("index_add", alpha, input.dtype)
+    if input.array.dtype.kind == "b":
+        return index_add(input.byte(), dim, index, p.mul(source, alpha).byte()).bool()
+    added = rows_zeros((source if alpha == 1 else p.mul(source, alpha)).reshape(vector_shape(input, axis, i)), padded(input), axis, i)
+    return p.add(input, added.reshape(input.array.shape))
+
+
+def padded(input: Tensor) -> tuple[int, ...]:
+    return input.array.shape or (1,)
+
+
+def vector_shape(input: Tensor, axis: int, index: Any) -> tuple[int, ...]:
+    """The shape of what a vector of indices picks along ``axis``; of one without axes as of a vector of one element."""
+    shape = padded(input)
+    return (*shape[:axis], index.size, *shape[axis + 1 :])
 
 
 def index_vector(op: str, input: Tensor, dim: Any, index: Tensor, source: Tensor | None) -> tuple[Any, int]:
-    i = index_array(op, index).reshape(-1).astype(np.int64)
+    i = index_array(op, index)
+    if i.ndim > 1:
+        raise OutOfRangeError(f"{op}: Index is supposed to be a vector, it has {i.ndim} dimensions")
+    i = i.reshape(-1).astype(np.int64)
     axis = axis_of(op, dim, input.array.ndim)
-    n = input.array.shape[axis] if input.array.ndim else 1
-    if i.size and (i.min() < 0 or i.max() >= n):
-        raise OutOfRangeError(f"{op}: index out of range in self: {i[(i < 0) | (i >= n)][0]} for dimension {axis} with size {n}")
-    if source is not None:
-        typed(op, input, source)
-        want = (*input.array.shape[:axis], i.size, *input.array.shape[axis + 1 :])
-        if source.array.shape != want:
-            raise ShapeError(
-                f"{op}: source must have shape {list(want)} for self {list(input.shape)} and {i.size} indices, it has {list(source.shape)}"
-            )
+    n = padded(input)[axis]
+    low = -n if op == "index_fill" else 0
+    if i.size and (i.min() < low or i.max() >= n):
+        raise OutOfRangeError(f"{op}: index out of range in self: {i[(i < low) | (i >= n)][0]} for dimension {axis} with size {n}")
+    if op == "index_fill":
+        return i, axis
+    source = same_dtype(op, input, source)
+    want = vector_shape(input, axis, i)
+    single = want == (1,) and (op == "index_copy" or not input.array.ndim)
+    if source.array.shape not in ((want, ()) if single and op == "index_copy" else ((),) if single else (want,)):
+        raise ShapeError(
+            f"{op}: source must have shape {list(want)} for self {list(input.shape)} and {i.size} indices, it has {list(source.shape)}"
+        )
     return i, axis
 
 
 def index_copy(input: Tensor, dim: Any, index: Tensor, source: Tensor) -> Tensor:
     """``out[..., index[i], ...] = source[..., i, ...]`` along ``dim``."""
     i, axis = index_vector("index_copy", input, dim, index, source)
-    full = np.broadcast_to(i.reshape([-1 if d == axis else 1 for d in range(source.array.ndim)]), source.array.shape)
-    return scatter_to(input, source, axis, np.ascontiguousarray(full)) if i.size else input.clone()
+    want = vector_shape(input, axis, i)
+    full = np.broadcast_to(i.reshape([-1 if d == axis else 1 for d in range(len(want))]), want)
+    if not i.size:
+        return input.clone()
+    return scatter_to(input.reshape(padded(input)), source.reshape(want), axis, np.ascontiguousarray(full)).reshape(input.array.shape)
 
 
 def index_fill(input: Tensor, dim: Any, index: Tensor, value: Any) -> Tensor:
@@ -239,7 +284,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """The elements of ``source``, in order, where ``mask`` holds."""
     if mask.array.dtype.kind != "b":
         raise DTypeError("masked_scatter: masked_scatter_ only supports boolean masks")
-    typed("masked_scatter", input, source)
+    same_dtype("masked_scatter", input, source)
     where = np.broadcast_to(mask.array, np.broadcast_shapes(mask.array.shape, input.array.shape))
     count = int(where.sum())
     if count > source.array.size:
@@ -261,6 +306,6 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
         raise OutOfRangeError(f"put: out of range: tried to access an element outside of {n} elements")
     flat = input.reshape(-1)
     key = np.ascontiguousarray(i.reshape(-1) % n if n else i.reshape(-1))
-    values = typed("put", input, source).reshape(-1)
+    values = same_dtype("put", input, source).reshape(-1)
     out = p.add(flat, rows_zeros(values, (n,), 0, key)) if accumulate else scatter_to(flat, values, 0, key) if key.size else flat.clone()
     return out.reshape(tuple(input.array.shape))

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import dtypes
-from ..errors import ArgumentError, AxisError, DTypeError, ShapeError
+from ..errors import ArgumentError, AxisError, DTypeError, OutOfRangeError, ShapeError
 from ..tape.node import named
 from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import axis_of, integer
+from .convert import element
 from .indexing import gather_at
 from .reductions import float_only
 
@@ -132,13 +133,16 @@ def mode(input: Tensor, dim: Any = -1, keepdim: bool = False) -> Sorted:
     axis = axis_of("mode", dim, input.array.ndim)
     if not input.array.ndim:
         return Sorted(input.clone(), wrap(np.zeros((), np.int64)))
+    if not input.array.shape[axis]:
+        raise AxisError(f"mode: Expected reduction dim {axis} to have non-zero size; the shape is {tuple(input.shape)}")
     rows = np.moveaxis(input.array, axis, -1)
+    rows = rows.astype(np.float32) if rows.dtype.kind == "V" else rows
 
     def last_of_most(row: Any) -> int:
         values, counts = np.unique(row, return_counts=True)
         return int(np.flatnonzero(row == values[counts.argmax()])[-1])
 
-    index = np.apply_along_axis(last_of_most, -1, rows)[..., None]
+    index = np.apply_along_axis(last_of_most, -1, rows)[..., None] if rows.size else np.zeros((*rows.shape[:-1], 1), np.int64)
     values, indices = chosen("mode", "ModeBackward0", input, axis, np.moveaxis(index, -1, axis))
     return kept(values, indices, axis, keepdim)
 
@@ -225,30 +229,55 @@ def searchsorted(
     sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False, side: str | None = None, sorter: Any = None
 ) -> Tensor:
     """Where elements would be inserted to keep the innermost axis sorted."""
-    edges = sorted_sequence.array if sorter is None else np.take_along_axis(sorted_sequence.array, sorter.array, -1)
-    values = input.array if isinstance(input, Tensor) else np.asarray(input)
-    if side not in (None, "left", "right") or (side == "left" and right):
+    for name, t in (("sorted_sequence", sorted_sequence), ("sorter", sorter)):
+        if not isinstance(t, Tensor) and (t is not None or name == "sorted_sequence"):
+            raise DTypeError(f"searchsorted: argument '{name}' must be Tensor, not {type(t).__name__}")
+    if side not in (None, "left", "right"):
+        raise ArgumentError(f"searchsorted: side can only be 'left' or 'right' but got {side}")
+    if side == "left" and right:
         raise ArgumentError(f"searchsorted: side and right can't be set to opposites, got side of {side} while right was {right}")
-    where: Any = "right" if right or side == "right" else "left"
+    if not sorted_sequence.array.ndim:
+        raise ShapeError("searchsorted: boundaries tensor should have positive dimension, but got 0 dimension")
+    if sorter is not None:
+        if sorter.array.shape != sorted_sequence.array.shape:
+            raise ShapeError(
+                f"searchsorted: boundary and sorter must have the same size, but got {list(sorted_sequence.shape)} and {list(sorter.shape)}"
+            )
+        if sorter.array.dtype != np.int64:
+            raise DTypeError(f"searchsorted: sorter must be a tensor of long dtype but got dtype {sorter.dtype}")
+        if sorter.array.size and (sorter.array.min() < 0 or sorter.array.max() >= sorter.array.shape[-1]):
+            raise OutOfRangeError(f"searchsorted: sorter index out of range for {sorter.array.shape[-1]} elements")
+    return places_in("searchsorted", sorted_sequence, input, sorter, right or side == "right", out_int32)
+
+
+def places_in(op: str, sequence: Tensor, input: Any, sorter: Tensor | None, right: bool, out_int32: bool) -> Tensor:
+    values = input.array if isinstance(input, Tensor) else np.asarray(element(op, input, dtypes.float64))
+    edges = sequence.array if sorter is None else np.take_along_axis(sequence.array, sorter.array, -1)
+    if edges.dtype.kind == "b" or values.dtype.kind == "b":
+        raise DTypeError(f"{op}: not implemented for bool; convert with .byte()")
+    edges, values = (a.astype(np.float32) if a.dtype.kind == "V" else a for a in (edges, values))
+    where: Any = "right" if right else "left"
     if edges.ndim == 1:
         result = np.searchsorted(edges, values, side=where)
     else:
-        if edges.shape[:-1] != values.shape[:-1]:
+        if edges.shape[:-1] != values.shape[:-1] or not values.ndim:
             raise ShapeError(
-                f"searchsorted: boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries {list(edges.shape)} and input value {list(values.shape)} tensor must match"
+                f"{op}: boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries {list(edges.shape)} and input value {list(values.shape)} tensor must match"
             )
-        rows = zip(edges.reshape(-1, edges.shape[-1]), values.reshape(-1, values.shape[-1]), strict=True)
-        result = (
-            np.stack([np.searchsorted(e, v, side=where) for e, v in rows]).reshape(values.shape) if values.size else np.zeros(values.shape)
-        )
+        result = np.zeros(values.shape, np.int64)
+        if values.size:
+            for row in np.ndindex(values.shape[:-1]):
+                result[row] = np.searchsorted(edges[row], values[row], side=where)
     return wrap(np.asarray(result, np.int32 if out_int32 else np.int64))
 
 
 def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
     """The number of the bucket between ``boundaries`` that each element falls into."""
+    if not isinstance(boundaries, Tensor):
+        raise DTypeError(f"bucketize: argument 'boundaries' must be Tensor, not {type(boundaries).__name__}")
     if boundaries.array.ndim != 1:
         raise ShapeError(f"bucketize: boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})")
-    return searchsorted(boundaries, input, out_int32=out_int32, right=right)
+    return places_in("bucketize", boundaries, input, None, right, out_int32)
 
 
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:

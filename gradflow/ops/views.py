@@ -192,19 +192,19 @@ def diagonal_embed_adjoint(g, shape, full, offset, i, j):
 # torch's signatures
 
 
-def reshape(input: Tensor, *shape: Any) -> Tensor:
+def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
     """The same elements in C order under another shape; one size may be -1. A view when strides allow, else a copy."""
-    target = fill_shape("reshape", shape_of("reshape", shape), input.array.size)
+    target = fill_shape("reshape", shape_of("reshape", sizes if shape is None else (shape,)), input.array.size)
     return reshape_to(input, target)
 
 
-def view(input: Tensor, *shape: Any) -> Tensor:
+def view(input: Tensor, *shape: Any, size: Any = None) -> Tensor:
     """The same memory under another shape; raises where that needs a copy. ``view(dtype)`` reads the same bytes as another type."""
     from ..dtypes import dtype
 
     if len(shape) == 1 and isinstance(shape[0], dtype):
         return view_dtype(input, shape[0])
-    target = fill_shape("view", shape_of("view", shape), input.array.size)
+    target = fill_shape("view", shape_of("view", shape if size is None else (size,)), input.array.size)
     if not input.array.flags.c_contiguous:
         # NumPy refuses, without copying, a change of shape that the strides do not allow
         probe = input.array.view()
@@ -242,9 +242,9 @@ def reshape_as(input: Tensor, other: Tensor) -> Tensor:
     return reshape(input, require_tensor("reshape_as", other, "other").array.shape)
 
 
-def permute(input: Tensor, *dims: Any) -> Tensor:
+def permute(input: Tensor, *axes_: Any, dims: Any = None) -> Tensor:
     """Axes in the order ``dims``; a view."""
-    order = shape_of("permute", dims)
+    order = shape_of("permute", axes_ if dims is None else (dims,))
     if len(order) != input.array.ndim:
         raise ShapeError(
             f"permute: number of dimensions in the tensor input does not match the length of the desired ordering of dimensions i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(order)}"
@@ -299,9 +299,9 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     return permute_to(input, tuple(place[i] if i in place else next(rest) for i in range(n)))
 
 
-def expand(input: Tensor, *sizes: Any) -> Tensor:
+def expand(input: Tensor, *sizes: Any, size: Any = None) -> Tensor:
     """Axes of size 1 repeated to ``sizes`` without copying (-1 keeps a size); new axes may come in front. Read-only."""
-    target = list(shape_of("expand", sizes))
+    target = list(shape_of("expand", sizes if size is None else (size,)))
     shape = input.array.shape
     lead = len(target) - len(shape)
     if lead < 0:

@@ -9,6 +9,7 @@ from typing import Any
 import gradflow as gf
 
 from ..backends import elementwise, kernel
+from ..errors import DTypeError
 from ..scalar import maximum, sqrt
 from .optimizer import Optimizer, number, refuse_differentiable
 
@@ -77,11 +78,13 @@ class Adam(Optimizer):
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
     ) -> None:
-        number("learning rate", lr)
-        number("epsilon value", eps)
-        number("beta parameter at index 0", betas[0], high=1.0)
-        number("beta parameter at index 1", betas[1], high=1.0)
-        number("weight_decay value", weight_decay)
+        number(self, "learning rate", lr)
+        number(self, "epsilon value", eps)
+        if not isinstance(betas, tuple | list) or len(betas) < 2:
+            raise DTypeError(f"{type(self).__name__}: betas must be two numbers, not {betas!r}")
+        number(self, "beta parameter at index 0", betas[0], high=1.0)
+        number(self, "beta parameter at index 1", betas[1], high=1.0)
+        number(self, "weight_decay value", weight_decay)
         refuse_differentiable(type(self).__name__, differentiable)
         defaults = {
             "lr": lr,
@@ -148,7 +151,7 @@ class AdamW(Adam):
         **options: Any,
     ) -> None:
         if "decoupled_weight_decay" in options:
-            raise TypeError("AdamW: unexpected argument decoupled_weight_decay; it is always decoupled")
+            raise DTypeError("AdamW: unexpected argument decoupled_weight_decay; it is always decoupled")
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, decoupled_weight_decay=True, **options)
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
@@ -12,7 +13,8 @@ from typing import Any
 import gradflow as gf
 
 from ..autograd import enable_grad
-from ..errors import ArgumentError
+from ..errors import ArgumentError, DTypeError, GradflowError
+from ..ops.convert import element
 from ..tensor import Tensor
 from ..utils.hooks import RemovableHandle, add_hook
 
@@ -30,8 +32,12 @@ class Optimizer:
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
-            raise TypeError(
-                f"params argument given to the optimizer should be an iterable of Tensors or dicts, but got {type(params).__name__}"
+            raise self._wrong(
+                DTypeError, "params given to the optimizer should be an iterable of Tensors or dicts, but got Tensor; use a list"
+            )
+        if not hasattr(params, "__iter__"):
+            raise self._wrong(
+                DTypeError, f"params given to the optimizer should be an iterable of Tensors or dicts, but got {type(params).__name__}"
             )
         self.defaults = defaults
         self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
@@ -40,32 +46,37 @@ class Optimizer:
         self._step_post_hooks: OrderedDict[int, Callable[..., Any]] = OrderedDict()
         groups = list(params)
         if not groups:
-            raise ArgumentError("optimizer got an empty parameter list")
+            raise self._wrong(ArgumentError, "optimizer got an empty parameter list")
         if not isinstance(groups[0], dict):
             groups = [{"params": groups}]
         for group in groups:
             self.add_param_group(group)
 
+    def _wrong(self, kind: type[GradflowError], text: str) -> GradflowError:
+        return kind(f"{type(self).__name__}: {text}")
+
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group: a dict with "params" and the options that differ from the defaults."""
         if not isinstance(param_group, dict):
-            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
-        names, params = _named(param_group["params"])
+            raise self._wrong(DTypeError, f"param_group must be a dict, but got {type(param_group).__name__}")
+        names, params = self._named(param_group["params"])
         for param in params:
             if not isinstance(param, Tensor):
-                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(param).__name__}")
+                raise self._wrong(DTypeError, f"optimizer can only optimize Tensors, but one of the params is {type(param).__name__}")
             if not param.is_leaf:
-                raise ArgumentError("can't optimize a non-leaf Tensor; give it the tensors that you made, not what was computed from them")
+                raise self._wrong(
+                    ArgumentError, "can't optimize a non-leaf Tensor; give it the tensors that you made, not what was computed from them"
+                )
         for name, default in self.defaults.items():
             if default is required and name not in param_group:
-                raise ArgumentError(f"parameter group didn't specify a value of required optimization parameter {name}")
+                raise self._wrong(ArgumentError, f"parameter group didn't specify a value of required optimization parameter {name}")
         if len(params) != len(set(params)):
             warnings.warn("optimizer contains a parameter group with duplicate parameters", stacklevel=3)
         taken = set(chain.from_iterable(group["params"] for group in self.param_groups))
         if not taken.isdisjoint(params):
-            raise ArgumentError("some parameters appear in more than one parameter group")
+            raise self._wrong(ArgumentError, "some parameters appear in more than one parameter group")
         if self.param_groups and bool(names) != ("param_names" in self.param_groups[0]):
-            raise ArgumentError("all optimizer param groups should be with/without names; got some of each")
+            raise self._wrong(ArgumentError, "all optimizer param groups should be with/without names; got some of each")
 
         param_group["params"] = params
         if names:
@@ -73,6 +84,19 @@ class Optimizer:
         for name, default in self.defaults.items():
             param_group.setdefault(name, default)
         self.param_groups.append(param_group)
+
+    def _named(self, params: Any) -> tuple[list[str], list[Any]]:
+        """Parameters of a group as a list, with their names if it has (name, tensor) pairs."""
+        if isinstance(params, Tensor):
+            return [], [params]
+        if isinstance(params, set):
+            text = "parameters need to be organized in ordered collections: the order of a set will change between runs; use a list instead"
+            raise self._wrong(DTypeError, text)
+        params = list(params)
+        names = [param[0] for param in params if isinstance(param, tuple)]
+        if names and len(names) != len(params):
+            raise self._wrong(ArgumentError, "all optimizer params should be with/without names. Some param names are missing")
+        return names, [param[1] if isinstance(param, tuple) else param for param in params]
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clear the gradients of every parameter: to None, or to zeros."""
@@ -145,16 +169,18 @@ class Optimizer:
         """
         saved_groups = deepcopy(state_dict["param_groups"])
         if len(saved_groups) != len(self.param_groups):
-            raise ArgumentError(
+            raise self._wrong(
+                ArgumentError,
                 "loaded state dict has a different number of parameter groups; "
-                f"got {len(saved_groups)}, the optimizer has {len(self.param_groups)}"
+                f"got {len(saved_groups)}, the optimizer has {len(self.param_groups)}",
             )
         params: dict[Any, Any] = {}
         for group, saved in zip(self.param_groups, saved_groups, strict=True):
             if len(group["params"]) != len(saved["params"]):
-                raise ArgumentError(
+                raise self._wrong(
+                    ArgumentError,
                     "loaded state dict contains a parameter group that doesn't match the size of optimizer's group; "
-                    f"got {len(saved['params'])} parameters, the group has {len(group['params'])}"
+                    f"got {len(saved['params'])} parameters, the group has {len(group['params'])}",
                 )
             params.update(zip(saved["params"], group["params"], strict=True))
             saved["params"] = group["params"]
@@ -184,22 +210,6 @@ class Optimizer:
         return "\n".join(lines) + "\n)"
 
 
-def _named(params: Any) -> tuple[list[str], list[Any]]:
-    """Parameters of a group as a list, with their names if it has (name, tensor) pairs."""
-    if isinstance(params, Tensor):
-        return [], [params]
-    if isinstance(params, set):
-        raise TypeError(
-            "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets "
-            "will change between runs. Please use a list instead."
-        )
-    params = list(params)
-    names = [param[0] for param in params if isinstance(param, tuple)]
-    if names and len(names) != len(params):
-        raise ArgumentError("all optimizer params should be with/without names. Some param names are missing")
-    return names, [param[1] if isinstance(param, tuple) else param for param in params]
-
-
 def _packed(state: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(state.get("step"), int):
         return state
@@ -220,12 +230,15 @@ def _unpacked(param: Tensor, state: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def number(name: str, value: Any, low: float = 0.0, high: float = float("inf")) -> None:
+def number(optimizer: Optimizer, name: str, value: Any, low: float = 0.0, high: float = math.inf) -> None:
     """Refuse an option that is not a number (or a tensor of one) in [low, high)."""
+    op = type(optimizer).__name__
     if isinstance(value, Tensor) and value.numel() != 1:
-        raise ArgumentError(f"Tensor {name} must be 1-element; got shape {tuple(value.shape)}")
-    if not low <= float(value) < high:
-        raise ArgumentError(f"Invalid {name}: {value}")
+        raise ArgumentError(f"{op}: Tensor {name} must be 1-element; got shape {tuple(value.shape)}")
+    if not low <= element(f"{op}: {name}", value.item() if isinstance(value, Tensor) else value, gf.float64) < high:
+        raise ArgumentError(
+            f"{op}: Invalid {name}: {value}; it must be at least {low}" + ("" if high == math.inf else f" and below {high}")
+        )
 
 
 def refuse_differentiable(name: str, differentiable: bool) -> None:

@@ -62,11 +62,11 @@ class SGD(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
-        number("learning rate", lr)
-        number("momentum value", momentum)
-        number("weight_decay value", weight_decay)
+        number(self, "learning rate", lr)
+        number(self, "momentum value", momentum)
+        number(self, "weight_decay value", weight_decay)
         if nesterov and (momentum <= 0 or dampening != 0):
-            raise ArgumentError("Nesterov momentum requires a momentum and zero dampening")
+            raise ArgumentError("SGD: Nesterov momentum requires a momentum and zero dampening")
         refuse_differentiable("SGD", differentiable)
         defaults = {
             "lr": lr,

@@ -1,0 +1,121 @@
+"""The edges of operations, against torch: no axes, no elements, sizes of 1, integers and bools, arguments by name."""
+
+import numpy as np
+import pytest
+from compare import same
+
+import gradflow as gf
+
+rng = np.random.default_rng(0)
+ARRAYS = {
+    "x": rng.standard_normal((2, 2)),
+    "c": rng.standard_normal((1, 3, 4)),
+    "s": np.array(1.5),
+    "v": rng.standard_normal(3),
+    "z": rng.standard_normal((2, 3, 0)),
+    "w": rng.standard_normal((0, 4)),
+    "i": np.arange(4).reshape(2, 2),
+    "b": np.array([[True, False], [False, True]]),
+}
+# Each line: one value to compare, with its gradients where it has some.
+CASES = """
+t.arange(0, -8.000001, -4, dtype=t.int64)
+t.arange(-0.9, 2.1, 2.0, dtype=t.int64)
+t.arange(0, 5, 1.5, dtype=t.int32)
+t.arange(300, dtype=t.uint8)
+t.linspace(-0.9, 10.9, 5, dtype=t.int64)
+t.linspace(3, 9, 1)
+t.logspace(-0.9, 3.9, 5, dtype=t.int64)
+t.addmm(i, i, i, beta=2.6, alpha=1.7)
+t.addmm(t.full_like(x, float("nan")), x, x, beta=0)
+t.addmv(i[0], i, i[1], beta=1.6, alpha=2.7)
+t.addbmm(i.int(), i[None].int(), i[None].int())
+t.baddbmm(i[None], i[None], i[None], beta=0.2, alpha=1.6)
+t.addr(b, b[0], b[1], beta=3, alpha=2)
+t.addr(i, b[0], b[1], beta=3, alpha=2)
+t.cov(x[:1])
+t.cov(x, aweights=t.tensor([0.5, 2.0]))
+t.corrcoef(x[:1])
+t.corrcoef(i)
+t.diff(v, 0, prepend=v)
+t.diff(v, prepend=v[:1], append=v[:2])
+t.flip(x, dims=(0, 1))
+t.permute(x, dims=(1, 0))
+t.reshape(x, shape=(4,))
+t.tile(s, ())
+t.tile(v, dims=(2, 2))
+x.repeat(repeats=(2, 1))
+v.expand(size=(2, 3))
+x.view(size=(4,))
+z @ w
+t.nn.functional.softmin(i, 0, dtype=t.float64)
+t.nn.functional.cosine_similarity(c, v.reshape(3, 1) + c, dim=-2)
+t.nn.functional.pad(i, (1, 0), value=1.5)
+t.nn.functional.pad(b, (0, 2), value=1.0)
+t.nn.functional.pad(c, (-1, 2), "circular")
+t.nn.functional.pad(c, (2, -1), "circular")
+t.nn.functional.pad(c, (-1, 2), "reflect")
+t.nn.functional.prelu(s, v[:1])
+t.nn.functional.embedding(t.tensor(1), x)
+t.einsum(x, [0, 1], x, [1, 2], [0, 2])
+t.einsum(x, [..., 1], x, [1, ...])
+t.gather(s, 0, t.tensor([0, 0, 0]))
+t.gather(v, 0, t.tensor(1))
+t.gather(x, 0, t.zeros(0, 9, dtype=t.uint8))
+t.gather(x, 0, t.zeros(0, dtype=t.float32))
+t.index_select(s, 0, t.tensor([0]))
+t.index_add(s, 0, t.tensor([0]), s * 2, alpha=3)
+t.index_add(i, 0, t.tensor([0, 0]), i, alpha=1.5)
+t.index_add(b, 0, t.tensor([0, 0]), b)
+t.index_copy(s, 0, t.tensor(0), s * 2)
+t.index_copy(v, 0, t.tensor(0), s * 2)
+t.index_fill(v, 0, t.tensor([-1]), 3)
+t.scatter(s, 0, t.tensor(0), s * 2)
+t.scatter(v, 0, t.tensor(1), v.detach() * 2)
+t.scatter(v, 0, t.zeros(0, dtype=t.uint8), v.detach())
+t.scatter_add(s, 0, t.tensor(0), s * 2)
+t.scatter_add(b, 0, t.zeros_like(i), b)
+t.scatter_reduce(s, 0, t.tensor(0), s * 2, "prod", include_self=False)
+t.scatter_reduce(b, 0, t.zeros_like(i), b, "sum", include_self=False)
+t.scatter_reduce(b, 0, t.zeros_like(i), b, "prod", include_self=False)
+t.scatter_reduce(b, 0, t.zeros_like(i), b, "amin")
+t.take_along_dim(x, t.tensor([[-1]]), 1)
+t.searchsorted(t.zeros(0, 0), t.zeros(0, 0), sorter=t.zeros(0, 0, dtype=t.int64))
+t.searchsorted(t.ones(2, 0), t.ones(2, 1))
+t.searchsorted(t.arange(3.0), 2)
+t.bucketize(2.0, t.ones(3))
+t.mode(t.ones(0, 3), 1).values
+s.unfold(0, 1, 1)
+s.unfold(0, 0, 1)
+t.tensordot(c[:, :1], c.reshape(3, 1, 4), ([0, 1], [1, 0]))
+t.as_strided(x[:, 1], (3,), (1,), 1)
+t.as_strided(x.t(), (2, 2), (1, 1))
+t.prod(i, dtype=t.int16)
+t.sum(i, 0, dtype=t.int32)
+t.nn.functional.rms_norm(t.tensor([300.0, 400.0]).half(), (2,))
+""".strip().splitlines()
+
+
+def value(code):
+    names = [name for name in ARRAYS if name in code]
+    return lambda t, *tensors: eval(code, {"t": t} | dict(zip(names, tensors, strict=True))), [ARRAYS[n] for n in names]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("code", CASES)
+def test_the_same_as_torch(torch, code):
+    same(torch, *value(code), rtol=1e-6)
+
+
+LOSSES = ["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits", "kl_div"]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_is_named_as_in_torch(torch, name, reduction):
+    def shown(t):
+        x = t.tensor([0.25, 0.5], requires_grad=True)
+        return repr(getattr(t.nn.functional, name)(x, t.tensor([0.5, 0.75]), reduction=reduction)).partition("grad_fn")[2]
+
+    assert shown(gf) == shown(torch)
