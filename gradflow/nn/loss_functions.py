@@ -10,10 +10,11 @@ import gradflow as gf
 
 from ..errors import ArgumentError, DTypeError, ShapeError, labelled
 from ..kinds import elementwise
-from ..ops import rowwise
+from ..ops import class_losses
+from ..ops.class_losses import reduce_loss
 from ..ops.convert import element
 from ..ops.pointwise import mul
-from ..ops.rowwise import reduce_loss, tensors_only
+from ..ops.rowwise import tensors_only
 from ..scalar import abs, eq, exp, ge, le, log, log1p, lt, maximum, minimum, sign, where
 from ..tensor import Tensor
 
@@ -340,7 +341,7 @@ def nll_loss(
 ) -> Tensor:
     """-input[target] over the classes on axis 1 (the only axis of a single sample), weighted; see NLLLoss."""
     reduction = reduction_named(reduction, size_average, reduce)
-    return rowwise.nll_loss(input, target, weight, ignore_index=ignore_index, reduction=reduction)
+    return class_losses.nll_loss(input, target, weight, ignore_index=ignore_index, reduction=reduction)
 
 
 def cross_entropy(
@@ -355,4 +356,6 @@ def cross_entropy(
 ) -> Tensor:
     """nll_loss of log_softmax(input), in one pass; targets are class numbers or probabilities; see CrossEntropyLoss."""
     reduction = reduction_named(reduction, size_average, reduce)
-    return rowwise.cross_entropy(input, target, weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
+    return class_losses.cross_entropy(
+        input, target, weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
+    )

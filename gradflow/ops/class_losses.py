@@ -1,0 +1,231 @@
+"""Losses over classes: cross-entropy as one kernel over rows, and its kin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import backends, dtypes
+from ..errors import ArgumentError, DTypeError, OutOfRangeError, ShapeError
+from ..kinds import custom
+from ..kinds import rows as rowwise
+from ..scalar import primitives as s
+from ..scalar.types import FLOAT32
+from ..tape.node import identity, named
+from ..tensor import Tensor, wrap
+from . import pointwise as p
+from .axes import integer
+from .indexing import gather_at, scatter_zeros
+from .reductions import float_only, sum_over
+from .rowwise import log_softmax, logsumexp_of, softmax_of, stable_max, tensors_only
+
+MIN, MAX = backends.KINDS["min"], backends.KINDS["max"]
+
+
+@rowwise
+def wide_logsumexp(x):
+    "logsumexp in float32: the narrow types have too few digits for what is subtracted from it"
+    m = stable_max(x)
+    return s.cast(m + s.log(s.row_sum(s.exp(x - m))), FLOAT32)
+
+
+loss_of_row = backends.kernel(lambda lse, picked, weight: (lse - picked) * weight)
+gradient_of_row = backends.kernel(lambda g, x, lse: g * s.exp(x - lse))
+times = backends.kernel(lambda x, y: x * y)
+minus_times = backends.kernel(lambda x, y: -(x * y))
+
+
+@custom(inputs=1, grad_name="NllLossBackward0")
+def cross_entropy_of(x, index, weight, axis):
+    """weight * (logsumexp(x) - x[index]) for each row; ``index`` and ``weight`` have size 1 along ``axis``."""
+    narrow = x.dtype.itemsize == 2
+    lse = backends.rows((wide_logsumexp if narrow else logsumexp_of).op.kernel, (x,), axis)
+    loss = backends.elementwise(loss_of_row, (lse, backends.gather(x, axis, index), weight))
+    if narrow:
+        loss = backends.elementwise(identity, (loss,), backends.empty(loss.shape, dtypes.of(x).code))
+    return loss, (x, lse)
+
+
+@cross_entropy_of.pull
+def cross_entropy_pull(node, g, walk):
+    """The softmax times g, and g less at the target."""
+    parent = node.parents[0]
+    x, lse = node.saved
+    index, weight, axis = node.meta[1]
+    out, accumulate = walk.destination(parent)
+    if out is None:
+        out = backends.empty(x.shape, dtypes.of(x).code)
+    scaled = g if isinstance(weight, float) and weight == 1 else backends.elementwise(times, (g, weight))
+    backends.elementwise(gradient_of_row, (scaled, x, lse), out, accumulate)
+    if index.size:
+        less = backends.elementwise(minus_times, (scaled, 1.0), backends.empty(index.shape, dtypes.of(x).code))
+        backends.scatter_add(out, axis, index, less)
+    walk.arrive(parent, out)
+
+
+@cross_entropy_of.vjp
+def cross_entropy_vjp(g, needs, x, lse, index, weight, axis):
+    scaled = g if isinstance(weight, float) else p.mul(g, wrap(weight))
+    return p.sub(p.mul(softmax_of(x, axis=axis), scaled), scatter_zeros(scaled, x.array.shape, axis, index))
+
+
+def reduce_loss(op: str, loss: Tensor, reduction: str, divisor: Any = None, grad_name: str | None = "NllLossBackward0") -> Tensor:
+    """none, sum or mean of losses, shown as ``grad_name``; the mean is over ``divisor`` if given."""
+    result = folded(op, loss, reduction, divisor)
+    return result if grad_name is None else named(result, grad_name)
+
+
+def folded(op: str, loss: Tensor, reduction: str, divisor: Any) -> Tensor:
+    if reduction == "none":
+        return loss
+    if reduction == "sum":
+        return loss.sum()
+    if reduction == "mean":
+        return loss.mean() if divisor is None else p.div(loss.sum(), divisor)
+    raise ArgumentError(f"{op}: {reduction} is not a valid value for reduction; use 'none', 'mean' or 'sum'")
+
+
+def class_targets(op: str, input: Tensor, target: Tensor, ignore_index: int) -> tuple[Any, int, int, int]:
+    """(targets with the class axis as 1, that axis, number of classes, number of ignored targets), checked."""
+    shape = input.array.shape
+    ignore_index = integer(op, "ignore_index", ignore_index)
+    if not shape:
+        raise ArgumentError(f"{op}: Expected 1 or more dimensions (got 0): input must have a class axis")
+    axis = 0 if len(shape) == 1 else 1
+    expected = shape[:axis] + shape[axis + 1 :]
+    t = target.array
+    if t.shape != expected:
+        raise ArgumentError(f"{op}: Expected target of shape {list(expected)} for input of shape {list(shape)}, got {list(t.shape)}")
+    if t.dtype.kind not in "iu":
+        raise DTypeError(f"{op}: expected scalar type Long for target but found {target.dtype}; convert with .long()")
+    classes = shape[axis]
+    ignored = 0
+    if t.size:
+        low = backends.reduce(MIN, identity, (t,), None, False).item()
+        high = backends.reduce(MAX, identity, (t,), None, False).item()
+        if low <= ignore_index <= high:
+            ignored = int((t == ignore_index).sum())
+        if low < 0 or high >= classes:
+            bad = t[((t < 0) | (t >= classes)) & (t != ignore_index)]
+            if bad.size:
+                raise OutOfRangeError(f"{op}: Target {int(bad.flat[0])} is out of bounds; there are {classes} classes")
+    t = t if t.dtype == np.int64 else t.astype(np.int64)
+    return t.reshape(*shape[:axis], 1, *shape[axis + 1 :]), axis, classes, ignored
+
+
+def class_weights(op: str, weight: Tensor, target: Any, classes: int, ignore_index: int, like: Tensor) -> Tensor:
+    """The weight of each row's class; 0 for ignored rows."""
+    if weight.array.shape != (classes,):
+        raise ShapeError(
+            f"{op}: weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of shape: {list(weight.shape)}"
+        )
+    ignored = target == ignore_index
+    return wrap(np.where(ignored, 0, weight.array[np.where(ignored, 0, target)]).astype(like.array.dtype))
+
+
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: Any = None,
+    ignore_index: int = -100,
+    reduce: Any = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """The negative logarithm of the softmax of ``input`` (classes on axis 1) at ``target``: class numbers, or probabilities of ``input``'s shape.
+
+    Rows whose target is ``ignore_index`` count nothing. The mean is over the weights of the rows.
+    """
+    tensors_only("cross_entropy", input=input, target=target, weight=weight)
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise ArgumentError(f"cross_entropy: label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    float_only("cross_entropy", input)
+    if reduction not in ("none", "mean", "sum"):
+        raise ArgumentError(f"cross_entropy: {reduction} is not a valid value for reduction; use 'none', 'mean' or 'sum'")
+    if target.dtype.is_floating_point:
+        return soft_cross_entropy(input, target, weight, reduction, label_smoothing)
+    if label_smoothing:
+        log_p = log_softmax(input, 0 if input.array.ndim == 1 else 1)
+        return smooth_nll(log_p, target, weight, ignore_index, reduction, label_smoothing)
+    index, axis, classes, ignored = class_targets("cross_entropy", input, target, ignore_index)
+    w: Any = 1.0
+    if weight is not None:
+        w = class_weights("cross_entropy", weight, index, classes, ignore_index, input).array
+    elif ignored:
+        w = (index != ignore_index).astype(input.array.dtype)
+    loss = cross_entropy_of(input, np.where(index == ignore_index, 0, index) if ignored else index, w, axis)
+    loss = loss.squeeze(axis)
+    if reduction != "mean":
+        return reduce_loss("cross_entropy", loss, reduction)
+    if weight is not None:
+        return reduce_loss("cross_entropy", loss, reduction, float(w.sum()))
+    return reduce_loss("cross_entropy", loss, reduction, index.size - ignored if ignored else None)
+
+
+def soft_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, smoothing: float) -> Tensor:
+    """Targets that are probabilities."""
+    if target.array.shape != input.array.shape:
+        raise ArgumentError(
+            f"cross_entropy: Expected floating point target with class probabilities of shape {tuple(input.shape)}, got {tuple(target.shape)}"
+        )
+    axis = 0 if input.array.ndim == 1 else 1
+    classes = input.array.shape[axis]
+    if smoothing:
+        target = p.add(p.mul(target, 1 - smoothing), smoothing / classes)
+    terms = p.mul(log_softmax(input, axis), target)
+    if weight is not None:
+        terms = p.mul(terms, weight.reshape(tuple(-1 if i == axis else 1 for i in range(input.array.ndim))))
+    loss = p.neg(sum_over(terms, (axis,), False))
+    rows = max(loss.array.size, 1)
+    return reduce_loss("cross_entropy", loss, reduction, rows if reduction == "mean" else None)
+
+
+def smooth_nll(log_p: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str, smoothing: float) -> Tensor:
+    """Cross-entropy whose target is spread: (1 - e) at the class, e / classes everywhere."""
+    index, axis, classes, _ = class_targets("cross_entropy", log_p, target, ignore_index)
+    kept = wrap((index != ignore_index).squeeze(axis))
+    nll = nll_loss(log_p, target, weight, ignore_index=ignore_index, reduction="none")
+    terms = log_p
+    if weight is not None:
+        terms = p.mul(terms, weight.reshape(tuple(-1 if i == axis else 1 for i in range(log_p.array.ndim))))
+    spread = p.where(kept, p.neg(sum_over(terms, (axis,), False)), 0.0)
+    loss = p.add(p.mul(nll, 1 - smoothing), p.mul(spread, smoothing / classes))
+    if reduction != "mean":
+        return reduce_loss("cross_entropy", loss, reduction)
+    divisor = (
+        float(kept.array.sum())
+        if weight is None
+        else float(class_weights("cross_entropy", weight, index, classes, ignore_index, log_p).array.sum())
+    )
+    return named(p.div(loss.sum(), divisor), "AddBackward0")
+
+
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: Any = None,
+    ignore_index: int = -100,
+    reduce: Any = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """``-input[target]`` for log-probabilities with classes on axis 1."""
+    tensors_only("nll_loss", input=input, target=target, weight=weight)
+    index, axis, classes, count = class_targets("nll_loss", input, target, ignore_index)
+    ignored = index == ignore_index
+    picked = gather_at(input, axis, np.where(ignored, 0, index) if count else index)
+    w = None if weight is None else class_weights("nll_loss", weight, index, classes, ignore_index, input)
+    loss = p.neg(picked)
+    if w is not None:
+        loss = p.mul(loss, w)
+    elif count:
+        loss = p.where(wrap(~ignored), loss, 0.0)
+    loss = loss.squeeze(axis)
+    if reduction != "mean":
+        return reduce_loss("nll_loss", loss, reduction)
+    total = float(w.array.sum()) if w is not None else index.size - count
+    if not total:
+        return p.mul(loss.sum(), float("nan"))
+    return reduce_loss("nll_loss", loss, reduction, total)
