@@ -213,7 +213,7 @@ PyMethodDef functions[] = {
     GF_METHOD("elementwise", elementwise, "elementwise(program, inputs, out=None, accumulate=0)"),
     GF_METHOD("reduce", reduce,
               "reduce(kind, program, inputs, axes, keepdims=False, out=None, accumulate=0, scale=1.0)"),
-    GF_METHOD("rows", rows, "rows(program, inputs, axis, out=None, accumulate=0)"),
+    GF_METHOD("rows", rows, "rows(program, inputs, axis, out=None, accumulate=0, summed=0)"),
     GF_METHOD("dot", dot, "dot(a, b, out=None, accumulate=0)"),
     GF_METHOD("blas_info", blas_info, "The BLAS in use."),
     GF_METHOD("gather", gather, "gather(x, axis, index, out=None)"),

@@ -1,6 +1,7 @@
 // Runs row programs: tiles of whole rows, or long rows in several passes.
 #include "row_run.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 namespace gf {
@@ -9,6 +10,7 @@ namespace {
 constexpr int64_t kTileElements = 1024;
 constexpr int64_t kRowBytes = 1 << 18;  // tiles of a whole row must fit the second-level cache
 constexpr int64_t kChunkCost = 1 << 17;
+constexpr int64_t kSumsElements = 1 << 20;  // of all pieces together
 
 class RowWorker {
  public:
@@ -18,8 +20,25 @@ class RowWorker {
         runner_(run, memory_ + own_bytes(r)),
         prefetch_(run.prefetch) {}
 
-  static size_t own_bytes(const RowRun& r) {
-    return (size_t(r.plan.reductions) * size_t(rows_of(r)) * 16 + 63) & ~size_t(63);
+  static size_t own_bytes(const RowRun& r) { return fold_bytes(r) + size_t(count_summed(r)) * lane_bytes(r); }
+
+  // Sums of the rows of this piece of work begin.
+  void start_sums(char* sums) {
+    char* lanes = memory_ + fold_bytes(r_);
+    for (int k = 0; k < r_.typed.n_outputs; ++k) {
+      if (!r_.is_summed(k)) continue;
+      lanes_[k] = lanes;
+      lanes += lane_bytes(r_);
+      sums_[k] = sums;
+      sums += size_t(r_.row) * r_.fold(k).acc_size;
+      r_.fold(k).init_lanes(lanes_[k], r_.row);
+      r_.fold(k).init(sums_[k], r_.row);
+      room_ = r_.fold(k).lane_steps;
+    }
+  }
+  void finish_sums() {
+    for (int k = 0; k < r_.typed.n_outputs; ++k)
+      if (r_.is_summed(k)) r_.fold(k).flush(sums_[k], lanes_[k], r_.row);
   }
 
   // Rows that fit: tile after tile.
@@ -39,7 +58,8 @@ class RowWorker {
           execute(step);
         }
       }
-      for (int k = 0; k < r_.typed.n_outputs; ++k) store(k);
+      for (int k = 0; k < r_.typed.n_outputs; ++k) r_.is_summed(k) ? add_up(k, 0, rows_) : store(k);
+      if (r_.summed) make_room(rows_ / 4 + rows_ % 4);
       if (++tile == end) return;
       runner_.next();
     }
@@ -69,6 +89,7 @@ class RowWorker {
       }
       for (int k = 0; k < r_.typed.n_outputs; ++k)
         if (r_.plan.per_row(k) && !r_.plan.first_only(k)) store(k);
+      if (r_.summed) make_room(1);
     }
   }
 
@@ -79,6 +100,27 @@ class RowWorker {
   bool prefetch_;
   int64_t rows_ = 0;
   int64_t columns_done_ = 0;  // rows for which the column numbers are in their tiles
+
+  char* lanes_[kMaxOutputs];  // of the summed outputs: in their register's type, flushed to the sums in time
+  char* sums_[kMaxOutputs];
+  int64_t room_ = 0;
+
+  static size_t fold_bytes(const RowRun& r) {
+    return (size_t(r.plan.reductions) * size_t(rows_of(r)) * 16 + 63) & ~size_t(63);
+  }
+  static size_t lane_bytes(const RowRun& r) { return (size_t(r.row) * 8 + 63) & ~size_t(63); }
+  static int count_summed(const RowRun& r) { return __builtin_popcount(r.summed); }
+
+  void add_up(int k, int64_t first, int64_t rows) {
+    const int64_t n = runner_.length() / rows, size = item_size(register_of(r_.typed.out_dtype[k]));
+    r_.fold(k).vertical(lanes_[k] + first * size, runner_.slot()[r_.plan.out_slot[k]], n, rows, n * size);
+  }
+  void make_room(int64_t steps) {
+    if ((room_ -= steps) > 0) return;
+    finish_sums();
+    for (int k = 0; k < r_.typed.n_outputs; ++k)
+      if (r_.is_summed(k)) room_ = r_.fold(k).lane_steps;
+  }
 
   static int64_t rows_of(const RowRun& r) { return r.whole ? r.box.step : 1; }
   const Fold& fold(const Instr& in) const { return kernels->fold[in.op == kOpRowSum ? kSum : kMax][in.reg]; }
@@ -174,7 +216,10 @@ class RowWorker {
 
   void store_segment() {
     for (int k = 0; k < r_.typed.n_outputs; ++k) {
-      if (!r_.plan.per_row(k) || (r_.plan.first_only(k) && runner_.first() == 0)) store(k);
+      if (r_.is_summed(k))
+        add_up(k, runner_.first(), 1);
+      else if (!r_.plan.per_row(k) || (r_.plan.first_only(k) && runner_.first() == 0))
+        store(k);
     }
   }
 };
@@ -233,32 +278,73 @@ void plan(RowRun* r) {
     bool own = slot < t.n_registers && out.dtype == t.out_dtype[k];
     for (int j = 0; j < t.n_outputs; ++j) own &= j == k || r->plan.out_slot[j] != slot;
     for (int j = 0; j < t.n_inputs; ++j) own &= loop.op[j].data != out.data;  // in place: store at the end
-    if (out.mode != Mode::InPlace || out.accumulate || !own || !r->whole) out.mode = Mode::Load;
+    if (out.mode != Mode::InPlace || out.accumulate || !own || !r->whole || r->is_summed(k)) out.mode = Mode::Load;
+  }
+}
+
+// The sums' last row: joined piece after piece, and written.
+void write_sums(RowRun* r) {
+  const size_t piece = sums_bytes(*r) / size_t(r->chunks);
+  size_t at = 0;
+  for (int k = 0; k < r->typed.n_outputs; ++k) {
+    if (!r->is_summed(k)) continue;
+    const Fold& fold = r->fold(k);
+    const Operand& out = r->loop.op[r->typed.n_inputs + k];
+    for (int64_t i = 1; i < r->chunks; ++i) fold.combine(r->sums + at, r->sums + size_t(i) * piece + at, r->row);
+    const DType have = register_of(r->typed.out_dtype[k]), want = register_of(out.dtype);
+    alignas(64) char tile[kTileElements * 8], converted[kTileElements * 8];
+    for (int64_t first = 0; first < r->row; first += kTileElements) {
+      const int64_t n = std::min(kTileElements, r->row - first);
+      fold.finish(tile, r->sums + at + size_t(first) * fold.acc_size, n, 1.0);
+      if (have != want) kernels->cast[want][reg_index(have)](converted, tile, tile, tile, n);
+      const StoreFn store = out.accumulate ? kernels->accumulate[out.dtype] : kernels->store[out.dtype];
+      store(out.data + first * out.stride[0], have == want ? tile : converted, n, out.stride[0], 1, 0);
+    }
+    at += size_t(r->row) * fold.acc_size;
   }
 }
 
 }  // namespace
 
-void run_rows(RowRun* r) {
+void plan_run(RowRun* r) {
   choose_box(r);
   plan(r);
+  const int64_t units = r->whole ? r->box.tiles() : r->box.outer;
+  const int64_t unit_cost = (r->whole ? r->box.length() : r->row) * (r->typed.cost + 1);
+  r->per_chunk = (kChunkCost + unit_cost - 1) / unit_cost;
+  if (r->summed) {  // each piece has sums of its own
+    const int64_t most = std::max<int64_t>(4, std::min<int64_t>(64, kSumsElements / r->row));
+    r->per_chunk = std::max(r->per_chunk, (units + most - 1) / most);
+  }
+  r->chunks = (units + r->per_chunk - 1) / r->per_chunk;
+}
+
+size_t sums_bytes(const RowRun& r) {
+  size_t each = 0;
+  for (int k = 0; k < r.typed.n_outputs; ++k)
+    if (r.is_summed(k)) each += r.fold(k).acc_size;
+  return each * size_t(r.row) * size_t(r.chunks);
+}
+
+void run_rows(RowRun* r) {
   const Typed& t = r->typed;
   const RowPlan& p = r->plan;
   const Run run = r->whole ? Run(t, r->loop, r->box, p.shared_place, p.shared_width, p.out_slot)
                            : Run(t, r->loop, r->box, p.own_place, p.own_width, p.out_slot);
   const int64_t units = r->whole ? r->box.tiles() : r->box.outer;
-  const int64_t unit_cost = (r->whole ? r->box.length() : r->row) * (t.cost + 1);
-  const int64_t per_chunk = (kChunkCost + unit_cost - 1) / unit_cost;
+  const size_t piece = sums_bytes(*r) / size_t(r->chunks);
   auto chunk = [&](int64_t i) {
     RowWorker worker(*r, run);
-    int64_t begin = i * per_chunk, end = begin + per_chunk < units ? begin + per_chunk : units;
+    const int64_t begin = i * r->per_chunk, end = std::min(begin + r->per_chunk, units);
+    worker.start_sums(r->sums + size_t(i) * piece);
     r->whole ? worker.run_tiles(begin, end) : worker.run_rows(begin, end);
+    worker.finish_sums();
   };
-  int64_t chunks = (units + per_chunk - 1) / per_chunk;
-  if (chunks == 1)
+  if (r->chunks == 1)
     chunk(0);
   else
-    parallel_for(chunks, chunk);
+    parallel_for(r->chunks, chunk);
+  if (r->summed) write_sums(r);
 }
 
 }  // namespace gf

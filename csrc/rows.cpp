@@ -1,4 +1,4 @@
-// rows(program, inputs, axis, out, accumulate): a program with row reductions over one axis.
+// rows(program, inputs, axis, out, accumulate, summed): a program with row reductions over one axis.
 #include "row_run.h"
 
 namespace gf {
@@ -20,6 +20,17 @@ Operand& add_operand(Loop* loop, const View& view, const Inputs& in, const npy_i
   for (int d = in.ndim - 1; d >= 0; --d)
     if (d != axis && in.shape[d] != 1) op.stride[k++] = strides[d];
   return op;
+}
+
+// A view of one dimension as one of `ndim` that moves along the axis only.
+View along(const View& line, int ndim, int axis) {
+  View view = line;
+  view.ndim = ndim;
+  for (int d = 0; d < ndim; ++d) {
+    view.shape[d] = d == axis ? line.shape[0] : 1;
+    view.strides[d] = d == axis ? line.strides[0] : 0;
+  }
+  return view;
 }
 
 // The inputs that do not change along the axis.
@@ -53,15 +64,19 @@ bool foreign(PyObject* out) {
 }  // namespace
 
 PyObject* rows(PyObject*, PyObject* const* args, Py_ssize_t count) {
-  if (count < 3 || count > 5) raise(ErrorKind::Type, "rows: takes (program, inputs, axis, out=None, accumulate=0)");
+  if (count < 3 || count > 6)
+    raise(ErrorKind::Type, "rows: takes (program, inputs, axis, out=None, accumulate=0, summed=0)");
   PyObject* given = count > 3 ? args[3] : Py_None;
   if (!is_program(args[0]) || foreign(given)) return call_fallback("rows", args, count);
   auto* program = reinterpret_cast<ProgramObject*>(args[0]);
   if (!(program->flags & kRowProgram)) raise(ErrorKind::Argument, "rows: takes a row program");
   const int64_t accumulate = count > 4 ? int_argument(args[4], "rows", "accumulate") : 0;
+  const int64_t summed = count > 5 ? int_argument(args[5], "rows", "summed") : 0;
   Inputs in;
   if (!read_inputs(program, args[1], &in)) return call_fallback("rows", args, count);
   const Typed& t = *in.typed;
+  if (summed & (t.row_outputs | ~((int64_t(1) << t.n_outputs) - 1)))
+    raise(ErrorKind::Argument, "rows: only outputs with one value per element can be summed over the rows");
   const int64_t asked = int_argument(args[2], "rows", "axis");
   const int64_t axis = asked < 0 ? asked + in.ndim : asked;
   const std::string name = axis < 0 || axis >= in.ndim ? program_name(program) : "";
@@ -79,14 +94,16 @@ PyObject* rows(PyObject*, PyObject* const* args, Py_ssize_t count) {
   View views[kMaxOutputs];
   bool is_given[kMaxOutputs];
   for (int k = 0; k < t.n_outputs; ++k) {
-    const npy_intp* shape = (t.row_outputs >> k) & 1 ? row_shape : in.shape;
+    const bool is_sum = (summed >> k) & 1;
+    const npy_intp* shape = is_sum ? &in.shape[axis] : (t.row_outputs >> k) & 1 ? row_shape : in.shape;
+    const int ndim = is_sum ? 1 : in.ndim;
     PyObject* wanted = PyTuple_Check(given) ? PyTuple_GET_ITEM(given, k) : given;
-    is_given[k] = given_out_ok(wanted, in.ndim, shape, "rows");
+    is_given[k] = given_out_ok(wanted, ndim, shape, "rows");
     if (is_given[k]) {
       Py_INCREF(wanted);
       results[k] = Ref(wanted);
     } else {
-      results[k] = Ref(new_array(in.ndim, shape, t.out_dtype[k]));
+      results[k] = Ref(new_array(ndim, shape, t.out_dtype[k]));
     }
     read_view(reinterpret_cast<PyArrayObject*>(results[k].get()), "rows", &views[k]);
     bool clash = false;
@@ -94,7 +111,7 @@ PyObject* rows(PyObject*, PyObject* const* args, Py_ssize_t count) {
       clash |= !in.is_scalar[j] && overlap(in.views[j], views[k]) == Overlap::Partial;
     for (int j = 0; is_given[k] && j < k; ++j) clash |= overlap(views[j], views[k]) != Overlap::None;
     if (!clash) continue;
-    temporaries[k] = Ref(new_array(in.ndim, shape, t.out_dtype[k]));
+    temporaries[k] = Ref(new_array(ndim, shape, t.out_dtype[k]));
     read_view(reinterpret_cast<PyArrayObject*>(temporaries[k].get()), "rows", &views[k]);
   }
 
@@ -114,8 +131,8 @@ PyObject* rows(PyObject*, PyObject* const* args, Py_ssize_t count) {
       if (d != axis && in.shape[d] != 1) loop.size[loop.ndim++] = in.shape[d];
     for (int k = 0; k < in.n; ++k) add_operand(&loop, in.views[k], in, in.shape, int(axis));
     for (int k = 0; k < t.n_outputs; ++k)
-      add_operand(&loop, views[k], in, in.shape, int(axis)).accumulate =
-          is_given[k] && !temporaries[k] && ((accumulate >> k) & 1);
+      add_operand(&loop, (summed >> k) & 1 ? along(views[k], in.ndim, int(axis)) : views[k], in, in.shape, int(axis))
+          .accumulate = is_given[k] && !temporaries[k] && ((accumulate >> k) & 1);
     View flat;
     flat.data = nullptr;
     flat.dtype = kUInt8;
@@ -134,8 +151,19 @@ PyObject* rows(PyObject*, PyObject* const* args, Py_ssize_t count) {
     }
     loop.sort_dims(1, loop.ndim, 0);
     loop.merge(1, loop.ndim);
+    r.summed = uint32_t(summed);
+    plan_run(&r);
+    Ref sums;
+    if (npy_intp bytes = npy_intp(sums_bytes(r))) {
+      sums = Ref(new_array(1, &bytes, kUInt8));
+      r.sums = PyArray_BYTES(reinterpret_cast<PyArrayObject*>(sums.get()));
+    }
     NoGil free_gil(in.size() * (t.cost + 1) > kReleaseGilCost);
     run_rows(&r);
+  } else {
+    for (int k = 0; k < t.n_outputs; ++k)  // sums of no rows
+      if (((summed >> k) & 1) && !(is_given[k] && ((accumulate >> k) & 1)))
+        PyArray_FILLWBYTE(reinterpret_cast<PyArrayObject*>(results[k].get()), 0);
   }
   for (int k = 0; k < t.n_outputs; ++k) {
     if (!temporaries[k]) continue;

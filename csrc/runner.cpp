@@ -212,7 +212,7 @@ void Runner::load(uint32_t inputs) {
 void Runner::start_prefetch(int64_t steps) {
   const Typed& t = run_.typed;
   n_ahead_ = 0;
-  for (int k = 0; k < t.n_inputs + (run_.outputs ? t.n_outputs : 0); ++k) {
+  for (int k = 0; k < t.n_inputs; ++k) {
     const Operand& op = run_.loop.op[k];
     if (op.mode != Mode::InPlace) continue;
     const int slot = k < t.n_inputs ? t.input_slot(k) : run_.out_slot[k - t.n_inputs];

@@ -356,6 +356,7 @@ def test_the_same_bits_for_any_number_of_threads(threads):
             work.append(lambda x=x: b.reduce("sum", identity, (x.T,), (0,), False))
             work.append(lambda x=x: b.rows(softmax, (x,), x.ndim - 1))
             work.append(lambda x=x: b.rows(softmax, (x,), 0))
+            work.append(lambda x=x: b.rows(softmax, (x,), x.ndim - 1, None, 0, 1))
     index = rng.integers(0, 50, 300_000)
     values = rng.standard_normal((300_000, 3)).astype(F4)
     work.append(lambda: b.add_rows(np.zeros((50, 3), F4), 0, index, values))
@@ -409,6 +410,33 @@ def test_rows_equal_numpys():
         want, _, _ = b.rows(both, (writable, w), at)
         b.rows(both, (writable, w), at, (writable, None, None))  # in place
         same(writable, want)
+
+
+def test_outputs_of_rows_are_summed_over_the_rows():
+    program = b.kernel(lambda x, y: (x - s.row_sum(x), x * y, y, s.row_max(x)), outputs=4)
+    for rng in cases(120, 21):
+        shape = shape_of(rng, least=1)
+        if rng.random() < 0.3:
+            shape = [(300, 40), (3, 5000), (2, 70_000), (70, 3, 257)][rng.integers(4)]
+        dtype = [F4, F8, np.dtype("f2")][rng.integers(3)]
+        axis = int(rng.integers(len(shape)))
+        if not shape[axis]:
+            continue
+        x, y = array(rng, shape, dtype), array(rng, shape, dtype)
+        others = tuple(k for k in range(len(shape)) if k != axis)
+        terms = [x.astype(F8) * y.astype(F8), y.astype(F8)]
+        want, size = [t.sum(others) for t in terms], [np.abs(t).sum(others) for t in terms]
+        few = 8 if dtype.itemsize < 8 else 24
+        _, products, sums, _ = b.rows(program, (x, y), axis, None, 0, 0b110)
+        near(products, want[0], few, size[0])
+        near(sums, want[1], few, size[1])
+        outs = [relaid(rng, numbers(rng, (shape[axis],), dtype)) for _ in range(2)]
+        old = [o.astype(F8) for o in outs]
+        b.rows(program, (x, y), axis, (None, *outs, None), 0b100, 0b110)
+        near(outs[0], want[0], few, size[0])
+        near(outs[1], old[1] + want[1], 2 + few, np.abs(old[1]) + size[1])
+    with pytest.raises(ValueError, match="one value per element"):
+        b.rows(program, (x, y), axis, None, 0, 0b1000)
 
 
 # ---- dot -----------------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """What computes: eight functions over arrays, the same on every device.
 
 ``elementwise(program, inputs, out, accumulate)``, ``reduce(kind, program, inputs, axes, keepdims, out, accumulate, scale)``,
-``rows(program, inputs, axis, out, accumulate)``, ``dot(a, b, out, accumulate)``, ``gather``, ``scatter_add``, ``take_rows``, ``add_rows``;
+``rows(program, inputs, axis, out, accumulate, summed)``, ``dot(a, b, out, accumulate)``, ``gather``, ``scatter_add``, ``take_rows``, ``add_rows``;
 and ``copy``, ``empty``, ``zeros``, ``expand`` (a view). The CPU's are in front: they hand arrays that are not NumPy's to the backend that owns them.
 """
 

@@ -143,17 +143,16 @@ def affine_rows(x, weight, bias, size, eps):
     return centred * rstd * weight + bias, mean, rstd
 
 
-@rowwise(row_inputs=("mean", "rstd", "size"))
+@rowwise(outputs=3, row_inputs=("mean", "rstd", "size"))
 def normalize_back(g, x, mean, rstd, weight, size):
-    """rstd * (gw - mean(gw) - xhat * mean(gw * xhat)), in few passes: the values of the row are multiplied first"""
+    """(rstd * (gw - mean(gw) - xhat * mean(gw * xhat)), g * xhat, g), in few passes: the values of the row are multiplied first"""
     centred = x - mean
     gw = g * weight
-    slope = s.row_sum(gw * centred) * rstd * rstd * rstd / size
-    shift = s.row_sum(gw) * rstd / size
-    return gw * rstd - (centred * slope + shift)
+    slope = s.row_sum(gw * centred) * rstd * rstd / size
+    return (gw - (centred * slope + s.row_sum(gw) / size)) * rstd, g * centred * rstd, g
 
 
-scale_gradient = backends.kernel(lambda g, x, mean, rstd: g * (x - mean) * rstd)
+SUMMED = 0b110  # the outputs of normalize_back for weight and bias
 
 
 @custom(inputs=3, grad_name="NativeLayerNormBackward0")
@@ -168,24 +167,17 @@ def layer_norm_of(x, weight, bias, size, eps):
 
 @layer_norm_of.pull
 def layer_norm_pull(node, g, walk):
-    px, pw, pb = node.parents
+    """One kernel: the gradients of weight and bias are sums of its other outputs over the rows."""
     x, weight, mean, rstd = node.saved
-    size = node.meta[1][0]
-    lead = tuple(range(x.ndim - 1))
-    if walk.wants(px):
-        out, accumulate = walk.destination(px)
-        walk.arrive(
-            px,
-            backends.rows(
-                normalize_back.op.kernel, (g, x, mean, rstd, 1.0 if weight is None else weight, size), x.ndim - 1, out, accumulate
-            ),
-        )
-    if walk.wants(pw):
-        out, accumulate = walk.destination(pw)
-        walk.arrive(pw, backends.reduce(SUM, scale_gradient, (g, x, mean, rstd), lead, False, out, accumulate))
-    if walk.wants(pb):
-        out, accumulate = walk.destination(pb)
-        walk.arrive(pb, backends.reduce(SUM, identity, (g,), lead, False, out, accumulate))
+    wanted = [parent if walk.wants(parent) else None for parent in node.parents]
+    once = len(set(wanted)) + wanted.count(None) > len(wanted)  # no tensor stands for two
+    places = [walk.destination(parent) if parent is not None and once else (None, 0) for parent in wanted]
+    outs, accumulated = tuple(out for out, _ in places), sum(bool(add) << k for k, (_, add) in enumerate(places))
+    inputs = (g, x, mean, rstd, 1.0 if weight is None else weight, node.meta[1][0])
+    gradients = backends.rows(normalize_back.op.kernel, inputs, x.ndim - 1, outs, accumulated, SUMMED)
+    for parent, gradient in zip(wanted, gradients, strict=True):
+        if parent is not None:
+            walk.arrive(parent, gradient) if once else walk.add(parent, gradient, True)
 
 
 @layer_norm_of.vjp

@@ -67,7 +67,8 @@ class Rows:
         """What is one for the row; and the row, if it is kept."""
         values, operands, once = self.values, self.operands, self.plan.once
         lines = [f"const {values.register(i)} x{i} = {operands.at(i, 'start')};" for i in operands.arrays if once[i]]
-        row = [i for i in operands.arrays if not once[i]]
+        read = {a for instr in self.typed.code for a in instr.args} | set(self.typed.outputs)
+        row = [i for i in operands.arrays if i in read and not once[i]]
         if self.cached and row:
             lines += [f"{values.register(i)} in{i}_row[{ROW_ITEMS}] = {{}};" for i in row]
             lines += self.along([PLACE, *(self.inside(f"in{i}_row[e] = {operands.at(i)};") for i in row)])
