@@ -32,8 +32,20 @@ from .dtypes import (
     uint8,
 )
 from .tensor import Size, Tensor, device
-from . import autograd, creation, errors, methods
+from . import autograd, constructors, creation, errors, methods
 from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from .constructors import (
+    asarray,
+    empty_strided,
+    from_dlpack,
+    frombuffer,
+    randint_like,
+    scalar_tensor,
+    to_dlpack,
+    tril_indices,
+    triu_indices,
+    vander,
+)
 from .creation import (
     arange,
     as_tensor,
@@ -64,7 +76,7 @@ from .ops.random import Generator, default_generator, get_rng_state, initial_see
 from .ops.views import broadcast_tensors
 from .runtime import empty_cache, get_num_threads, memory_stats, set_num_threads
 
-globals().update(methods.FUNCTIONS | methods.ALONE)
+globals().update(methods.FUNCTIONS | methods.ALONE | constructors.TYPES)
 bool, float, int = bool_, float_, int_
 concat = concatenate = cat
 pi, e, inf, nan = _math.pi, _math.e, _math.inf, _math.nan

@@ -7,13 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from . import creation, dtypes
+from . import constructors, creation, dtypes
 from .errors import DTypeError
 from .kinds.formulas import REGISTRY
 from .ops import (
     activations,
+    arranging,
+    calculus,
     contractions,
     convert,
+    copies,
+    distributions,
     extremes,
     indexing,
     inplace,
@@ -27,6 +31,7 @@ from .ops import (
     rowwise,
     scans,
     scattering,
+    sharing,
     sorting,
     views,
 )
@@ -67,6 +72,10 @@ PLAIN = {
     contractions: "inner vdot addmv addr addbmm dist kron cross cov corrcoef",
     products: "matmul mm mv dot bmm outer addmm baddbmm",
     creation: "bernoulli multinomial tril triu",
+    arranging: """diagflat dsplit sum_to_size fill renorm index_reduce argwhere nonzero_static narrow_copy pixel_shuffle pixel_unshuffle
+        channel_shuffle""",
+    calculus: "histogram",
+    copies: "slice_scatter select_scatter diagonal_scatter as_strided_scatter split_with_sizes",
     numbers: "clamp_max clamp_min float_power frexp gcd heaviside lcm logit mvlgamma nan_to_num nextafter positive real sgn",
 }
 
@@ -149,13 +158,13 @@ def function_table() -> dict[str, Callable]:
         for name in names.split():
             function = getattr(module, name)
             table[name] = aliases(function) if name in REDUCING else function
-    return table | SPELLINGS
+    return table | SPELLINGS | sharing.FUNCTIONS
 
 
 FUNCTIONS: dict[str, Callable] = function_table()
 
 # Functions that are no methods.
-ALONE: dict[str, Callable] = {
+ALONE: dict[str, Any] = {
     f.__name__: f
     for f in (
         rearranging.column_stack,
@@ -171,9 +180,23 @@ ALONE: dict[str, Callable] = {
         sorting.searchsorted,
         sorting.bucketize,
         numbers.isin,
+        arranging.block_diag,
+        arranging.combinations,
+        arranging.broadcast_shapes,
+        arranging.unravel_index,
+        arranging.constant_pad_nd,
+        arranging.pdist,
+        calculus.trapezoid,
+        calculus.cumulative_trapezoid,
+        calculus.gradient,
+        *copies.COPIES.values(),
         numbers.polygamma,
     )
 }
+
+ALONE |= {f.__name__: f for f in (distributions.poisson, distributions.binomial, distributions.native_dropout)}
+ALONE |= {f.__name__: f for f in (distributions.alpha_dropout, distributions.feature_dropout, distributions.feature_alpha_dropout)}
+ALONE |= {"trapz": calculus.trapezoid, "row_stack": joining.vstack}
 
 METHODS: dict[str, Callable] = {
     "unfold": rearranging.unfold,
@@ -198,6 +221,10 @@ METHODS: dict[str, Callable] = {
     "normal_": random.normal_,
     "random_": random.random_,
     "bernoulli_": random.bernoulli_,
+    "cauchy_": distributions.cauchy_,
+    "exponential_": distributions.exponential_,
+    "geometric_": distributions.geometric_,
+    "log_normal_": distributions.log_normal_,
     "__add__": pointwise.add,
     "__radd__": pointwise.add,
     "__sub__": pointwise.minus,
@@ -308,9 +335,16 @@ def new_like(name: str, function: Callable) -> Callable:
 
 CHANGING = """
     clamp clip neg pow relu remainder fmod round square add sub mul div floor_divide addcmul addcdiv masked_fill tril triu scatter scatter_add scatter_reduce index_add index_copy index_fill index_put masked_scatter put cumsum cumprod addmv addr addbmm addmm baddbmm
-    sgn clamp_max clamp_min float_power gcd heaviside lcm logit mvlgamma nan_to_num nextafter absolute negative subtract multiply divide
+    renorm index_reduce sgn clamp_max clamp_min float_power gcd heaviside lcm logit mvlgamma nan_to_num nextafter absolute negative subtract multiply divide
     true_divide arccos arcsin arctan arctan2 arccosh arcsinh arctanh fix greater greater_equal less less_equal not_equal""".split()
 IN_PLACE = {f"{name}_": inplace.in_place(FUNCTIONS[name], f"{name}_") for name in [*PUBLIC, *CHANGING]}
+# Those that are also ``gradflow.name_(x)``.
+FREE_IN_PLACE = """
+    abs acos acosh addmv arccos arccosh arcsin arcsinh arctan arctanh asin asinh atan atanh ceil clamp clamp_max clamp_min clip cos cosh
+    deg2rad erf erfc exp exp2 expm1 fix floor frac gcd index_put lcm ldexp log log10 log1p log2 logit nan_to_num neg negative rad2deg
+    reciprocal relu round rsqrt sigmoid sin sinc sinh sqrt square tan tanh trunc xlogy""".split()
+ALONE |= {f"{name}_": IN_PLACE[f"{name}_"] for name in FREE_IN_PLACE}
+ALONE |= {f.__name__: f for f in (inplace.zero_, inplace.fill_, sharing.resize_as_, copies.AXES_IN_PLACE["as_strided_"])}
 OPERATORS = {"add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "floordiv": "floor_divide", "mod": "remainder", "pow": "pow"}
 OPERATORS |= {"and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor"}
 
@@ -325,12 +359,12 @@ REST: dict[str, Any] = {
     "__delitem__": delete,
     "__array_ufunc__": array_ufunc,
     "detach_": detach_,
-    "is_cuda": property(lambda self: False),
 }
 REST |= {f"new_{name}": new_like(name, getattr(creation, name)) for name in ("zeros", "ones", "empty", "full")}
+REST["new_empty_strided"] = new_like("empty_strided", constructors.empty_strided)
 REST |= {f"__i{operator}__": IN_PLACE[f"{name}_"] for operator, name in OPERATORS.items()}
 
-for _name, _function in (FUNCTIONS | METHODS | IN_PLACE | REST).items():
+for _name, _function in (FUNCTIONS | METHODS | sharing.METHODS | IN_PLACE | copies.AXES_IN_PLACE | REST).items():
     setattr(Tensor, _name, _function)
 
 NUMBER_FIRST = {

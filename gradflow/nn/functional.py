@@ -32,8 +32,18 @@ from ..ops.activations import hardswish_ as hardswish
 from ..ops.activations import mish_ as mish
 from ..ops.activations import relu_ as relu
 from ..ops.activations import silu_ as silu
+from ..ops.arranging import channel_shuffle, pdist, pixel_shuffle, pixel_unshuffle
 from ..ops.axes import axis_of
 from ..ops.convert import element
+from ..ops.distributions import (
+    alpha_dropout,
+    dropout1d,
+    dropout2d,
+    dropout3d,
+    feature_alpha_dropout,
+    gumbel_softmax,
+    rrelu,
+)
 from ..ops.embedding import embedding, one_hot
 from ..ops.joining import chunk
 from ..ops.pointwise import sigmoid, sub, tanh
@@ -63,6 +73,9 @@ __all__ = [
     "celu", "elu", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "log_softmax",
     "logsigmoid", "mish", "prelu", "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softmin", "softplus",
     "softshrink", "softsign", "tanh", "tanhshrink", "threshold",
+    # dropouts and shuffles
+    "alpha_dropout", "channel_shuffle", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout", "gumbel_softmax", "pdist",
+    "pixel_shuffle", "pixel_unshuffle", "rrelu",
     # distances and losses
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "cosine_similarity", "cross_entropy", "huber_loss",
     "kl_div", "l1_loss", "mse_loss", "nll_loss", "pairwise_distance", "smooth_l1_loss",

@@ -11,7 +11,7 @@ from ..errors import DTypeError, ShapeError, labelled
 from ..kinds import custom
 from ..kinds import rows as rowwise
 from ..scalar import primitives as s
-from ..tape.node import identity, named
+from ..tape.node import named
 from ..tensor import Tensor
 from . import pointwise as p
 from .axes import axes_of, axis_of, shape_of

@@ -1,0 +1,192 @@
+"""Rarer ways to make tensors: by strides, as lists of indices, by the name of a type (``torch.LongTensor``), from DLPack."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import backends, dtypes
+from .creation import done, empty, like, options, tensor
+from .errors import ArgumentError, DTypeError, ShapeError, relabel
+from .ops import random as r
+from .ops.axes import integer, new_shape
+from .ops.convert import LEGACY, element
+from .scalar.types import SIZES
+from .tensor import Tensor, wrap
+
+
+def randint_like(input: Tensor, *args: Any, generator: Any = None, **kwargs: Any) -> Tensor:
+    """Random integers in [0, high) or [low, high) with the shape and type of ``input``."""
+    given = list(args)
+    high = kwargs.pop("high") if "high" in kwargs else given.pop() if given else None
+    low = kwargs.pop("low") if "low" in kwargs else given.pop() if given else 0
+    if given:
+        raise DTypeError(f"randint_like: takes low and high, got {list(args)}")
+    low, high = (integer("randint_like", n, v.item() if isinstance(v, Tensor) else v) for n, v in (("low", low), ("high", high)))
+    shape, code, requires_grad = like("randint_like", input, kwargs)
+    r.check_integers("randint_like", low, high, dtypes.BY_CODE[code])
+    return done(r.fill_integers(backends.empty(shape, code), low, high, generator), requires_grad)
+
+
+def empty_strided(size: Any, stride: Any, **kwargs: Any) -> Tensor:
+    """A tensor of this size whose elements lie ``stride`` apart in memory; they are whatever the memory held."""
+    shape, steps = new_shape("empty_strided", (tuple(size),)), tuple(integer("empty_strided", "stride", s) for s in stride)
+    if len(shape) != len(steps):
+        raise ShapeError(f"empty_strided: mismatch in length of strides and shape: {len(shape)} sizes, {len(steps)} strides")
+    if any(s < 0 for s in steps):
+        raise ShapeError(f"empty_strided: Negative strides are not supported at the moment, got strides: {list(steps)}")
+    code, requires_grad = options("empty_strided", kwargs)
+    room = 1 + sum((n - 1) * s for n, s in zip(shape, steps, strict=True)) if 0 not in shape else 0
+    storage = backends.empty((max(room, 1),), code)
+    array = np.lib.stride_tricks.as_strided(storage, shape, tuple(s * SIZES[code] for s in steps))
+    return done(array, requires_grad)
+
+
+def scalar_tensor(s: Any, **kwargs: Any) -> Tensor:
+    """A 0-d tensor of the default type."""
+    code, requires_grad = options("scalar_tensor", kwargs)
+    array = backends.empty((), code)
+    array.fill(element("scalar_tensor", s, dtypes.BY_CODE[code]))
+    return done(array, requires_grad)
+
+
+def triangle(op: str, row: Any, col: Any, offset: Any, below: bool, kwargs: dict) -> Tensor:
+    row, col, offset = (integer(op, name, v) for name, v in (("row", row), ("col", col), ("offset", offset)))
+    if row < 0 or col < 0:
+        raise ArgumentError(f"{op}: row and col must be non-negative, got {row} and {col}")
+    if kwargs.get("dtype") is None:
+        kwargs["dtype"] = dtypes.int64
+    code, requires_grad = options(op, kwargs)
+    if code not in (dtypes.int32.code, dtypes.int64.code):
+        raise DTypeError(f"{op}: not implemented for {dtypes.BY_CODE[code].name}; ask for int64 or int32")
+    places = np.stack(np.tril_indices(row, offset, col) if below else np.triu_indices(row, offset, col))
+    array = backends.empty(places.shape, code)
+    array[...] = places
+    return done(array, requires_grad)
+
+
+def tril_indices(row: int, col: int, offset: int = 0, **kwargs: Any) -> Tensor:
+    """(2, n): the rows and columns of the elements on and below a diagonal."""
+    return triangle("tril_indices", row, col, offset, True, kwargs)
+
+
+def triu_indices(row: int, col: int, offset: int = 0, **kwargs: Any) -> Tensor:
+    """(2, n): the rows and columns of the elements on and above a diagonal."""
+    return triangle("triu_indices", row, col, offset, False, kwargs)
+
+
+def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
+    """The powers of a vector's elements, a row each, from the highest down unless ``increasing``."""
+    if not isinstance(x, Tensor) or x.array.ndim != 1:
+        raise ShapeError("vander: x must be a one-dimensional tensor.")
+    n = x.array.size if N is None else integer("vander", "N", N)
+    if n < 0:
+        raise ArgumentError(f"vander: N must be non-negative, it is {n}")
+    powers = wrap(np.arange(n) if increasing else np.arange(n)[::-1].copy())
+    x = x if x.dtype.is_floating_point else x.long()
+    return x.unsqueeze(-1) ** powers
+
+
+def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of ``obj``, which shares its memory if it can, unless ``copy``."""
+    from .creation import as_tensor
+
+    if not isinstance(obj, Tensor | np.ndarray) and hasattr(obj, "__dlpack__"):
+        obj = from_dlpack(obj)
+    t = tensor(obj, dtype=dtype, device=device) if copy or not isinstance(obj, Tensor | np.ndarray) else as_tensor(obj, dtype, device)
+    if copy is False and isinstance(obj, Tensor | np.ndarray) and t.array.dtype != getattr(obj, "array", obj).dtype:
+        raise ArgumentError("asarray: can't alias an array of another type; leave copy=False out")
+    return t.requires_grad_(True) if requires_grad else t.detach()
+
+
+def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:
+    """A vector that shares memory with a buffer of bytes."""
+    kind = dtypes.get(dtype, "frombuffer").numpy
+    size = memoryview(buffer).nbytes
+    if not 0 <= offset < size:
+        raise ArgumentError(f"frombuffer: offset must be non-negative and no greater than buffer length ({size}) but got {offset}")
+    n = (size - offset) // kind.itemsize if count < 0 else count
+    if (count < 0 and (size - offset) % kind.itemsize) or n <= 0 or offset + n * kind.itemsize > size:
+        raise ArgumentError(
+            f"frombuffer: {size} bytes after offset {offset} do not hold {'whole' if count < 0 else count} elements of {dtype}"
+        )
+    return done(np.frombuffer(buffer, kind, n, offset), requires_grad)
+
+
+# By the name of a type
+
+
+class TypeOfTensor(type):
+    """What ``torch.LongTensor`` is: called, it makes tensors of its type; ``isinstance(t, torch.LongTensor)`` asks for it."""
+
+    dtype: dtypes.dtype
+
+    def __instancecheck__(cls, t: Any) -> bool:
+        return isinstance(t, Tensor) and t.dtype is cls.dtype
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        name = cls.__name__
+        kwargs.pop("device", None)
+        if kwargs:
+            raise DTypeError(f"{name}: unexpected arguments {sorted(kwargs)}; use gradflow.tensor(data, ...)")
+        if not args:
+            return empty(0, dtype=cls.dtype)
+        if all(isinstance(n, int) for n in args):
+            return empty(*args, dtype=cls.dtype)
+        if len(args) > 1 or isinstance(args[0], str | float) or args[0] is None:
+            raise DTypeError(f"{name}: expected sizes or a sequence of numbers, not {args}")
+        data = args[0]
+        if isinstance(data, Tensor):
+            if data.dtype is not cls.dtype:
+                raise DTypeError(f"{name}: expected {cls.dtype} (got {data.dtype}); convert with .to()")
+            return data.detach()
+        try:
+            return empty(data, dtype=cls.dtype) if type(data).__name__ == "Size" else tensor(data, dtype=cls.dtype)
+        except (DTypeError, ArgumentError) as error:
+            raise relabel(error, name) from None
+
+
+TYPES: dict[str, Any] = {
+    f"{name}Tensor": TypeOfTensor(
+        f"{name}Tensor", (), {"dtype": getattr(dtypes, dtype if dtype != "bool" else "bool_"), "__module__": "gradflow"}
+    )
+    for dtype, name in LEGACY.items()
+}
+
+
+# DLPack
+
+
+class Capsule:
+    """What :func:`to_dlpack` gave, as NumPy takes it."""
+
+    def __init__(self, capsule: Any):
+        self.capsule = capsule
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.capsule
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 1, 0
+
+
+def to_dlpack(tensor: Tensor) -> Any:
+    """A DLPack capsule of the tensor, for one use."""
+    return tensor.__dlpack__()
+
+
+def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
+    """A tensor that shares memory with another library's array: anything with ``__dlpack__``, or a capsule of :func:`to_dlpack`."""
+    source = ext_tensor if hasattr(ext_tensor, "__dlpack__") else Capsule(ext_tensor)
+    if isinstance(source, Capsule) and type(ext_tensor).__name__ != "PyCapsule":
+        raise DTypeError(f"from_dlpack: expected an object with __dlpack__ or a capsule, not {type(ext_tensor).__name__}")
+    try:
+        array = np.from_dlpack(source)
+    except (BufferError, RuntimeError) as error:
+        raise DTypeError(f"from_dlpack: {error}") from None
+    if array.dtype not in dtypes.FROM_NUMPY:
+        raise DTypeError(f"from_dlpack: elements of {array.dtype} are not supported")
+    if not array.flags.writeable and isinstance(source, Capsule):
+        array = np.lib.stride_tricks.as_strided(array, writeable=False)
+    return wrap(array.copy() if copy else array)

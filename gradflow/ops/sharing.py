@@ -1,0 +1,173 @@
+"""Questions about a tensor's kind and place, DLPack, and changes of its storage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import backends
+from ..errors import ArgumentError, DeviceError, DTypeError, GradError, ShapeError
+from ..tensor import Tensor, change_in_place, wrap
+from .axes import new_shape
+from .convert import element
+from .inplace import note
+from .views import require_tensor
+
+NO = (
+    "is_sparse is_sparse_csr is_quantized is_mkldnn is_mps is_xpu is_xla is_meta is_ipu is_vulkan is_nested is_mtia is_maia is_cuda".split()
+)
+
+
+def is_signed(input: Tensor) -> bool:
+    """Can elements be negative?"""
+    return input.dtype.is_signed
+
+
+def is_nonzero(input: Tensor) -> bool:
+    """Does the one element differ from zero?"""
+    if input.array.size != 1:
+        raise ArgumentError(f"is_nonzero: Boolean value of Tensor with {'more than one' if input.array.size else 'no'} value is ambiguous")
+    return bool(input)
+
+
+def is_same_size(input: Tensor, other: Tensor) -> bool:
+    """Have both the same shape?"""
+    return input.array.shape == require_tensor("is_same_size", other, "other").array.shape
+
+
+def is_set_to(self: Tensor, tensor: Tensor) -> bool:
+    """Do both point to the same memory, with the same shape and strides?"""
+    a, b = self.array, require_tensor("is_set_to", tensor, "tensor").array
+    return a.ctypes.data == b.ctypes.data and a.shape == b.shape and a.strides == b.strides and a.dtype == b.dtype
+
+
+def get_device(input: Tensor) -> int:
+    """The number of the device: -1 on the CPU."""
+    return -1
+
+
+def itself(input: Tensor) -> Tensor:
+    """The tensor itself: it is real."""
+    return input
+
+
+def false(input: Tensor) -> bool:
+    """No."""
+    return False
+
+
+def pin_memory(self: Tensor, device: Any = None) -> Tensor:
+    """A copy in memory from which a GPU copies faster."""
+    raise DeviceError("pin_memory: Cannot access accelerator device when none is available: this build computes on the CPU; leave it out")
+
+
+def dlpack(self: Tensor, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None) -> Any:
+    if self.node is not None:
+        raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+    if self.array.dtype.kind == "V":
+        raise BufferError("bfloat16 cannot be exported; convert with .float()")
+    array = self.array.copy() if copy else self.array
+    if not array.flags.writeable and max_version is None:
+        array = array.copy()
+    return array.__dlpack__(max_version=max_version) if max_version is not None else array.__dlpack__()
+
+
+def dlpack_device(self: Tensor) -> tuple[int, int]:
+    return 1, 0
+
+
+# Changes of the storage
+
+
+def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
+    """Another shape, in place: the elements in C order as far as they reach, new ones are whatever the memory held."""
+    if self.node is not None:
+        raise GradError("resize_: cannot resize variables that require grad")
+    shape = new_shape("resize_", sizes)
+    n = int(np.prod(shape, dtype=object))
+    dense = self.array if self.array.flags.c_contiguous else np.ascontiguousarray(self.array)
+    flat = dense.reshape(-1)
+    if n > flat.size:
+        grown = backends.empty((n,), self.dtype.code)
+        grown[: flat.size] = flat
+        flat = grown
+    self.array = flat[:n].reshape(shape)
+    return note(self)
+
+
+def resize_as_(self: Tensor, tensor: Tensor, memory_format: Any = None) -> Tensor:
+    """``resize_(tensor.size())``"""
+    return resize_(self, require_tensor("resize_as_", tensor, "tensor").array.shape)
+
+
+def set_(self: Tensor, source: Tensor | None = None) -> Tensor:
+    """The memory, shape and type of ``source`` from now on."""
+    if self.node is not None:
+        raise GradError("set_: the tensor requires a gradient; detach() it first")
+    if source is not None and require_tensor("set_", source, "source").dtype is not self.dtype:
+        raise DTypeError(f"set_: expected a {self.dtype} source, got {source.dtype}")
+    self.array = np.empty(0, self.array.dtype) if source is None else source.array
+    return note(self)
+
+
+def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
+    """The main diagonal set to a number, in place; a tall matrix with ``wrap`` gets it again below."""
+    a = self.array
+    if a.ndim < 2:
+        raise ShapeError(f"fill_diagonal_: dimensions must larger than 1, the tensor has {a.ndim}")
+    if a.ndim > 2 and len(set(a.shape)) > 1:
+        raise ShapeError(f"fill_diagonal_: all dimensions of input must be of equal length, they are {list(a.shape)}")
+    number = element("fill_diagonal_", fill_value, self.dtype)
+    if not change_in_place(self, "fill_diagonal_"):
+        fill_diagonal(a, number, wrap)
+        return note(self)
+    from .indexing import masked_fill
+    from .inplace import old, replace
+
+    mask = np.zeros(a.shape, bool)
+    fill_diagonal(mask, True, wrap)
+    return replace(self, masked_fill(old(self), wrapped(mask), number), "fill_diagonal_")
+
+
+def fill_diagonal(a: np.ndarray, number: Any, wrap: bool) -> None:
+    for start in range(0, a.shape[0], a.shape[1] + 1) if wrap and a.ndim == 2 and a.shape[1] else (0,):
+        part = a[start:]
+        i = np.arange(min(part.shape))
+        part[(i,) * a.ndim] = number
+
+
+wrapped = wrap
+
+
+def apply_(self: Tensor, callable: Callable) -> Tensor:
+    """Each element replaced by what a Python function makes of it, in place; slow."""
+    if change_in_place(self, "apply_"):
+        self.node = None
+    flat = [callable(x) for x in self.reshape(-1).tolist()]
+    self.array[...] = np.array(flat, self.array.dtype).reshape(self.array.shape)
+    return note(self)
+
+
+def map_(self: Tensor, tensor: Tensor, callable: Callable) -> Tensor:
+    """Each element replaced by what a Python function makes of it and of ``tensor``'s, in place; slow."""
+    if change_in_place(self, "map_"):
+        self.node = None
+    other = tensor.detach().expand(tuple(self.array.shape)).reshape(-1).tolist()
+    flat = [callable(x, y) for x, y in zip(self.detach().reshape(-1).tolist(), other, strict=True)]
+    self.array[...] = np.array(flat, self.array.dtype).reshape(self.array.shape)
+    return note(self)
+
+
+def dim_order(self: Tensor) -> tuple[int, ...]:
+    """The axes from the widest steps to the narrowest."""
+    return tuple(int(i) for i in np.argsort([-s for s in self.array.strides], kind="stable"))
+
+
+FUNCTIONS: dict[str, Callable] = {f.__name__: f for f in (is_signed, is_nonzero, is_same_size, get_device, resize_as_)}
+FUNCTIONS |= dict.fromkeys(("conj", "resolve_conj", "resolve_neg", "conj_physical"), itself) | dict.fromkeys(("is_conj", "is_neg"), false)
+METHODS: dict[str, Any] = {f.__name__: f for f in (is_set_to, pin_memory, resize_, set_, fill_diagonal_, apply_, map_, dim_order)}
+METHODS |= {"__dlpack__": dlpack, "__dlpack_device__": dlpack_device, "conj_physical_": itself, "share_memory_": itself}
+METHODS |= dict.fromkeys(("is_pinned", "is_shared", "is_distributed", "is_inference", "is_coalesced"), false)
+METHODS |= {name: property(lambda self: False) for name in NO} | {"is_cpu": property(lambda self: True)}
