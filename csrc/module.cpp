@@ -28,6 +28,10 @@ GF_BOUND(scatter_add)
 GF_BOUND(take_rows)
 GF_BOUND(add_rows)
 GF_BOUND(expand)
+GF_BOUND(lu)
+GF_BOUND(lu_permutation)
+GF_BOUND(cholesky)
+GF_BOUND(solve_triangular)
 #undef GF_BOUND
 
 namespace {
@@ -220,6 +224,10 @@ PyMethodDef functions[] = {
     GF_METHOD("scatter_add", scatter_add, "scatter_add(out, axis, index, src)"),
     GF_METHOD("take_rows", take_rows, "take_rows(x, axis, index, out=None)"),
     GF_METHOD("add_rows", add_rows, "add_rows(out, axis, index, src)"),
+    GF_METHOD("lu", lu, "lu(work) -> (pivots, info): factors stacks of transposed matrices in place"),
+    GF_METHOD("lu_permutation", lu_permutation, "lu_permutation(pivots, rows) -> the rows' order"),
+    GF_METHOD("cholesky", cholesky, "cholesky(work) -> info: factors stacks of matrices in place"),
+    GF_METHOD("solve_triangular", solve_triangular, "solve_triangular(a, x, upper, transposed, unit, left), in x"),
     GF_METHOD("copy", copy, "copy(src, out): out[...] = src"),
     GF_METHOD("empty", empty, "empty(shape, dtype code)"),
     GF_METHOD("zeros", zeros, "zeros(shape, dtype code)"),

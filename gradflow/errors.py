@@ -36,6 +36,10 @@ class ArgumentError(GradflowError, ValueError, RuntimeError):
     """An argument whose value makes no sense for the operation."""
 
 
+class LinAlgError(GradflowError, RuntimeError):
+    """A matrix that cannot be factored or inverted: ``linalg.LinAlgError``."""
+
+
 class NumberError(GradflowError, ValueError, RuntimeError, OverflowError):
     """A number that an element type cannot hold."""
 

@@ -2,12 +2,13 @@
 
 ``elementwise(program, inputs, out, accumulate)``, ``reduce(kind, program, inputs, axes, keepdims, out, accumulate, scale)``,
 ``rows(program, inputs, axis, out, accumulate, summed)``, ``dot(a, b, out, accumulate)``, ``gather``, ``scatter_add``, ``take_rows``, ``add_rows``;
-and ``copy``, ``empty``, ``zeros``, ``expand`` (a view). The CPU's are in front: they hand arrays that are not NumPy's to the backend that owns them.
+and ``copy``, ``empty``, ``zeros``, ``expand`` (a view). Of LAPACK ``lu``, ``lu_permutation``, ``cholesky``, ``solve_triangular``. The CPU's are in front: they hand arrays that are not NumPy's to the backend that owns them.
 """
 
 from .cpu import (
     KINDS,
     add_rows,
+    cholesky,
     copy,
     dot,
     elementwise,
@@ -16,12 +17,15 @@ from .cpu import (
     gather,
     irregular,
     kernel,
+    lu,
+    lu_permutation,
     prepare,
     reduce,
     result_type,
     rows,
     scatter_add,
     set_default_float,
+    solve_triangular,
     take_rows,
     zeros,
 )
@@ -29,6 +33,7 @@ from .cpu import (
 __all__ = [
     "KINDS",
     "add_rows",
+    "cholesky",
     "copy",
     "dot",
     "elementwise",
@@ -37,12 +42,15 @@ __all__ = [
     "gather",
     "irregular",
     "kernel",
+    "lu",
+    "lu_permutation",
     "prepare",
     "reduce",
     "result_type",
     "rows",
     "scatter_add",
     "set_default_float",
+    "solve_triangular",
     "take_rows",
     "zeros",
 ]

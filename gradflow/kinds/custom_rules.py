@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -53,8 +54,17 @@ class CustomPlan:
                 saved.append(wrap(array, node.parents[source]))
             else:
                 k = source - len(node.parents)
-                saved.append(wrap(array, node if self.outputs == 1 else Output(node, k)))
+                saved.append(wrap(array, node if self.outputs == 1 else output(node, k)))
         return self.rule(node, g, saved)
+
+
+def output(node: Node, k: int) -> Output:
+    """The one that stands for output ``k``: gradients of two would not be added."""
+    known = node.meta[2]
+    found = known.get(k)
+    if found is None:
+        found = known[k] = Output(node, k)
+    return found
 
 
 def custom(forward: Callable | None = None, *, inputs: int = 1, outputs: int = 1, grad_name: str | None = None) -> Any:
@@ -83,10 +93,10 @@ def custom(forward: Callable | None = None, *, inputs: int = 1, outputs: int = 1
                 arrays_all = (*arrays, *outs)
                 sources = tuple(next((i for i, a in enumerate(arrays_all) if a is s), None) for s in saved)
                 guards = tuple(None if i is None or not isinstance(everything[i], Tensor) else version_of(everything[i]) for i in sources)
-                node = Node(plan, parents, saved, guards, None, (sources, params))
+                node = Node(plan, parents, saved, guards, None, (sources, params, None if outputs == 1 else WeakValueDictionary()))
                 for k, t in enumerate(tensors):
                     if t.array.dtype.kind in "fV":
-                        t.node = node if outputs == 1 else Output(node, k)
+                        t.node = node if outputs == 1 else output(node, k)
         return tensors[0] if outputs == 1 else tensors
 
     def vjp(f: Callable) -> Callable:

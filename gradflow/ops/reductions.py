@@ -369,13 +369,17 @@ def norm_vjp(g, needs, x, p_, axes, keepdim):
 
 
 def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
-    """``sum(|x| ** p) ** (1 / p)`` over all elements or ``dim``; ``p`` may be any number, inf, -inf, or "fro" (2). The gradient at 0 is 0."""
+    """``sum(|x| ** p) ** (1 / p)`` over all elements or ``dim``; ``p`` may be any number, inf, -inf, "fro" (2), or "nuc": ``linalg.matrix_norm``. The gradient at 0 is 0."""
     input = in_dtype("norm", input, dtype)
     float_only("norm", input)
     if p is None or p == "fro":
         p = 2
     elif isinstance(p, str):
-        raise ArgumentError(f"norm: unknown norm {p!r}; use a number, inf, -inf or 'fro'")
+        from .matrix_functions import matrix_norm
+
+        if p != "nuc":
+            raise ArgumentError(f"norm: unknown norm {p!r}; use a number, inf, -inf, 'fro' or 'nuc'")
+        return matrix_norm(input, p, (-2, -1) if dim is None else dim, keepdim)
     return norm_of(input, float(p), axes_of("norm", dim, input.array.ndim), flag("norm", "keepdim", keepdim))
 
 
