@@ -10,6 +10,7 @@ import numpy as np
 from . import constructors, creation, dtypes
 from .errors import DTypeError
 from .kinds.formulas import REGISTRY
+from .kinds.out import into
 from .ops import (
     activations,
     arranging,
@@ -42,15 +43,14 @@ from .tensor import Tensor
 
 
 def aliases(function: Callable) -> Callable:
-    """``axis`` and ``keepdims``, NumPy's words, beside ``dim`` and ``keepdim``; ``out=`` where it is given."""
+    """``axis`` and ``keepdims``, NumPy's words, beside ``dim`` and ``keepdim``."""
 
-    def call(*args: Any, axis: Any = None, keepdims: Any = None, out: Any = None, **kwargs: Any) -> Any:
+    def call(*args: Any, axis: Any = None, keepdims: Any = None, **kwargs: Any) -> Any:
         if axis is not None:
             kwargs["dim"] = axis
         if keepdims is not None:
             kwargs["keepdim"] = keepdims
-        result = function(*args, **kwargs)
-        return result if out is None else inplace.copy_(out, result)
+        return function(*args, **kwargs)
 
     call.__name__ = call.__qualname__ = function.__name__
     call.__doc__, call.__module__ = function.__doc__, function.__module__
@@ -171,10 +171,17 @@ def function_table() -> dict[str, Callable]:
 
 FUNCTIONS: dict[str, Callable] = function_table()
 
+# New tensors; with ``out=`` of its type.
+CREATING = ("arange", "empty", "eye", "full", "linspace", "logspace", "ones", "rand", "randint", "randn", "randperm", "zeros")
+
 # Functions that are no methods.
-ALONE: dict[str, Any] = {
+ALONE: dict[str, Any] = {name: getattr(creation, name) for name in (*CREATING, "normal")} | {
     f.__name__: f
     for f in (
+        joining.cat,
+        joining.hstack,
+        joining.stack,
+        joining.vstack,
         rearranging.column_stack,
         rearranging.dstack,
         rearranging.atleast_1d,
@@ -393,17 +400,39 @@ NUMBER_FIRST = {
 }
 
 
-def on_tensor(name: str, function: Callable) -> Callable:
-    """The free function: unlike the method it may be handed something that is no tensor. Formulas see to that themselves."""
-    if hasattr(function, "op") or name in NUMBER_FIRST:
-        return function
-    first = getattr(function, "__wrapped__", function).__code__.co_varnames[0]
+# Functions that are views, or that torch gives no ``out=`` for another reason.
+WITHOUT_OUT = frozenset(
+    """
+    as_strided broadcast_to chunk clone diagonal expand_as flatten fliplr flipud hsplit moveaxis movedim narrow permute ravel real reshape select
+    split squeeze swapaxes swapdims t tensor_split tile transpose unbind unflatten unsqueeze vsplit
+    allclose argsort atleast_1d atleast_2d atleast_3d bincount cartesian_prod cdist corrcoef count_nonzero cov diag_embed dist einsum equal flip
+    index_fill index_put isclose masked_fill masked_scatter positive prelu put relu repeat_interleave roll rot90 rsub std_mean trace unique
+    unique_consecutive var_mean
+    alpha_dropout argwhere as_strided_scatter binomial block_diag broadcast_shapes channel_shuffle combinations constant_pad_nd cumulative_trapezoid
+    diagflat diagonal_scatter dsplit feature_alpha_dropout feature_dropout fill gradient native_dropout pdist pixel_shuffle pixel_unshuffle poisson
+    select_scatter slice_scatter split_with_sizes sum_to_size trapezoid trapz unravel_index
+    """.split()
+)
 
-    def call(*args: Any, **kwargs: Any) -> Any:
-        x = args[0] if args else kwargs.get(first)
-        if not isinstance(x, Tensor):
-            raise DTypeError(f"{name}: argument '{first}' must be Tensor, not {type(x).__name__}")
-        return function(*args, **kwargs)
+
+def free(name: str, function: Callable) -> Callable:
+    """The free function: it may be handed something that is no tensor, and ``out=``. Elementwise operations see to both themselves."""
+    if hasattr(function, "op"):
+        return function
+    first = None if name in NUMBER_FIRST or name in ALONE else getattr(function, "__wrapped__", function).__code__.co_varnames[0]
+
+    def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+        if first is not None:
+            x = args[0] if args else kwargs.get(first)
+            if not isinstance(x, Tensor):
+                raise DTypeError(f"{name}: argument '{first}' must be Tensor, not {type(x).__name__}")
+        if out is None:
+            return function(*args, **kwargs)
+        if name in WITHOUT_OUT:
+            raise DTypeError(f"{name}: got an unexpected keyword argument 'out'; use out.copy_(result)")
+        if name in CREATING:
+            kwargs = of_type(name, out, kwargs)
+        return into(name, out, function, args, kwargs)
 
     call.__name__ = call.__qualname__ = name
     call.__doc__, call.__module__ = function.__doc__, function.__module__
@@ -411,4 +440,15 @@ def on_tensor(name: str, function: Callable) -> Callable:
     return call
 
 
-FUNCTIONS = {name: on_tensor(name, function) for name, function in FUNCTIONS.items()}
+def of_type(name: str, out: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """A new tensor that goes into ``out`` has its type."""
+    if not isinstance(out, Tensor):
+        raise DTypeError(f"{name}: argument 'out' must be Tensor, not {type(out).__name__}")
+    dtype = dtypes.get(kwargs.get("dtype") or out.dtype, name)
+    if dtype is not out.dtype:
+        raise DTypeError(f"{name}: dtype {dtype} does not match dtype of out parameter ({out.dtype}); leave out one of them")
+    return {**kwargs, "dtype": dtype}
+
+
+FUNCTIONS = {name: free(name, function) for name, function in FUNCTIONS.items()}
+ALONE = {name: free(name, function) for name, function in ALONE.items()}

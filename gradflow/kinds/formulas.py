@@ -20,6 +20,7 @@ from ..scalar.program import Program, trace
 from ..scalar.trace import Primitive, Value, ordered
 from ..tape.node import Node, Output, mode, new_version
 from ..tensor import Tensor, new, wrap
+from .out import into
 from .plan import Plan
 
 FLOATS = frozenset("fV")  # V: bfloat16
@@ -172,28 +173,30 @@ def unary(op: Elementwise) -> Callable:
     elementwise, kernel, name = backends.elementwise, op.kernel, op.name
     plan: Plan | None = None
 
-    def call(x: Any) -> Any:
+    def call(input: Any, *, out: Any = None) -> Any:
         nonlocal plan
+        if out is not None:
+            return into(name, out, call, (input,), {})
         try:
-            node = x.node
-            array = x.array
+            node = input.node
+            array = input.array
         except AttributeError:
-            return op.call(x) if isinstance(x, Value) else needs_tensor(name, x)
-        out = elementwise(kernel, (array,))
+            return op.call(input) if isinstance(input, Value) else needs_tensor(name, input)
+        result = elementwise(kernel, (array,))
         t = new(Tensor)
-        t.array = out
+        t.array = result
         t.version = t.leaf = t.node = None
-        if node is not None and mode.enabled and out.dtype.kind in FLOATS:
+        if node is not None and mode.enabled and result.dtype.kind in FLOATS:
             if plan is None:
                 plan = op.plan(1)
             if plan.pick is None:
                 t.node = Node(plan, (node,))
             else:
-                if plan.first and x.version is None:
-                    x.version = new_version()
+                if plan.first and input.version is None:
+                    input.version = new_version()
                 if plan.own:
                     t.version = new_version()
-                t.node = Node(plan, (node,), plan.pick((array, out)), plan.pick((x.version, t.version)))
+                t.node = Node(plan, (node,), plan.pick((array, result)), plan.pick((input.version, t.version)))
         return t
 
     return call
@@ -208,7 +211,10 @@ def binary(op: Elementwise) -> Callable:
     plans: list[Any] = [None] * 4  # by which operands want a gradient: 0 says that both are one tensor
     constant = op.constant
 
-    def call(x: Any, y: Any) -> Any:
+    def call(input: Any, other: Any, *, out: Any = None) -> Any:
+        if out is not None:
+            return into(name, out, call, (input, other), {})
+        x, y = input, other
         try:
             a = x.array
             p = x.node
@@ -223,9 +229,9 @@ def binary(op: Elementwise) -> Callable:
             if isinstance(y, Value):
                 return op.program(x, y)
             b, q = operand(y, name), None
-        out = elementwise(kernel, (a, b))
+        result = elementwise(kernel, (a, b))
         t = new(Tensor)
-        t.array = out
+        t.array = result
         t.version = t.leaf = t.node = None
         if (p is not None or q is not None) and mode.enabled and not constant:
             k = 0 if p is q else 1 if q is None else 2 if p is None else 3
@@ -233,13 +239,13 @@ def binary(op: Elementwise) -> Callable:
             if plan is None:
                 plan = plans[k] = op.plan(k or 3, k == 0)
             if plan.pick is None:
-                t.node = Node(plan, (p, q), (), (), irregular(out, (a, b)))
+                t.node = Node(plan, (p, q), (), (), irregular(result, (a, b)))
             else:
                 v = None if a is x or not plan.first else x.version or version(x)
                 w = None if b is y or not plan.second else y.version or version(y)
                 if plan.own:
                     t.version = new_version()
-                t.node = Node(plan, (p, q), plan.pick((a, b, out)), plan.pick((v, w, t.version)), irregular(out, (a, b)))
+                t.node = Node(plan, (p, q), plan.pick((a, b, result)), plan.pick((v, w, t.version)), irregular(result, (a, b)))
         return t
 
     return call
@@ -339,10 +345,10 @@ def elementwise(
     if op.single and n <= 2 and not op.numbers:
         return dress((unary if n == 1 else binary)(op), op, formula)
 
-    def call(*args: Any) -> Any:
+    def call(*args: Any, out: Any = None) -> Any:
         if len(args) != n:
             raise DTypeError(f"{op.name}: takes {n} arguments, {len(args)} given")
-        return op.call(*args)
+        return op.call(*args) if out is None else into(op.name, out, op.call, args, {})
 
     return dress(call, op, formula)
 

@@ -46,7 +46,7 @@ from ..ops.distributions import (
 )
 from ..ops.embedding import embedding, one_hot
 from ..ops.joining import chunk
-from ..ops.pointwise import sigmoid, sub, tanh
+from ..ops.pointwise import div, sigmoid, sub, tanh
 from ..ops.products import linear
 from ..ops.random import dropout
 from ..ops.rearranging import pad
@@ -122,7 +122,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     return y if bias is None else y + bias
 
 
-def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12) -> Tensor:
+def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
     """input / max(norm of order p along dim, eps).
 
     >>> gf.nn.functional.normalize(gf.tensor([[3.0, 4.0]]))
@@ -130,7 +130,7 @@ def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12) -
     """
     float_only("normalize", input)
     eps = element("normalize", eps, gf.float64)
-    return input / input.norm(element("normalize", p, gf.float64), dim, keepdim=True).clamp(min=eps)
+    return div(input, input.norm(element("normalize", p, gf.float64), dim, keepdim=True).clamp(min=eps), out=out)
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:

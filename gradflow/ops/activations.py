@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..kinds import elementwise
+from ..kinds.out import into
 from ..scalar import primitives as s
 from ..tape.node import named
 from ..tensor import Tensor
@@ -244,8 +245,10 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return put(input, named(elu_of(input, alpha, 1.0, 1 / alpha), "CeluBackward0"), inplace)
 
 
-def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+def gelu(input: Tensor, approximate: str = "none", *, out: Any = None) -> Tensor:
     """``x * Phi(x)``, Phi the normal distribution function; ``approximate="tanh"`` for the formula with tanh. Hendrycks and Gimpel 2016."""
+    if out is not None:
+        return into("gelu", out, gelu, (input, approximate), {})
     if approximate == "none":
         return gelu_erf(input)
     if approximate != "tanh":
@@ -253,10 +256,10 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     return gelu_tanh(input)
 
 
-def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0, *, out: Any = None) -> Tensor:
     """``log(1 + exp(beta * x)) / beta``, and ``x`` itself where ``beta * x > threshold``."""
     needs_tensor("softplus", input)
-    return softplus_of(input, beta, threshold)
+    return softplus_of(input, beta, threshold, out=out)
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
@@ -278,16 +281,16 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     return hardtanh(input, 0.0, 6.0, inplace)
 
 
-def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+def softshrink(input: Tensor, lambd: float = 0.5, *, out: Any = None) -> Tensor:
     """``x`` moved towards 0 by ``lambd``, and 0 where it is nearer than that."""
     if lambd < 0:
         raise ArgumentError(f"softshrink: lambda must be greater or equal to 0, but found to be {lambd}")
-    return softshrink_of(input, lambd)
+    return softshrink_of(input, lambd, out=out)
 
 
-def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+def hardshrink(input: Tensor, lambd: float = 0.5, *, out: Any = None) -> Tensor:
     """``x``, and 0 where ``|x| <= lambd``."""
-    return hardshrink_of(input, lambd)
+    return hardshrink_of(input, lambd, out=out)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:

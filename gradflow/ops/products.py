@@ -12,6 +12,7 @@ from ..backends import dot as product
 from ..dtypes import FROM_NUMPY
 from ..errors import DTypeError, ShapeError, labelled
 from ..kinds import plan
+from ..kinds.out import into
 from ..tape.node import Node, identity, mode, named, new_version
 from ..tensor import Tensor, new
 from . import pointwise as p
@@ -242,8 +243,10 @@ SUM: int = backends.KINDS["sum"]
 ADDMM = LinearPlan("AddmmBackward0")
 
 
-def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out: Any = None) -> Tensor:
     """``input @ weight.T + bias``: (..., k), (m, k) and (m,) give (..., m). The bias is where the product is added to."""
+    if out is not None:
+        return into("linear", out, linear, (input, weight, bias), {})
     if not isinstance(input, Tensor) or not isinstance(weight, Tensor):
         raise DTypeError(f"linear: input and weight must be Tensors, not {type(input).__name__} and {type(weight).__name__}")
     if bias is not None and not isinstance(bias, Tensor):
@@ -264,15 +267,15 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         raise DTypeError(f"linear: mat1 and mat2 must have the same dtype, but got {input.dtype}, {weight.dtype} and bias {bias.dtype}")
     if b.shape != (w.shape[0],) or x.ndim == 1:
         return p.add(matmul(input, weight.t()), bias)
-    out = backends.empty((*x.shape[:-1], w.shape[0]), CODE[w.dtype])
-    rows = out if out.ndim == 2 else out.reshape(-1, w.shape[0])
+    result = backends.empty((*x.shape[:-1], w.shape[0]), CODE[w.dtype])
+    rows = result if result.ndim == 2 else result.reshape(-1, w.shape[0])
     backends.copy(b, rows)
     product(x if x.ndim == 2 else x.reshape(-1, x.shape[-1]), w.T, rows, 1)
     t = new(Tensor)
-    t.array = out
+    t.array = result
     t.version = t.leaf = t.node = None
     nodes = (input.node, weight.node, bias.node)
-    if mode.enabled and nodes != (None, None, None) and out.dtype.kind in "fV":
+    if mode.enabled and nodes != (None, None, None) and result.dtype.kind in "fV":
         v = w_ = None
         if nodes[1] is not None:
             v = input.version

@@ -1,4 +1,4 @@
-"""Operations on rows: softmax and its kin, cross-entropy, layer normalisation. Each is one kernel over rows."""
+"""Operations on rows: softmax and its kin, layer normalisation. Each is one kernel over rows."""
 
 from __future__ import annotations
 

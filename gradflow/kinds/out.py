@@ -1,0 +1,75 @@
+"""``out=``: a result written into a tensor that the caller gives, by torch's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import backends, dtypes
+from ..errors import ArgumentError, DTypeError, GradError, ShapeError
+from ..tape.node import mode
+from ..tensor import Tensor, change_in_place, changed, version_of
+
+
+def into(op: str, out: Any, function: Callable, args: tuple, kwargs: dict) -> Any:
+    """``function(*args, **kwargs)`` written into ``out``: a tensor, or a tuple for several results; returns them.
+
+    An ``out`` without elements takes the result's shape; another shape is refused. The result is converted where its type can be cast. Nothing is
+    recorded: refused where that would lose a gradient. ``out`` may be one of the inputs, but not lie across one.
+    """
+    several = isinstance(out, tuple | list)
+    outs = tuple(out) if several else (out,)
+    for t in outs:
+        if not isinstance(t, Tensor):
+            raise DTypeError(f"{op}: argument 'out' must be Tensor, not {type(t).__name__}")
+    result = function(*args, **kwargs)
+    results = result if isinstance(result, tuple) else (result,)
+    if several != isinstance(result, tuple) or len(outs) != len(results):
+        raise DTypeError(
+            f"{op}: argument 'out' must be " + (f"a tuple of {len(results)} Tensors" if isinstance(result, tuple) else "one Tensor")
+        )
+    for t, r in zip(outs, results, strict=True):
+        check(op, t, r, (*args, *kwargs.values()))
+    for t, r in zip(outs, results, strict=True):
+        if t.array.shape != r.array.shape:
+            t.array = backends.empty(r.array.shape, t.dtype.code)
+        backends.copy(r.array, t.array)
+        changed(version_of(t))
+    if not several:
+        return out
+    return type(result)(*outs) if hasattr(result, "_fields") else outs
+
+
+def check(op: str, out: Tensor, result: Tensor, inputs: tuple) -> None:
+    if mode.enabled and (out.node is not None or result.node is not None):
+        raise GradError(
+            f"{op}: functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad; "
+            "call it within no_grad(), or without out"
+        )
+    change_in_place(out, op)
+    if not dtypes.can_cast(result.dtype, out.dtype):
+        raise DTypeError(
+            f"{op}: result type {result.dtype.name} can't be cast to the desired output type {out.dtype.name}; give an out of {result.dtype}"
+        )
+    a = out.array
+    if a.shape != result.array.shape and a.size:
+        raise ShapeError(
+            f"{op}: out has the shape {tuple(a.shape)}, the result {tuple(result.shape)}; give one of that shape, or an empty one, which takes it"
+        )
+    if any(step == 0 and n > 1 for step, n in zip(a.strides, a.shape, strict=True)):
+        raise ArgumentError(f"{op}: unsupported operation: more than one element of out refers to a single memory location; clone() it")
+    for x in inputs:
+        for t in x if isinstance(x, tuple | list) else (x,):
+            if isinstance(t, Tensor) and lies_across(a, t.array):
+                raise ArgumentError(
+                    f"{op}: unsupported operation: some elements of an input and of out refer to a single memory location; clone() it"
+                )
+
+
+def lies_across(a: Any, b: Any) -> bool:
+    """Do two arrays without gaps share memory, and are not one?"""
+    if not (np.may_share_memory(a, b) and all(x.flags.c_contiguous or x.flags.f_contiguous for x in (a, b))):
+        return False
+    return a.ctypes.data != b.ctypes.data or a.nbytes != b.nbytes
