@@ -85,3 +85,56 @@ class Embedding(Module):
             raise ArgumentError(f"Embedding.from_pretrained: Embeddings parameter is expected to be 2-dimensional; got {embeddings.ndim}")
         rows, columns = embeddings.shape
         return cls(rows, columns, padding_idx, _weight=embeddings, _freeze=freeze, **options)
+
+
+class EmbeddingBag(Module):
+    """The "sum", "mean" or "max" of rows of `weight`, drawn from N(0, 1), for each bag of integers.
+
+    Bags are the rows of a matrix, or what starts at each of offsets in a vector. The row padding_idx does not count.
+
+    >>> import gradflow as gf
+    >>> gf.nn.EmbeddingBag(10, 3)(gf.tensor([1, 2, 4, 5, 4]), gf.tensor([0, 3])).shape
+    torch.Size([2, 3])
+    """
+
+    weight: Parameter
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        mode: str = "mean",
+        sparse: bool = False,
+        _weight: Tensor | None = None,
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        table = Embedding(
+            num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, _weight, False, device, dtype
+        )
+        self.num_embeddings, self.embedding_dim, self.padding_idx = num_embeddings, embedding_dim, table.padding_idx
+        self.mode, self.include_last_offset = mode, include_last_offset
+        self.weight = table.weight
+
+    reset_parameters = Embedding.reset_parameters
+
+    def forward(self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None) -> Tensor:
+        return F.embedding_bag(
+            input,
+            self.weight,
+            offsets,
+            mode=self.mode,
+            per_sample_weights=per_sample_weights,
+            include_last_offset=self.include_last_offset,
+            padding_idx=self.padding_idx,
+        )
+
+    def extra_repr(self) -> str:
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"{self.num_embeddings}, {self.embedding_dim}{padding}, mode={self.mode!r}"

@@ -34,7 +34,9 @@ from ..ops.activations import relu_ as relu
 from ..ops.activations import silu_ as silu
 from ..ops.arranging import channel_shuffle, pdist, pixel_shuffle, pixel_unshuffle
 from ..ops.axes import axis_of
+from ..ops.bags import embedding_bag
 from ..ops.convert import element
+from ..ops.ctc import ctc_loss
 from ..ops.distributions import (
     alpha_dropout,
     dropout1d,
@@ -64,6 +66,19 @@ from .loss_functions import (
     nll_loss,
     smooth_l1_loss,
 )
+from .margin_losses import (
+    cosine_embedding_loss,
+    gaussian_nll_loss,
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    multilabel_soft_margin_loss,
+    poisson_nll_loss,
+    soft_margin_loss,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
+)
 
 # fmt: off
 __all__ = [
@@ -77,6 +92,9 @@ __all__ = [
     "alpha_dropout", "channel_shuffle", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout", "gumbel_softmax", "pdist",
     "pixel_shuffle", "pixel_unshuffle", "rrelu",
     # distances and losses
+    "cosine_embedding_loss", "ctc_loss", "embedding_bag", "gaussian_nll_loss", "hinge_embedding_loss", "margin_ranking_loss",
+    "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "poisson_nll_loss", "soft_margin_loss",
+    "triplet_margin_loss", "triplet_margin_with_distance_loss",
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "cosine_similarity", "cross_entropy", "huber_loss",
     "kl_div", "l1_loss", "mse_loss", "nll_loss", "pairwise_distance", "smooth_l1_loss",
 ]
