@@ -24,9 +24,9 @@ def randint_like(input: Tensor, *args: Any, generator: Any = None, **kwargs: Any
     if given:
         raise DTypeError(f"randint_like: takes low and high, got {list(args)}")
     low, high = (integer("randint_like", n, v.item() if isinstance(v, Tensor) else v) for n, v in (("low", low), ("high", high)))
-    shape, code, requires_grad = like("randint_like", input, kwargs)
-    r.check_integers("randint_like", low, high, dtypes.BY_CODE[code])
-    return done(r.fill_integers(backends.empty(shape, code), low, high, generator), requires_grad)
+    array, requires_grad = like("randint_like", input, kwargs)
+    r.check_integers("randint_like", low, high, dtypes.of(array))
+    return done(r.fill_integers(array, low, high, generator), requires_grad)
 
 
 def empty_strided(size: Any, stride: Any, **kwargs: Any) -> Tensor:

@@ -14,7 +14,6 @@ from .ops.axes import integer, new_shape
 from .ops.convert import LIMITS, element, on_device
 from .ops.reductions import float_only
 from .scalar.types import FLOAT64, INT64, UINT8, category
-from .tape.node import named
 from .tensor import Tensor, new, wrap
 
 
@@ -224,52 +223,58 @@ def full(size: Any, fill_value: Any, **kwargs: Any) -> Tensor:
     return done(filled(shape, code, element("full", fill_value, dtypes.BY_CODE[code])), requires_grad)
 
 
-def like(op: str, input: Tensor, kwargs: dict) -> tuple[tuple[int, ...], int, bool]:
+def like(op: str, input: Tensor, kwargs: dict) -> tuple[Any, bool]:
+    """(an array of ``input``'s shape and, where its elements are all apart, of its order in memory; requires_grad)."""
     if not isinstance(input, Tensor):
         raise DTypeError(f"{op}: argument 'input' must be Tensor, not {type(input).__name__}")
     if kwargs.get("dtype") is None:
         kwargs["dtype"] = input.dtype
-    return (input.array.shape, *options(op, kwargs))
+    dense = str(kwargs.get("memory_format")).endswith("contiguous_format")
+    code, requires_grad = options(op, kwargs)
+    a = input.array
+    if dense or a.flags.c_contiguous or 0 in a.strides:
+        return backends.empty(a.shape, code), requires_grad
+    return np.empty_like(a, dtypes.BY_CODE[code].numpy), requires_grad
+
+
+def filled_like(op: str, input: Tensor, value: Any, kwargs: dict) -> Tensor:
+    array, requires_grad = like(op, input, kwargs)
+    array.fill(element(op, value, dtypes.of(array)))
+    return done(array, requires_grad)
 
 
 def empty_like(input: Tensor, **kwargs: Any) -> Tensor:
-    """:func:`empty` with the shape and type of ``input``."""
-    shape, code, requires_grad = like("empty_like", input, kwargs)
-    return done(backends.empty(shape, code), requires_grad)
+    """:func:`empty` with the shape, type and order in memory of ``input``."""
+    return done(*like("empty_like", input, kwargs))
 
 
 def zeros_like(input: Tensor, **kwargs: Any) -> Tensor:
-    """:func:`zeros` with the shape and type of ``input``."""
-    shape, code, requires_grad = like("zeros_like", input, kwargs)
-    return done(backends.zeros(shape, code), requires_grad)
+    """:func:`zeros` with the shape, type and order in memory of ``input``."""
+    return filled_like("zeros_like", input, 0, kwargs)
 
 
 def ones_like(input: Tensor, **kwargs: Any) -> Tensor:
-    """:func:`ones` with the shape and type of ``input``."""
-    shape, code, requires_grad = like("ones_like", input, kwargs)
-    return done(filled(shape, code, 1), requires_grad)
+    """:func:`ones` with the shape, type and order in memory of ``input``."""
+    return filled_like("ones_like", input, 1, kwargs)
 
 
 def full_like(input: Tensor, fill_value: Any, **kwargs: Any) -> Tensor:
-    """:func:`full` with the shape and type of ``input``."""
-    shape, code, requires_grad = like("full_like", input, kwargs)
-    return done(filled(shape, code, element("full_like", fill_value, dtypes.BY_CODE[code])), requires_grad)
+    """:func:`full` with the shape, type and order in memory of ``input``."""
+    return filled_like("full_like", input, fill_value, kwargs)
 
 
-def rand_like(input: Tensor, **kwargs: Any) -> Tensor:
-    """:func:`rand` with the shape and type of ``input``."""
-    generator = kwargs.pop("generator", None)
-    shape, code, requires_grad = like("rand_like", input, kwargs)
-    need_float("rand_like", code)
-    return done(r.fill_uniform(backends.empty(shape, code), 0.0, 1.0, generator), requires_grad)
+def rand_like(input: Tensor, *, generator: Any = None, **kwargs: Any) -> Tensor:
+    """:func:`rand` with the shape, type and order in memory of ``input``."""
+    array, requires_grad = like("rand_like", input, kwargs)
+    need_float("rand_like", dtypes.of(array).code)
+    return done(r.fill_uniform(array, 0.0, 1.0, generator), requires_grad)
 
 
-def randn_like(input: Tensor, **kwargs: Any) -> Tensor:
-    """:func:`randn` with the shape and type of ``input``."""
-    generator = kwargs.pop("generator", None)
-    shape, code, requires_grad = like("randn_like", input, kwargs)
-    need_float("randn_like", code)
-    return done(r.fill_normal(backends.empty(shape, code), 0.0, 1.0, generator), requires_grad)
+def randn_like(input: Tensor, *, generator: Any = None, **kwargs: Any) -> Tensor:
+    """:func:`randn` with the shape, type and order in memory of ``input``."""
+    array, requires_grad = like("randn_like", input, kwargs)
+    need_float("randn_like", dtypes.of(array).code)
+    return done(r.fill_normal(array, 0.0, 1.0, generator), requires_grad)
 
 
 def arange(*args: Any, start: Any = None, end: Any = None, step: Any = None, **kwargs: Any) -> Tensor:
@@ -463,23 +468,3 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
             picks = np.argsort(-np.log1p(-u) / weights, 1)[:, :num_samples]
     picks = np.ascontiguousarray(picks, dtype=np.int64)
     return wrap(picks if input.array.ndim == 2 else picks[0])
-
-
-def tri(op: str, input: Tensor, diagonal: int, keep: Any) -> Tensor:
-    diagonal = integer(op, "diagonal", diagonal)
-    if input.array.ndim < 2:
-        raise ShapeError(f"{op}: input tensor must have at least 2 dimensions")
-    mask = keep(np.ones(input.array.shape[-2:], bool), diagonal)
-    from .ops.pointwise import where
-
-    return named(where(wrap(mask), input, False if input.array.dtype.kind == "b" else 0), f"{op.capitalize()}Backward0")
-
-
-def tril(input: Tensor, diagonal: int = 0) -> Tensor:
-    """The elements on and below a diagonal, zeros elsewhere."""
-    return tri("tril", input, diagonal, np.tril)
-
-
-def triu(input: Tensor, diagonal: int = 0) -> Tensor:
-    """The elements on and above a diagonal, zeros elsewhere."""
-    return tri("triu", input, diagonal, np.triu)

@@ -68,7 +68,7 @@ PLAIN = {
         broadcast_to clone""",
     joining: "split chunk unbind",
     indexing: "gather index_select masked_fill masked_select nonzero take_along_dim",
-    rearranging: "flip fliplr flipud roll rot90 tile repeat_interleave diag diag_embed trace as_strided tensor_split hsplit vsplit take",
+    rearranging: "flip fliplr flipud roll rot90 tile repeat_interleave diag diag_embed tril triu trace as_strided tensor_split hsplit vsplit take",
     scans: "cumsum cumprod logcumsumexp cummax cummin diff",
     sorting: """sort argsort msort topk kthvalue median nanmedian mode quantile nanquantile unique unique_consecutive bincount histc""",
     scattering: "scatter scatter_add scatter_reduce index_add index_copy index_fill index_put masked_scatter put",
@@ -78,7 +78,7 @@ PLAIN = {
     matrix_functions: "matrix_exp",
     older_linalg: """logdet inverse pinverse cholesky cholesky_solve cholesky_inverse qr svd lu_solve triangular_solve
         matrix_power geqrf ormqr adjoint""",
-    creation: "bernoulli multinomial tril triu",
+    creation: "bernoulli multinomial",
     arranging: """diagflat dsplit sum_to_size fill renorm index_reduce argwhere nonzero_static narrow_copy pixel_shuffle pixel_unshuffle
         channel_shuffle""",
     calculus: "histogram",

@@ -119,3 +119,13 @@ def test_a_loss_is_named_as_in_torch(torch, name, reduction):
         return repr(getattr(t.nn.functional, name)(x, t.tensor([0.5, 0.75]), reduction=reduction)).partition("grad_fn")[2]
 
     assert shown(gf) == shown(torch)
+
+
+@pytest.mark.parametrize("name", ["zeros_like", "ones_like", "empty_like", "rand_like", "randn_like"])
+def test_made_like_another_keeps_its_order_in_memory(torch, name):
+    views = ["x", "x.T", "x[:, ::2]", "x.T[::2]", "c.permute(1, 2, 0)", "c[:, 0].T", "x.expand(2, 4, 6)", "x[:0].T"]
+    for view in views:
+        want, got = (eval(f"t.{name}({view})", {"t": t, "x": t.ones(4, 6), "c": t.ones(2, 3, 4)}) for t in (torch, gf))
+        assert got.shape == want.shape and got.dtype is gf.float32
+        assert want.numel() == 0 or got.stride() == want.stride(), view
+    assert gf.full_like(gf.ones(4, 6).T, 3, memory_format=None).T.is_contiguous()

@@ -207,6 +207,24 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     return diagonal_embed(input, tuple(shape), offset, i, j)
 
 
+def tri(op: str, input: Tensor, diagonal: int, keep: Any) -> Tensor:
+    diagonal = integer(op, "diagonal", diagonal)
+    if input.array.ndim < 2:
+        raise ShapeError(f"{op}: input tensor must have at least 2 dimensions")
+    mask = keep(np.ones(input.array.shape[-2:], bool), diagonal)
+    return named(p.where(wrap(mask), input, False if input.array.dtype.kind == "b" else 0), f"{op.capitalize()}Backward0")
+
+
+def tril(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The elements on and below a diagonal, zeros elsewhere."""
+    return tri("tril", input, diagonal, np.tril)
+
+
+def triu(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The elements on and above a diagonal, zeros elsewhere."""
+    return tri("triu", input, diagonal, np.triu)
+
+
 def trace(input: Tensor) -> Tensor:
     """The sum of the diagonal of a matrix."""
     if input.array.ndim != 2:
