@@ -1,6 +1,13 @@
 """Linear algebra, as ``torch.linalg``: stacks of matrices in the last two axes, float32 and float64, with derivatives of every order."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
 from .errors import LinAlgError
+from .kinds.out import into
 from .ops.factorizations import cholesky, cholesky_ex, lu, lu_factor, lu_factor_ex, qr
 from .ops.matrix_functions import (
     cond,
@@ -62,3 +69,17 @@ __all__ = [
     "vecdot",
     "vector_norm",
 ]
+
+
+def with_out(function: Callable) -> Callable:
+    """The function, with ``out=``: a tensor, or a tuple of them for several results."""
+
+    @wraps(function)
+    def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+        return function(*args, **kwargs) if out is None else into(f"linalg.{function.__name__}", out, function, args, kwargs)
+
+    return call
+
+
+# Torch gives these no ``out=``.
+globals().update({name: with_out(globals()[name]) for name in __all__ if name not in ("LinAlgError", "diagonal", "matrix_exp", "vander")})

@@ -35,7 +35,6 @@ from .ops import (
     scans,
     scattering,
     sharing,
-    solving,
     sorting,
     views,
 )
@@ -74,10 +73,9 @@ PLAIN = {
     scattering: "scatter scatter_add scatter_reduce index_add index_copy index_fill index_put masked_scatter put",
     contractions: "inner vdot addmv addr addbmm dist kron cross cov corrcoef",
     products: "matmul mm mv dot bmm outer addmm baddbmm",
-    solving: "det slogdet",
-    matrix_functions: "matrix_exp",
-    older_linalg: """logdet inverse pinverse cholesky cholesky_solve cholesky_inverse qr svd lu_solve triangular_solve
-        matrix_power geqrf ormqr adjoint""",
+    matrix_functions: "matrix_exp matrix_power",
+    older_linalg: """det slogdet logdet inverse pinverse cholesky cholesky_solve cholesky_inverse qr svd lu_solve triangular_solve
+        geqrf ormqr adjoint""",
     creation: "bernoulli multinomial",
     arranging: """diagflat dsplit sum_to_size fill renorm index_reduce argwhere nonzero_static narrow_copy pixel_shuffle pixel_unshuffle
         channel_shuffle""",
@@ -192,9 +190,7 @@ ALONE: dict[str, Any] = {name: getattr(creation, name) for name in (*CREATING, "
         contractions.tensordot,
         contractions.cdist,
         contractions.chain_matmul,
-        older_linalg.lu,
-        older_linalg.lu_unpack,
-        older_linalg.vander,
+        *older_linalg.NO_METHODS,
         sorting.searchsorted,
         sorting.bucketize,
         numbers.isin,
@@ -410,7 +406,7 @@ WITHOUT_OUT = frozenset(
     unique_consecutive var_mean
     alpha_dropout argwhere as_strided_scatter binomial block_diag broadcast_shapes channel_shuffle combinations constant_pad_nd cumulative_trapezoid
     diagflat diagonal_scatter dsplit feature_alpha_dropout feature_dropout fill gradient native_dropout pdist pixel_shuffle pixel_unshuffle poisson
-    select_scatter slice_scatter split_with_sizes sum_to_size trapezoid trapz unravel_index
+    select_scatter slice_scatter split_with_sizes sum_to_size trapezoid trapz unravel_index adjoint det logdet matrix_exp pinverse vander
     """.split()
 )
 

@@ -29,7 +29,7 @@ FLOORS = {
     "tensor": ({"errors", "dtypes", "tape"}, {"creation", "printing"}),
     "kinds": (OPS - {"ops", "kinds"}, set()),
     "ops": (OPS, set()),
-    "linalg": ({"errors", "ops"}, set()),
+    "linalg": ({"errors", "kinds", "ops"}, set()),
     "autograd": ({*TENSORS, "backends"}, {"creation"}),
     "creation": (OPS - {"kinds"}, set()),
     "constructors": ({*OPS, "creation"} - {"kinds"}, set()),

@@ -375,3 +375,41 @@ def test_arguments_stay_as_they_are():
             before = x.numpy().copy()
             f(x)
             assert (x.numpy() == before).all()
+
+
+def test_out(torch):
+    for t in (torch, gf):
+        x, y = t.eye(3) * 2, t.empty(3, 3)
+        assert t.linalg.inv(x, out=y) is y
+        assert y.tolist() == (t.eye(3) / 2).tolist()
+        q, r = t.empty(0), t.empty(0)
+        result = t.linalg.qr(x, out=(q, r))
+        assert result.Q is q
+        assert q.shape == r.shape == (3, 3)
+        assert t.inverse(x, out=y) is y
+        assert t.linalg.norm(x, out=t.empty(())).item() == pytest.approx(12**0.5)
+        for f in (t.linalg.matrix_exp, t.det, t.logdet):
+            with pytest.raises(TypeError):
+                f(x, out=y)
+
+
+def test_names_of_arguments(torch):
+    """As torch's functions take them, whatever its pages say."""
+    for t in (torch, gf):
+        x, v = t.eye(3), t.ones(3)
+        for name in "cholesky cholesky_ex cond eigh eigvalsh matrix_exp matrix_norm matrix_rank norm pinv".split():
+            getattr(t.linalg, name)(input=x)
+        for name in "det diagonal inv inv_ex lu lu_factor lu_factor_ex qr slogdet svd svdvals".split():
+            getattr(t.linalg, name)(A=x)
+        for name in "det slogdet logdet inverse pinverse cholesky cholesky_inverse qr svd geqrf matrix_exp adjoint".split():
+            getattr(t, name)(input=x)
+        t.linalg.solve(A=x, B=v)
+        t.linalg.solve_triangular(input=x, B=x, upper=True)
+        t.linalg.lstsq(input=x, b=x)
+        t.linalg.tensorsolve(input=x, other=v)
+        t.linalg.tensorinv(input=x, ind=1)
+        t.linalg.matrix_power(input=x, n=2)
+        t.linalg.vector_norm(x=x)
+        t.linalg.vecdot(x=v, y=v)
+        t.linalg.cross(input=v, other=v)
+        t.lu_solve(input=x, LU_data=x, LU_pivots=t.tensor([1, 2, 3], dtype=t.int32))

@@ -192,9 +192,9 @@ def cholesky_vjp(g, needs, lower):
     return (s + s.mT) / 2
 
 
-def cholesky_ex(A: Any, *, upper: bool = False, check_errors: bool = False) -> linalg_cholesky_ex:
+def cholesky_ex(input: Any, *, upper: bool = False, check_errors: bool = False) -> linalg_cholesky_ex:
     """:func:`cholesky` and ``info``: the order of the first leading minor that is not positive, or 0."""
-    return cholesky_checked("linalg.cholesky_ex", A, upper, flag("linalg.cholesky_ex", "check_errors", check_errors))
+    return cholesky_checked("linalg.cholesky_ex", input, upper, flag("linalg.cholesky_ex", "check_errors", check_errors))
 
 
 def cholesky_checked(op: str, A: Any, upper: bool, check: bool) -> linalg_cholesky_ex:
@@ -209,15 +209,15 @@ def cholesky_checked(op: str, A: Any, upper: bool, check: bool) -> linalg_choles
     return linalg_cholesky_ex(factor.mT if upper else factor, info)
 
 
-def cholesky(A: Any, *, upper: bool = False) -> Tensor:
-    """The lower triangle ``L`` of ``A = L @ L.mT`` (``upper``: its transpose); the other triangle of ``A`` is not read.
+def cholesky(input: Any, *, upper: bool = False) -> Tensor:
+    """The lower triangle ``L`` of ``input = L @ L.mT`` (``upper``: its transpose); the other triangle of ``input`` is not read.
 
-    Raises a ``LinAlgError`` where ``A`` is not positive-definite. The gradient is symmetric.
+    Raises a ``LinAlgError`` where ``input`` is not positive-definite. The gradient is symmetric.
 
     >>> gf.linalg.cholesky(gf.tensor([[4.0, 2], [2, 5]])).tolist()
     [[2.0, 0.0], [1.0, 2.0]]
     """
-    return cholesky_checked("linalg.cholesky", A, upper, True).L
+    return cholesky_checked("linalg.cholesky", input, upper, True).L
 
 
 # ---- QR ----------------------------------------------------------------------------------------------------------------

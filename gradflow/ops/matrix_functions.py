@@ -75,7 +75,7 @@ def two_axes(op: str, dim: Any, ndim: int) -> tuple[int, int]:
     return i, j
 
 
-def matrix_norm(A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+def matrix_norm(input: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """A norm of matrices in the two axes ``dim``.
 
     "fro": of all elements; "nuc": the sum of the singular values; 2, -2: the largest, the smallest of them; 1, -1: the largest, the smallest sum
@@ -90,19 +90,19 @@ def matrix_norm(A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = F
     if order not in ("fro", "nuc", 1, -1, 2, -2, math.inf, -math.inf):
         raise ArgumentError(f"{op}: Order {ord} not supported; use 'fro', 'nuc', 1, -1, 2, -2, inf or -inf")
     spectral = order in ("nuc", 2, -2)
-    A = norm_input(op, A, dtype, "A", narrow=not spectral)
-    if A.array.ndim < 2:
-        raise ShapeError(f"{op}: The input tensor A must have at least 2 dimensions; its shape is {tuple(A.array.shape)}")
-    rows, columns = two_axes(op, dim, A.array.ndim)
+    input = norm_input(op, input, dtype, "input", narrow=not spectral)
+    if input.array.ndim < 2:
+        raise ShapeError(f"{op}: input must have at least 2 dimensions; its shape is {tuple(input.array.shape)}")
+    rows, columns = two_axes(op, dim, input.array.ndim)
     keepdim = flag(op, "keepdim", keepdim)
     if order == "fro":
-        return norm_of(A, 2.0, (rows, columns), keepdim)
+        return norm_of(input, 2.0, (rows, columns), keepdim)
     if spectral:
-        s = svdvals(movedim(A, (rows, columns), (-2, -1)))
+        s = svdvals(movedim(input, (rows, columns), (-2, -1)))
         y = s.sum(-1) if order == "nuc" else extreme(op, s, -1, order > 0)
         return y.unsqueeze(min(rows, columns)).unsqueeze(max(rows, columns)) if keepdim else y
     summed, left = (rows, columns) if abs(order) == 1 else (columns, rows)
-    y = extreme(op, norm_of(A, 1.0, (summed,), True), left, order > 0)
+    y = extreme(op, norm_of(input, 1.0, (summed,), True), left, order > 0)
     return y.unsqueeze(left) if keepdim else y.squeeze(summed - (summed > left))
 
 
@@ -114,45 +114,45 @@ def extreme(op: str, x: Any, axis: int, largest: bool) -> Any:
     return x.sum(axis)
 
 
-def norm(A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """:func:`vector_norm` or :func:`matrix_norm`: by the number of axes in ``dim``, or by ``ord`` ("fro", "nuc"), or by the axes of ``A``.
+def norm(input: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """:func:`vector_norm` or :func:`matrix_norm`: by the number of axes in ``dim``, or by ``ord`` ("fro", "nuc"), or by the axes of ``input``.
 
     Without ``ord`` the 2-norm of all elements, or over ``dim``.
     """
     op = "linalg.norm"
-    if not isinstance(A, Tensor):
-        raise DTypeError(f"{op}: argument 'A' must be Tensor, not {type(A).__name__}")
+    if not isinstance(input, Tensor):
+        raise DTypeError(f"{op}: argument 'input' must be Tensor, not {type(input).__name__}")
     if isinstance(ord, str):
-        return matrix_norm(A, ord, (-2, -1) if dim is None else dim if isinstance(dim, tuple | list) else (dim,), keepdim, dtype=dtype)
+        return matrix_norm(input, ord, (-2, -1) if dim is None else dim if isinstance(dim, tuple | list) else (dim,), keepdim, dtype=dtype)
     if ord is None:
-        return vector_norm(A, 2, dim, keepdim, dtype=dtype)
+        return vector_norm(input, 2, dim, keepdim, dtype=dtype)
     if dim is not None:
         axes = tuple(dim) if isinstance(dim, tuple | list) else (dim,)
         if len(axes) not in (1, 2):
             raise ShapeError(f"{op}: If dim is specified, it must be of length 1 or 2. Got {list(axes)}")
-    elif A.array.ndim not in (1, 2):
-        raise ShapeError(f"{op}: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.array.ndim}D.")
+    elif input.array.ndim not in (1, 2):
+        raise ShapeError(f"{op}: If dim is not specified but ord is, the input must be 1D or 2D. Got {input.array.ndim}D.")
     else:
-        axes = tuple(range(A.array.ndim))
+        axes = tuple(range(input.array.ndim))
     if len(axes) == 1:
-        return vector_norm(A, ord, axes, keepdim, dtype=dtype)
-    return matrix_norm(A, ord, axes, keepdim, dtype=dtype)
+        return vector_norm(input, ord, axes, keepdim, dtype=dtype)
+    return matrix_norm(input, ord, axes, keepdim, dtype=dtype)
 
 
-def cond(A: Any, p: Any = None) -> Tensor:
-    """The condition number ``norm(A) * norm(inv(A))``; for ``p`` None or 2 the largest singular value over the smallest, for -2 the inverse of that."""
+def cond(input: Any, p: Any = None) -> Tensor:
+    """The condition number ``norm(input) * norm(inv(input))``; for ``p`` None or 2 the largest singular value over the smallest, for -2 the inverse of that."""
     op = "linalg.cond"
     if not (p is None or p in ("fro", "nuc", 1, -1, 2, -2, math.inf, -math.inf)):
         raise ArgumentError(f"{op}: got an invalid norm type: {p}; use None, 'fro', 'nuc', 1, -1, 2, -2, inf or -inf")
-    matrices(op, A, square=p not in (None, 2, -2))
-    if not A.array.shape[-1] or not A.array.shape[-2]:
-        return wrap(np.zeros(A.array.shape[:-2], A.array.dtype))
+    matrices(op, input, square=p not in (None, 2, -2))
+    if not input.array.shape[-1] or not input.array.shape[-2]:
+        return wrap(np.zeros(input.array.shape[:-2], input.array.dtype))
     if p in (None, 2, -2):
-        s: Any = svdvals(A)
+        s: Any = svdvals(input)
         large, small = s.select(-1, 0), s.select(-1, -1)
         return small / large if p == -2 else large / small
-    inverse, info = inverse_of(A)
-    product: Any = matrix_norm(A, p) * matrix_norm(where_regular(inverse, info), p)
+    inverse, info = inverse_of(input)
+    product: Any = matrix_norm(input, p) * matrix_norm(where_regular(inverse, info), p)
     return product if not info.array.any() else pointwise.where(wrap(info.array != 0), math.inf, product)
 
 
@@ -160,48 +160,48 @@ def where_regular(inverse: Any, info: Any) -> Any:
     return pointwise.where(wrap((info.array != 0)[..., None, None]), 0.0, inverse) if info.array.any() else inverse
 
 
-def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None) -> Tensor:
+def matrix_rank(input: Any, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None) -> Tensor:
     """How many singular values are above ``max(atol, rtol * the largest)`` (``tol`` alone: above it); int64.
 
-    ``rtol`` is ``max(m, n) * eps`` unless ``atol`` is given. Tolerances may be tensors, one for each matrix. ``hermitian`` says that ``A`` is symmetric.
+    ``rtol`` is ``max(m, n) * eps`` unless ``atol`` is given. Tolerances may be tensors, one for each matrix. ``hermitian`` says that ``input`` is symmetric.
     """
     op = "linalg.matrix_rank"
     hermitian = flag(op, "hermitian", hermitian)
-    matrices(op, A, square=hermitian)
-    plain = A.detach()
+    matrices(op, input, square=hermitian)
+    plain = input.detach()
     s = np.abs(eigvalsh(plain).array) if hermitian else svdvals(plain).array
-    limit = number_or_tensor(op, "tol", tol) if tol is not None else threshold(op, s, A.array.shape, atol, rtol)
+    limit = number_or_tensor(op, "tol", tol) if tol is not None else threshold(op, s, input.array.shape, atol, rtol)
     return wrap(np.asarray((s > limit).sum(-1)))
 
 
 # ---- powers and exponentials -------------------------------------------------------------------------------------------
 
 
-def matrix_power(A: Any, n: int) -> Tensor:
-    """``A @ A @ ... @ A``, ``n`` times; the identity for 0, powers of the inverse for negative ``n``. Integers stay integers.
+def matrix_power(input: Any, n: int) -> Tensor:
+    """``input @ input @ ... @ input``, ``n`` times; the identity for 0, powers of the inverse for negative ``n``. Integers stay integers.
 
     >>> gf.linalg.matrix_power(gf.tensor([[1, 1], [0, 1]]), 3).tolist()
     [[1, 3], [0, 1]]
     """
     op = "linalg.matrix_power"
     n = integer(op, "n", n)
-    if not isinstance(A, Tensor):
-        raise DTypeError(f"{op}: argument 'A' must be Tensor, not {type(A).__name__}")
-    shape = A.array.shape
+    if not isinstance(input, Tensor):
+        raise DTypeError(f"{op}: argument 'input' must be Tensor, not {type(input).__name__}")
+    shape = input.array.shape
     if len(shape) < 2 or shape[-1] != shape[-2]:
-        raise ShapeError(f"{op}: A must be batches of square matrices, but its shape is {tuple(shape)}")
+        raise ShapeError(f"{op}: input must be batches of square matrices, but its shape is {tuple(shape)}")
     if n < 0:
-        A, n = inv_checked(op, A, True).inverse, -n
+        input, n = inv_checked(op, input, True).inverse, -n
     if n == 0:  # a constant, with a gradient of zeros
-        return pointwise.where(wrap(np.zeros(shape, bool)), A, wrap(np.eye(shape[-1], dtype=A.array.dtype)))
+        return pointwise.where(wrap(np.zeros(shape, bool)), input, wrap(np.eye(shape[-1], dtype=input.array.dtype)))
     result: Any = None
     while True:  # the binary digits of n, lowest first
         if n & 1:
-            result = A if result is None else matmul(result, A)
+            result = input if result is None else matmul(result, input)
         n >>= 1
         if not n:
-            return result.clone() if result is A else result
-        A = matmul(A, A)
+            return result.clone() if result is input else result
+        input = matmul(input, input)
 
 
 # Coefficients of the diagonal Padé approximant of degree 13, and the norm up to which it is exact in float64 (Higham,
@@ -251,14 +251,14 @@ def exponential_vjp(g, needs, a):
     return exponential_of(block).narrow(-2, 0, n).narrow(-1, n, n)
 
 
-def matrix_exp(A: Any) -> Tensor:
-    """``exp(A) = 1 + A + A @ A / 2 + ...`` of square matrices; computed in float64. Matrices with nan or inf give nan.
+def matrix_exp(input: Any) -> Tensor:
+    """``exp(input) = 1 + input + input @ input / 2 + ...`` of square matrices; computed in float64. Matrices with nan or inf give nan.
 
     >>> gf.linalg.matrix_exp(gf.zeros(2, 2)).tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
-    matrices("linalg.matrix_exp", A, square=True, narrow=True)
-    return exponential_of(A)
+    matrices("linalg.matrix_exp", input, square=True, narrow=True)
+    return exponential_of(input)
 
 
 # ---- products ----------------------------------------------------------------------------------------------------------
@@ -316,35 +316,39 @@ def chained(factors: list[Any]) -> Any:
     return product(0, n - 1)
 
 
-def tensorinv(A: Any, ind: int = 2) -> Tensor:
-    """The inverse of ``A`` as a map from its axes from ``ind`` on to its first ``ind`` axes: ``tensordot(tensorinv(A), A, ind)`` is the identity."""
+def tensorinv(input: Any, ind: int = 2) -> Tensor:
+    """The inverse of ``input`` as a map from its axes from ``ind`` on to its first ``ind`` axes: ``tensordot(tensorinv(input), input, ind)`` is the identity."""
     op = "linalg.tensorinv"
-    if not isinstance(A, Tensor):
-        raise DTypeError(f"{op}: argument 'A' must be Tensor, not {type(A).__name__}")
+    if not isinstance(input, Tensor):
+        raise DTypeError(f"{op}: argument 'input' must be Tensor, not {type(input).__name__}")
     if integer(op, "ind", ind) <= 0:
         raise ArgumentError(f"{op}: Expected a strictly positive integer for 'ind', but got {ind}")
-    shape = A.array.shape
+    shape = input.array.shape
     m, n = math.prod(shape[:ind]), math.prod(shape[ind:])
     if m != n:
-        raise ShapeError(f"{op}: Expected prod(A.shape[ind:]) == prod(A.shape[:ind]), but got {n} != {m} for the shape {tuple(shape)}")
-    return inv_checked(op, A.reshape(m, n), True).inverse.reshape((*shape[ind:], *shape[:ind]))
+        raise ShapeError(
+            f"{op}: Expected prod(input.shape[ind:]) == prod(input.shape[:ind]), but got {n} != {m} for the shape {tuple(shape)}"
+        )
+    return inv_checked(op, input.reshape(m, n), True).inverse.reshape((*shape[ind:], *shape[:ind]))
 
 
-def tensorsolve(A: Any, B: Any, dims: Any = None) -> Tensor:
-    """``X`` of ``tensordot(A, X, X.ndim) = B``; the axes ``dims`` of ``A`` are moved to its end first."""
+def tensorsolve(input: Any, other: Any, dims: Any = None) -> Tensor:
+    """``X`` of ``tensordot(input, X, X.ndim) = other``; the axes ``dims`` of ``input`` are moved to its end first."""
     op = "linalg.tensorsolve"
-    for name, t in (("A", A), ("B", B)):
+    for name, t in (("input", input), ("other", other)):
         if not isinstance(t, Tensor):
             raise DTypeError(f"{op}: argument '{name}' must be Tensor, not {type(t).__name__}")
     if dims is not None:
-        A = movedim(A, tuple(dims), tuple(range(-len(dims), 0)))
-    rest = A.array.shape[B.array.ndim :]
-    m, n = math.prod(A.array.shape[: B.array.ndim]), math.prod(rest)
+        input = movedim(input, tuple(dims), tuple(range(-len(dims), 0)))
+    rest = input.array.shape[other.array.ndim :]
+    m, n = math.prod(input.array.shape[: other.array.ndim]), math.prod(rest)
     if m != n:
-        raise ShapeError(f"{op}: Expected prod(A.shape[B.ndim:]) == prod(A.shape[:B.ndim]), but got {n} != {m}")
-    if B.array.size != m:
-        raise ShapeError(f"{op}: B, {tuple(B.array.shape)}, does not fit A, {tuple(A.array.shape)}; B needs {m} elements")
-    return solve_checked(op, A.reshape(m, n), B.reshape(m), True, True).result.reshape(rest)
+        raise ShapeError(f"{op}: Expected prod(input.shape[other.ndim:]) == prod(input.shape[:other.ndim]), but got {n} != {m}")
+    if other.array.size != m:
+        raise ShapeError(
+            f"{op}: other, {tuple(other.array.shape)}, does not fit input, {tuple(input.array.shape)}; other needs {m} elements"
+        )
+    return solve_checked(op, input.reshape(m, n), other.reshape(m), True, True).result.reshape(rest)
 
 
 def vander(x: Any, N: Any = None) -> Tensor:

@@ -12,8 +12,10 @@ from ..tensor import Tensor, wrap
 from . import matrix_functions, pointwise
 from .axes import flag, integer
 from .factorizations import cholesky_checked, linalg_qr, lu_checked, matrices, permutation, qr_of, unit_lower
-from .solving import broadcast, int32_pivots, inv_checked, pinv_checked, same_type, slogdet, triangular_of
+from .solving import broadcast, int32_pivots, inv_checked, linalg_slogdet, pinv_checked, same_type, triangular_of
+from .solving import det as linalg_det
 from .solving import lu_solve as linalg_lu_solve
+from .solving import slogdet as linalg_sign_and_log
 from .spectra import svd_of, svdvals
 from .views import matrix_transposed
 
@@ -44,6 +46,16 @@ class triangular_solve_result(NamedTuple):
 class geqrf_result(NamedTuple):
     a: Tensor
     tau: Tensor
+
+
+def det(input: Any) -> Tensor:
+    """:func:`linalg.det`"""
+    return linalg_det(input)
+
+
+def slogdet(input: Any) -> linalg_slogdet:
+    """:func:`linalg.slogdet`"""
+    return linalg_sign_and_log(input)
 
 
 def logdet(input: Any) -> Tensor:
@@ -80,19 +92,19 @@ def cholesky_solve(input: Any, L: Any, upper: bool = False) -> Tensor:
     return triangular_of(lower.mT, triangular_of(lower, b, False, False, True), True, False, True)
 
 
-def cholesky_inverse(L: Any, upper: bool = False) -> Tensor:
-    """The inverse of ``L @ L.mT`` (``L.mT @ L`` if ``upper``), from the triangle that :func:`cholesky` gives."""
+def cholesky_inverse(input: Any, upper: bool = False) -> Tensor:
+    """The inverse of ``L @ L.mT`` (``L.mT @ L`` if ``upper``), from the triangle L that :func:`cholesky` gives."""
     op = "cholesky_inverse"
-    matrices(op, L, "L", square=True)
-    zeros = (L.array.diagonal(0, -2, -1) == 0).reshape(-1, L.array.shape[-1])
+    matrices(op, input, "input", square=True)
+    zeros = (input.array.diagonal(0, -2, -1) == 0).reshape(-1, input.array.shape[-1])
     if zeros.any():
         element, k = (int(i) for i in np.argwhere(zeros)[0])
-        where = f" (Batch element {element})" if L.array.ndim > 2 else ""
+        where = f" (Batch element {element})" if input.array.ndim > 2 else ""
         raise LinAlgError(
             f"{op}:{where} The diagonal element {k + 1} is zero, the inversion could not be completed because the input matrix is singular"
         )
-    one = np.broadcast_to(np.eye(L.array.shape[-1], dtype=L.array.dtype), L.array.shape)
-    return cholesky_solve(wrap(one), L, upper)
+    one = np.broadcast_to(np.eye(input.array.shape[-1], dtype=input.array.dtype), input.array.shape)
+    return cholesky_solve(wrap(one), input, upper)
 
 
 def qr(input: Any, some: bool = True) -> linalg_qr:
@@ -151,11 +163,6 @@ def triangular_solve(
     a, b = broadcast(op, A, input)
     x = triangular_of(a.mT if transpose else a, b, upper != transpose, flag(op, "unitriangular", unitriangular), True)
     return triangular_solve_result(x, a.clone())
-
-
-def matrix_power(input: Any, n: int) -> Tensor:
-    """:func:`linalg.matrix_power`"""
-    return matrix_functions.matrix_power(input, n)
 
 
 def vander(x: Any, N: Any = None, increasing: bool = False) -> Tensor:
@@ -261,3 +268,6 @@ def hermitian(input: Tensor) -> Tensor:
             f"H: tensor.H is only supported on matrices (2-D tensors). Got {input.ndim}-D tensor; use mH for batches of matrices"
         )
     return input if not input.array.ndim else matrix_transposed(input)
+
+
+NO_METHODS = (lu, lu_unpack, vander)

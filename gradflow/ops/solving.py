@@ -90,8 +90,8 @@ def broadcast(op: str, A: Any, B: Any, left: bool = True, names: str = "AX = B")
     return A.expand((*batch, *a[-2:])), B.expand((*batch, *b[-2:]))
 
 
-def solve_triangular(A: Any, B: Any, *, upper: bool, left: bool = True, unitriangular: bool = False) -> Tensor:
-    """``X`` of ``A @ X = B`` (``X @ A = B`` unless ``left``), where only one triangle of ``A`` is read, its diagonal as ones if ``unitriangular``.
+def solve_triangular(input: Any, B: Any, *, upper: bool, left: bool = True, unitriangular: bool = False) -> Tensor:
+    """``X`` of ``input @ X = B`` (``X @ input = B`` unless ``left``), where only one triangle of ``input`` is read, its diagonal as ones if ``unitriangular``.
 
     Leading axes broadcast. A zero on the diagonal gives inf or nan.
 
@@ -99,11 +99,11 @@ def solve_triangular(A: Any, B: Any, *, upper: bool, left: bool = True, unitrian
     [[2.0], [1.0]]
     """
     op = "linalg.solve_triangular"
-    matrices(op, A, square=True)
-    same_type(op, A, B)
+    matrices(op, input, square=True)
+    same_type(op, input, B)
     matrices(op, B, "B")
     left = flag(op, "left", left)
-    return triangular_of(*broadcast(op, A, B, left), flag(op, "upper", upper), flag(op, "unitriangular", unitriangular), left)
+    return triangular_of(*broadcast(op, input, B, left), flag(op, "upper", upper), flag(op, "unitriangular", unitriangular), left)
 
 
 # ---- linear equations --------------------------------------------------------------------------------------------------
@@ -275,7 +275,7 @@ def det(A: Any) -> Tensor:
     """The determinant of square matrices; its gradient is right for singular ones, too.
 
     >>> gf.linalg.det(gf.tensor([[1.0, 2], [3, 4]]))
-    tensor(-2.)
+    tensor(-2.0000)
     """
     matrices("linalg.det", A, square=True)
     return det_of(A)
@@ -351,16 +351,16 @@ def pinv_adjoint(g: Any, a: Any, y: Any) -> Any:
     return gyy - a @ (y @ gyy) + yyg - (yyg @ y) @ a - yt @ g @ yt
 
 
-def pinv(A: Any, rcond: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None) -> Tensor:
+def pinv(input: Any, rcond: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None) -> Tensor:
     """The Moore-Penrose inverse, from the singular values above ``max(atol, rtol * the largest)``.
 
     ``rtol`` (or ``rcond``) is ``max(m, n) * eps`` unless ``atol`` is given. Tolerances may be tensors, one for each matrix. ``hermitian`` says that
-    ``A`` is symmetric. The gradient supposes that the rank stays as it is.
+    ``input`` is symmetric. The gradient supposes that the rank stays as it is.
 
     >>> gf.linalg.pinv(gf.tensor([[2.0, 0], [0, 0]])).tolist()
     [[0.5, 0.0], [0.0, 0.0]]
     """
-    return pinv_checked("linalg.pinv", A, atol, rcond if rtol is None else rtol, hermitian)
+    return pinv_checked("linalg.pinv", input, atol, rcond if rtol is None else rtol, hermitian)
 
 
 def pinv_checked(op: str, A: Any, atol: Any, rtol: Any, hermitian: bool) -> Tensor:
@@ -387,37 +387,36 @@ def lstsq_vjp(g, needs, a, b, rcond):
     return (pinv_adjoint(g[0] @ b.mT, a, y) if needs[0] else None), (y.mT @ g[0] if needs[1] else None)
 
 
-def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = None) -> linalg_lstsq:
-    """``X`` with the least ``|A @ X - B|``, and of these the shortest: (solution, residuals, rank, singular_values).
+def lstsq(input: Any, b: Any, rcond: float | None = None, *, driver: str | None = None) -> linalg_lstsq:
+    """``X`` with the least ``|input @ X - b|``, and of these the shortest: (solution, residuals, rank, singular_values).
 
     Singular values up to ``rcond`` (``max(m, n) * eps``) times the largest are taken as zero. ``driver`` is "gels", "gelsy" (default), "gelsd" or
     "gelss"; it says only which results are filled: the sums of squared residuals (not for "gelsy"; only for more rows than columns and full
     rank), the rank (not for "gels"), the singular values ("gelsd" and "gelss"). The gradient supposes that the rank stays as it is.
 
-    >>> A, B = gf.tensor([[1.0], [1]]), gf.tensor([[1.0], [3]])
-    >>> gf.linalg.lstsq(A, B).solution.tolist()
-    [[2.0]]
+    >>> gf.linalg.lstsq(gf.tensor([[1.0], [1]]), gf.tensor([[1.0], [3]])).solution
+    tensor([[2.0000]])
     """
     op = "linalg.lstsq"
-    matrices(op, A)
-    same_type(op, A, B)
+    matrices(op, input)
+    same_type(op, input, b)
     if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
         raise ArgumentError(f"{op}: parameter `driver` should be one of (gels, gelsy, gelsd, gelss), not {driver!r}")
-    m, n = A.array.shape[-2:]
-    vector = B.array.ndim == A.array.ndim - 1
-    matrix = B.unsqueeze(-1) if vector else B
-    matrices(op, matrix, "B")
+    m, n = input.array.shape[-2:]
+    vector = b.array.ndim == input.array.ndim - 1
+    matrix = b.unsqueeze(-1) if vector else b
+    matrices(op, matrix, "b")
     if matrix.array.shape[-2] != m:
-        raise ShapeError(f"{op}: A.size(-2) should match B.size(-2); A is {tuple(A.array.shape)}, B is {tuple(B.array.shape)}")
-    a, b = broadcast(op, A.mT, matrix.mT, False)
-    a, b = a.mT, b.mT
-    x, rank, s = lstsq_of(a, b, None if rcond is None else number_or_tensor(op, "rcond", rcond))
+        raise ShapeError(f"{op}: input.size(-2) should match b.size(-2); input is {tuple(input.array.shape)}, b is {tuple(b.array.shape)}")
+    lhs, rhs = broadcast(op, input.mT, matrix.mT, False)
+    lhs, rhs = lhs.mT, rhs.mT
+    x, rank, s = lstsq_of(lhs, rhs, None if rcond is None else number_or_tensor(op, "rcond", rcond))
     residuals = x.flatten().narrow(0, 0, 0)  # none, and part of the graph as in torch
     if driver in ("gels", "gelsd", "gelss") and m > n and (rank.array == n).all():
-        residuals = (a @ x - b).square().sum(-2)
+        residuals = (lhs @ x - rhs).square().sum(-2)
     return linalg_lstsq(
         x.squeeze(-1) if vector else x,
         residuals,
         wrap(np.empty(0, np.int64)) if driver == "gels" else rank,
-        s.detach() if driver in ("gelsd", "gelss") else wrap(np.empty(0, A.array.dtype)),
+        s.detach() if driver in ("gelsd", "gelss") else wrap(np.empty(0, input.array.dtype)),
     )

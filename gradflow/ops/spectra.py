@@ -155,7 +155,7 @@ def triangle_read(op: str, UPLO: Any) -> str:
     return UPLO.upper()
 
 
-def eigh(A: Any, UPLO: str = "L") -> linalg_eigh:
+def eigh(input: Any, UPLO: str = "L") -> linalg_eigh:
     """Eigenvalues, ascending, and orthonormal eigenvectors (in columns) of symmetric matrices, of which one triangle is read.
 
     The gradient of the vectors needs distinct eigenvalues, and is defined only for what does not depend on the vectors' signs.
@@ -163,17 +163,17 @@ def eigh(A: Any, UPLO: str = "L") -> linalg_eigh:
     >>> gf.linalg.eigh(gf.tensor([[2.0, 0], [0, 1]])).eigenvalues.tolist()
     [1.0, 2.0]
     """
-    matrices("linalg.eigh", A, square=True)
-    return linalg_eigh(*eigh_of(A, triangle_read("linalg.eigh", UPLO)))
+    matrices("linalg.eigh", input, square=True)
+    return linalg_eigh(*eigh_of(input, triangle_read("linalg.eigh", UPLO)))
 
 
-def eigvalsh(A: Any, UPLO: str = "L") -> Tensor:
+def eigvalsh(input: Any, UPLO: str = "L") -> Tensor:
     """The eigenvalues of symmetric matrices, ascending; their gradient is always defined."""
-    matrices("linalg.eigvalsh", A, square=True)
+    matrices("linalg.eigvalsh", input, square=True)
     uplo = triangle_read("linalg.eigvalsh", UPLO)
-    if recording(A):
-        return eigh_of(A, uplo)[0]
-    return wrap(converging("linalg.eigvalsh", np.linalg.eigvalsh, A.array, uplo))
+    if recording(input):
+        return eigh_of(input, uplo)[0]
+    return wrap(converging("linalg.eigvalsh", np.linalg.eigvalsh, input.array, uplo))
 
 
 def real(op: str, array: Any) -> Any:
@@ -205,18 +205,18 @@ def eig_vjp(g, needs, w, v):
     return solve_of(v.mT, inner @ v.mT)[0]
 
 
-def eig(A: Any) -> linalg_eig:
+def eig(input: Any) -> linalg_eig:
     """Real eigenvalues, in no particular order, and eigenvectors of length 1 (in columns); a complex spectrum is refused.
 
     The gradient of the vectors needs distinct eigenvalues.
     """
-    matrices("linalg.eig", A, square=True)
-    return linalg_eig(*eig_of(A))
+    matrices("linalg.eig", input, square=True)
+    return linalg_eig(*eig_of(input))
 
 
-def eigvals(A: Any) -> Tensor:
+def eigvals(input: Any) -> Tensor:
     """The eigenvalues, if they are real, in no particular order; a complex spectrum is refused."""
-    matrices("linalg.eigvals", A, square=True)
-    if recording(A):
-        return eig_of(A)[0]
-    return wrap(real("linalg.eigvals", converging("linalg.eigvals", np.linalg.eigvals, A.array)))
+    matrices("linalg.eigvals", input, square=True)
+    if recording(input):
+        return eig_of(input)[0]
+    return wrap(real("linalg.eigvals", converging("linalg.eigvals", np.linalg.eigvals, input.array)))
