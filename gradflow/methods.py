@@ -9,8 +9,8 @@ import numpy as np
 
 from . import constructors, creation, dtypes
 from .errors import DTypeError
+from .free import CREATING, free
 from .kinds.formulas import REGISTRY
-from .kinds.out import into
 from .ops import (
     activations,
     arranging,
@@ -168,9 +168,6 @@ def function_table() -> dict[str, Callable]:
 
 
 FUNCTIONS: dict[str, Callable] = function_table()
-
-# New tensors; with ``out=`` of its type.
-CREATING = ("arange", "empty", "eye", "full", "linspace", "logspace", "ones", "rand", "randint", "randn", "randperm", "zeros")
 
 # Functions that are no methods.
 ALONE: dict[str, Any] = {name: getattr(creation, name) for name in (*CREATING, "normal")} | {
@@ -396,55 +393,5 @@ NUMBER_FIRST = {
 }
 
 
-# Functions that are views, or that torch gives no ``out=`` for another reason.
-WITHOUT_OUT = frozenset(
-    """
-    as_strided broadcast_to chunk clone diagonal expand_as flatten fliplr flipud hsplit moveaxis movedim narrow permute ravel real reshape select
-    split squeeze swapaxes swapdims t tensor_split tile transpose unbind unflatten unsqueeze vsplit
-    allclose argsort atleast_1d atleast_2d atleast_3d bincount cartesian_prod cdist corrcoef count_nonzero cov diag_embed dist einsum equal flip
-    index_fill index_put isclose masked_fill masked_scatter positive prelu put relu repeat_interleave roll rot90 rsub std_mean trace unique
-    unique_consecutive var_mean
-    alpha_dropout argwhere as_strided_scatter binomial block_diag broadcast_shapes channel_shuffle combinations constant_pad_nd cumulative_trapezoid
-    diagflat diagonal_scatter dsplit feature_alpha_dropout feature_dropout fill gradient native_dropout pdist pixel_shuffle pixel_unshuffle poisson
-    select_scatter slice_scatter split_with_sizes sum_to_size trapezoid trapz unravel_index adjoint det logdet matrix_exp pinverse vander
-    """.split()
-)
-
-
-def free(name: str, function: Callable) -> Callable:
-    """The free function: it may be handed something that is no tensor, and ``out=``. Elementwise operations see to both themselves."""
-    if hasattr(function, "op"):
-        return function
-    first = None if name in NUMBER_FIRST or name in ALONE else getattr(function, "__wrapped__", function).__code__.co_varnames[0]
-
-    def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
-        if first is not None:
-            x = args[0] if args else kwargs.get(first)
-            if not isinstance(x, Tensor):
-                raise DTypeError(f"{name}: argument '{first}' must be Tensor, not {type(x).__name__}")
-        if out is None:
-            return function(*args, **kwargs)
-        if name in WITHOUT_OUT:
-            raise DTypeError(f"{name}: got an unexpected keyword argument 'out'; use out.copy_(result)")
-        if name in CREATING:
-            kwargs = of_type(name, out, kwargs)
-        return into(name, out, function, args, kwargs)
-
-    call.__name__ = call.__qualname__ = name
-    call.__doc__, call.__module__ = function.__doc__, function.__module__
-    call.__dict__["__wrapped__"] = function
-    return call
-
-
-def of_type(name: str, out: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """A new tensor that goes into ``out`` has its type."""
-    if not isinstance(out, Tensor):
-        raise DTypeError(f"{name}: argument 'out' must be Tensor, not {type(out).__name__}")
-    dtype = dtypes.get(kwargs.get("dtype") or out.dtype, name)
-    if dtype is not out.dtype:
-        raise DTypeError(f"{name}: dtype {dtype} does not match dtype of out parameter ({out.dtype}); leave out one of them")
-    return {**kwargs, "dtype": dtype}
-
-
-FUNCTIONS = {name: free(name, function) for name, function in FUNCTIONS.items()}
-ALONE = {name: free(name, function) for name, function in ALONE.items()}
+FUNCTIONS = {name: free(name, function, name not in NUMBER_FIRST) for name, function in FUNCTIONS.items()}
+ALONE = {name: free(name, function, name.endswith("_")) for name, function in ALONE.items()}

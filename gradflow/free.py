@@ -1,0 +1,63 @@
+"""Functions of the package as users call them: with ``out=``, and with anything in place of a tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import dtypes
+from .errors import DTypeError
+from .kinds.out import into
+from .tensor import Tensor
+
+# New tensors; with ``out=`` of its type.
+CREATING = ("arange", "empty", "eye", "full", "linspace", "logspace", "ones", "rand", "randint", "randn", "randperm", "zeros")
+
+# Functions that are views, or that torch gives no ``out=`` for another reason.
+WITHOUT_OUT = frozenset(
+    """
+    as_strided broadcast_to chunk clone diagonal expand_as flatten fliplr flipud hsplit moveaxis movedim narrow permute ravel real reshape select
+    split squeeze swapaxes swapdims t tensor_split tile transpose unbind unflatten unsqueeze vsplit
+    allclose argsort atleast_1d atleast_2d atleast_3d bincount cartesian_prod cdist corrcoef count_nonzero cov diag_embed dist einsum equal flip
+    index_fill index_put isclose masked_fill masked_scatter positive prelu put relu repeat_interleave roll rot90 rsub std_mean trace unique
+    unique_consecutive var_mean
+    alpha_dropout argwhere as_strided_scatter binomial block_diag broadcast_shapes channel_shuffle combinations constant_pad_nd cumulative_trapezoid
+    diagflat diagonal_scatter dsplit feature_alpha_dropout feature_dropout fill gradient native_dropout pdist pixel_shuffle pixel_unshuffle poisson
+    select_scatter slice_scatter split_with_sizes sum_to_size trapezoid trapz unravel_index adjoint det logdet matrix_exp pinverse vander
+    """.split()
+)
+
+
+def free(name: str, function: Callable, checked: bool) -> Callable:
+    """The free function: it may be handed something that is no tensor, and ``out=``. Elementwise operations see to both themselves."""
+    if hasattr(function, "op"):
+        return function
+    first = getattr(function, "__wrapped__", function).__code__.co_varnames[0] if checked else None
+
+    def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+        if first is not None:
+            x = args[0] if args else kwargs.get(first)
+            if not isinstance(x, Tensor):
+                raise DTypeError(f"{name}: argument '{first}' must be Tensor, not {type(x).__name__}")
+        if out is None:
+            return function(*args, **kwargs)
+        if name in WITHOUT_OUT or name.endswith("_"):
+            raise DTypeError(f"{name}: got an unexpected keyword argument 'out'; use out.copy_(result)")
+        if name in CREATING:
+            kwargs = of_type(name, out, kwargs)
+        return into(name, out, function, args, kwargs)
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__, call.__module__ = function.__doc__, function.__module__
+    call.__dict__["__wrapped__"] = function
+    return call
+
+
+def of_type(name: str, out: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """A new tensor that goes into ``out`` has its type."""
+    if not isinstance(out, Tensor):
+        raise DTypeError(f"{name}: argument 'out' must be Tensor, not {type(out).__name__}")
+    dtype = dtypes.get(kwargs.get("dtype") or out.dtype, name)
+    if dtype is not out.dtype:
+        raise DTypeError(f"{name}: dtype {dtype} does not match dtype of out parameter ({out.dtype}); leave out one of them")
+    return {**kwargs, "dtype": dtype}
