@@ -439,6 +439,32 @@ def test_outputs_of_rows_are_summed_over_the_rows():
         b.rows(program, (x, y), axis, None, 0, 0b1000)
 
 
+def test_foreign_arrays_go_to_their_owners(monkeypatch):
+    class Foreign:
+        pass
+
+    class Outer(Foreign):
+        pass
+
+    class Backend:
+        def __init__(self, name):
+            self.name = name
+
+        def elementwise(self, program, inputs, *rest):
+            return self.name, inputs
+
+    monkeypatch.setattr(b.owners, "OWNERS", [])
+    b.register(Foreign, Backend("inner"))
+    b.register(Outer, Backend("outer"), outermost=True)
+    ones, add = np.ones(3), b.kernel(lambda p, q: p + q)
+    x, y = Foreign(), Outer()
+    assert b.elementwise(add, (x, ones))[0] == "inner"
+    assert b.elementwise(add, (x, y)) == ("outer", (x, y))
+    assert b.elementwise(identity, (ones,), y)[0] == "outer"
+    with pytest.raises(TypeError, match="expected arrays or numbers"):
+        b.elementwise(identity, (object(),))
+
+
 # ---- dot -----------------------------------------------------------------------------------------------------------------
 
 

@@ -29,6 +29,7 @@ from .cpu import (
     take_rows,
     zeros,
 )
+from .owners import register
 
 __all__ = [
     "KINDS",
@@ -46,6 +47,7 @@ __all__ = [
     "lu_permutation",
     "prepare",
     "reduce",
+    "register",
     "result_type",
     "rows",
     "scatter_add",
