@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
-from weakref import ref
 
 import numpy as np
 
 from . import dtypes
-from .errors import ArgumentError, AxisError, DeviceError, DTypeError, GradError, InPlaceError
+from .errors import ArgumentError, AxisError, DeviceError, DTypeError, GradError
 from .tape.node import SHARED, Leaf, Node, Output, changed, mode, new_version
 
 new = object.__new__
@@ -18,10 +18,10 @@ class Tensor:
     """An n-dimensional array with a gradient. Made by :func:`gradflow.tensor` and its relatives, and by operations.
 
     ``array`` is the ``numpy.ndarray``; ``node`` its place on the tape (a ``Node``, a ``Leaf`` or ``None``); ``version`` the cell that
-    counts changes in place, shared with all views, ``None`` while nobody needs it; ``leaf`` holds the gradient.
+    counts changes in place, shared with all views, ``None`` while nobody needs it; ``leaf`` holds the gradient. Only a view has an ``origin``.
     """
 
-    __slots__ = ("__dict__", "__weakref__", "array", "leaf", "node", "version")
+    __slots__ = ("__dict__", "__weakref__", "array", "leaf", "node", "origin", "version")
 
     __array_priority__ = 1000  # ndarray * tensor is ours
 
@@ -29,6 +29,7 @@ class Tensor:
     node: Any
     version: Any
     leaf: Any
+    origin: tuple[Tensor, Any, str]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Tensor:
         from .creation import legacy_tensor
@@ -88,7 +89,7 @@ class Tensor:
                         f"requires_grad_: only Tensors of floating point dtype can require gradients, not {self.dtype.name}; convert with .float()"
                     )
                 if self.leaf is None:
-                    self.leaf = Leaf()
+                    self.leaf = Leaf(self)
                 self.node = self.leaf
         else:
             self.node = None
@@ -109,7 +110,15 @@ class Tensor:
     def grad(self) -> Any:
         """The gradient that backward has accumulated, of this tensor's shape and type, or ``None``."""
         leaf = self.leaf
-        return None if leaf is None else leaf.grad
+        if leaf is not None:
+            return leaf.grad
+        if not self.is_leaf:
+            warnings.warn(
+                "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be populated during "
+                "autograd.backward(); call .retain_grad() on it before backward",
+                stacklevel=2,
+            )
+        return None
 
     @grad.setter
     def grad(self, value: Any) -> None:
@@ -128,7 +137,7 @@ class Tensor:
         if value.array.dtype != self.array.dtype:
             raise GradError(f"grad: assigned grad has data of a different type: {value.dtype.name}, the tensor is {self.dtype.name}")
         if self.leaf is None:
-            self.leaf = Leaf()
+            self.leaf = Leaf(self)
         self.leaf.grad = value
 
     @grad.deleter
@@ -165,6 +174,7 @@ class Tensor:
             raise DTypeError(f"data: assigned a {type(value).__name__}; expected a Tensor")
         if self.leaf is not None and (value.array.shape != self.array.shape or value.array.dtype != self.array.dtype):
             self.leaf.spare = None  # a buffer for another shape or type
+        leave(self)
         self.array = value.array
 
     @property
@@ -173,7 +183,10 @@ class Tensor:
 
     def _bump(self) -> None:
         """Tell the tape that ``array`` was changed in place."""
-        changed(version_of(self))
+        version = self.version
+        if version is None:
+            version = self.version = new_version()
+        changed(version, 2)
 
     # What the array says
 
@@ -259,7 +272,7 @@ class Tensor:
             self.array,
             prefix="tensor(" if type(self).__name__ in ("Tensor", "Parameter") else f"{type(self).__name__}(",
             requires_grad=node is not None and leaf,
-            grad_fn_name=None if leaf else node.plan.name,
+            grad_fn_name=None if leaf else node.plan.name.rpartition(":")[2],
             default_dtype=dtypes.get_default_dtype().numpy,
         )
 
@@ -429,42 +442,24 @@ def version_of(t: Tensor) -> list[Any]:
     return version
 
 
-def wrap_view(array: Any, base: Tensor, node: Any = None) -> Tensor:
-    """A tensor around a view of ``base``'s array: changes in place are counted together, and both know that they share memory."""
-    t = new(Tensor)
-    t.array = array
-    t.node = node
-    t.version = version = version_of(base)
-    t.leaf = None
-    sharers = version[SHARED]
-    if sharers is None:
-        version[SHARED] = [ref(base), ref(t)]
-    else:
-        if len(sharers) > 32 and len(sharers) & (len(sharers) - 1) == 0:  # now and then forget the dead
-            version[SHARED] = sharers = [r for r in sharers if r() is not None]
-        sharers.append(ref(t))
-    return t
+# The origin of a view: (its base, the steps that lead from there, why a change of it in place cannot be recorded or ""). The steps are
+# (steps before, plan of a linear operation, its ``meta``).
+BASE, STEPS, LOST = range(3)
+
+
+def leave(t: Tensor) -> None:
+    """``t`` is about to get other memory, or other axes: it is no view any more, and its views are not its."""
+    if hasattr(t, "origin"):
+        del t.origin
+    for r in (t.version[SHARED] if t.version is not None else None) or ():
+        v = r()
+        if v is not None and hasattr(v, "origin") and v.origin[BASE] is t:
+            v.origin = t, None, "was a view of a tensor that has other memory or axes now"
 
 
 def recording(*tensors: Tensor) -> bool:
     """Would an operation on these tensors be recorded?"""
     return mode.enabled and any(t.node is not None for t in tensors)
-
-
-def change_in_place(t: Tensor, op: str, *sources: Any) -> bool:
-    """Will the change of ``t`` in place be recorded? Refuse it, before it happens, where a gradient would be wrong."""
-    if not t.array.flags.writeable:
-        raise InPlaceError(f"{op}: the tensor is read-only (it wraps a read-only array, or is expanded); change a clone() instead")
-    if not mode.enabled or (t.node is None and all(getattr(s, "node", None) is None for s in sources)):
-        return False
-    if t.node.__class__ is Leaf:
-        raise InPlaceError(f"{op}: a leaf Variable that requires grad is being used in an in-place operation; wrap the change in no_grad()")
-    if t.version is not None and t.version[SHARED] and any(r() is not None and r() is not t for r in t.version[SHARED]):
-        raise InPlaceError(
-            f"{op}: the tensor of shape {tuple(t.array.shape)} shares memory with another tensor (a view of it, or its base), whose gradient "
-            "would become wrong; change a clone() instead, or build the result with cat, stack or where"
-        )
-    return True
 
 
 Leaf.wrap = staticmethod(wrap)

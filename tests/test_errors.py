@@ -84,7 +84,7 @@ def state(tensors):
             id(x.node),
             x._version,
             x.requires_grad,
-            None if x.grad is None else (id(x.grad), x.grad.array.tobytes()),
+            None if not x.is_leaf or x.grad is None else (id(x.grad), x.grad.array.tobytes()),
         )
         for name, x in tensors.items()
     }

@@ -1,5 +1,22 @@
-"""Derivatives as torch offers them: ``backward``, ``grad``, and the modes that switch recording."""
+"""Derivatives as torch offers them: ``backward``, ``grad``, custom functions, hooks, and the modes that switch recording."""
 
-from .backward import backward, enable_grad, grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from . import function, grad_mode, graph, tensor_hooks
+from .backward import backward, grad
+from .function import Function
+from .grad_mode import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 
-__all__ = ["backward", "enable_grad", "grad", "inference_mode", "is_grad_enabled", "no_grad", "set_grad_enabled"]
+__all__ = [
+    "Function",
+    "backward",
+    "enable_grad",
+    "function",
+    "grad",
+    "grad_mode",
+    "graph",
+    "inference_mode",
+    "is_grad_enabled",
+    "is_inference_mode_enabled",
+    "no_grad",
+    "set_grad_enabled",
+    "tensor_hooks",
+]

@@ -2,22 +2,49 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Sequence
-from functools import wraps
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from .. import tensor
 from ..backends import empty
 from ..dtypes import FROM_NUMPY
 from ..errors import ArgumentError, DTypeError, GradError
-from ..tape.node import Leaf, mode
-from ..tape.walk import RecordedWalk, Walk, collect, leading_to
+from ..tape import observe
+from ..tape.node import Leaf, Output, keep, kept_by, mode
+from ..tape.observe import watching
+from ..tape.walk import RecordedWalk, Walk, arriving, collect, leading_to, leaves_early, walks
 from ..tensor import Tensor, wrap
 
 
-def as_tuple(x: Any, op: str) -> tuple:
+class GradientEdge(NamedTuple):
+    """A place in the graph where a gradient arrives: output ``output_nr`` of ``node``. `backward` and `grad` take it for a tensor."""
+
+    node: Any
+    output_nr: int
+
+
+def place_of(x: Any) -> Any:
+    """The walk's name for where the gradient of ``x`` arrives."""
     if isinstance(x, Tensor):
+        return x.node
+    node, index = x
+    outputs = node.meta if hasattr(node, "ctx") else getattr(node.plan, "outputs", 1)
+    return Output(node, index) if outputs != 1 else node
+
+
+def retain_grad(self: Tensor) -> None:
+    """Let backward put the gradient of this tensor, which was computed, into its ``grad``. Nothing to do for a leaf."""
+    if self.node is None:
+        raise GradError("retain_grad: can't retain_grad on Tensor that has requires_grad=False; call requires_grad_() first")
+    if self.is_leaf or kept_by(self.node, self):
+        return
+    if self.leaf is None:
+        self.leaf = Leaf(self)
+    keep(self)
+
+
+def as_tuple(x: Any, op: str) -> tuple:
+    if isinstance(x, Tensor) or x.__class__ is GradientEdge:
         return (x,)
     if not isinstance(x, tuple | list) and not hasattr(x, "__iter__"):
         raise DTypeError(f"{op}: expected a Tensor or a sequence of Tensors, not {type(x).__name__}")
@@ -31,6 +58,11 @@ def seeds(tensors: Sequence[Tensor], gradients: Any, op: str) -> list[Tensor]:
         raise GradError(f"{op}: got {len(tensors)} tensors and {len(given)} gradients; give one for each")
     result = []
     for t, g in zip(tensors, given, strict=True):
+        if isinstance(t, GradientEdge):
+            if not isinstance(g, Tensor):
+                raise GradError(f"{op}: a GradientEdge has no shape of its own; give its gradient")
+            result.append(g)
+            continue
         if not isinstance(t, Tensor):
             raise DTypeError(f"{op}: Expected a Tensor to differentiate, not {type(t).__name__}")
         if t.node is None:
@@ -61,41 +93,60 @@ def one(like: Any) -> Any:
     return array
 
 
-def start(walk: Any, tensors: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
-    recorded = isinstance(walk, RecordedWalk)
-    for t, g in zip(tensors, gradients, strict=True):
-        if not recorded:
-            walk.add(t.node, g.array, False)
+def start(walk: Any, roots: Sequence[Any], gradients: Sequence[Tensor]) -> None:
+    for node, g in zip(roots, gradients, strict=True):
+        if walk.recorded:
+            walk.give(node, g)
+        elif node.__class__ is not Leaf and node not in walk.grads:
+            walk.grads[node] = (g.array,)
         else:
-            held = walk.grads.get(t.node)
-            walk.grads[t.node] = g if held is None else held + g
+            walk.add(node, g.array, False)
 
 
 def run(
-    op: str, tensors: Sequence[Tensor], gradients: Any, retain: bool, create: bool, inputs: Sequence[Tensor] | None, capture: bool
+    op: str, tensors: Sequence[Any], gradients: Any, retain: bool, create: bool, inputs: Sequence[Any] | None, capture: bool
 ) -> list[Any]:
     cotangents = seeds(tensors, gradients, op)
-    roots = {t.node: None for t in tensors}
+    roots = [t.node if isinstance(t, Tensor) else place_of(t) for t in tensors]
     targets: list[Any] = []
-    needed = None
-    direct = inputs is None and not create
     if inputs is not None:
         for x in inputs:
-            if not isinstance(x, Tensor):
+            if not isinstance(x, Tensor) and x.__class__ is not GradientEdge:
                 raise DTypeError(f"{op}: inputs must be Tensors, not {type(x).__name__}")
-            if x.node is None:
+            place = place_of(x)
+            if place is None:
                 raise GradError(f"{op}: One of the differentiated Tensors does not require grad; set requires_grad=True before using it")
-            targets.append(x.node)
-    nodes = collect([n for n in roots if n.__class__ is not Leaf or not direct], leaves=not direct)
+            targets.append(place)
+    careful = observe.watchers > 0 and watching.anomaly
+    direct = inputs is None and not create and not careful
+    nodes, watched = collect([n for n in dict.fromkeys(roots) if n.__class__ is not Leaf or not direct], not direct)
+    held = direct and not watched and arriving.acquire(blocking=False)
+    if direct and not held:
+        nodes, watched = collect(dict.fromkeys(roots), leaves=True)
+    needed = None
     if inputs is not None:
         needed = leading_to(nodes, set(targets))
-    walk: Any = RecordedWalk(needed, targets if capture else ()) if create else Walk(needed, targets if capture else (), direct)
+        if not capture:
+            needed |= set(targets)
+    walk: Any = (RecordedWalk if create else Walk)(needed, targets if capture else (), held)
+    watched = watched or careful
+    if watched:
+        walk.nodes = nodes = leaves_early(nodes)
+        walk.undo, walk.nan = [], careful and watching.nan
+        walks.running.append(walk)
     was, mode.enabled = mode.enabled, create
     try:
-        start(walk, tensors, cotangents)
+        start(walk, roots, cotangents)
         walk.run(nodes, retain)
+    except BaseException:
+        walk.rewind()
+        raise
     finally:
         mode.enabled = was
+        if watched:
+            walks.running.pop()
+        if held:
+            arriving.release()
     return [walk.captured[t] for t in targets] if capture else []
 
 
@@ -113,8 +164,8 @@ def backward(
         if not inputs:
             raise GradError("backward: `inputs` argument to `backward()` cannot be empty; leave it out for all leaves")
         for x in inputs:
-            if isinstance(x, Tensor) and not x.is_leaf:
-                raise GradError("backward: inputs must be leaves; use autograd.grad for the gradient of a computed tensor")
+            if isinstance(x, Tensor) and x.node is not None:
+                retain_grad(x)
     run(
         "backward",
         as_tuple(tensors, "backward"),
@@ -147,7 +198,7 @@ def grad(
     if not only_inputs:
         raise ArgumentError("grad: only_inputs=False is not supported; use backward()")
     if is_grads_batched:
-        raise ArgumentError("grad: is_grads_batched=True is not supported; call grad once for each gradient")
+        raise ArgumentError("grad: is_grads_batched=True needs vmap, which is not there yet; call grad once for each gradient")
     if materialize_grads and allow_unused is False:
         raise ArgumentError("grad: Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False")
     inputs = as_tuple(inputs, "grad")
@@ -169,116 +220,6 @@ def grad(
                 )
         tensors.append(g if g is None or isinstance(g, Tensor) else wrap(g))
     return tuple(tensors)
-
-
-class _SetMode:
-    """Recording on or off: a context manager, a decorator, and thread-local."""
-
-    def __init__(self, enabled: bool):
-        self.enabled = enabled
-        self.before: list[bool] = []
-
-    def __enter__(self) -> None:
-        self.before.append(mode.enabled)
-        mode.enabled = self.enabled
-
-    def __exit__(self, *exc: Any) -> None:
-        mode.enabled = self.before.pop()
-
-    def __call__(self, function: Callable) -> Callable:
-        if inspect.isgeneratorfunction(function):
-            return self.generator(function)
-
-        @wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            with _SetMode(self.enabled):
-                return function(*args, **kwargs)
-
-        return call
-
-    def generator(self, function: Callable) -> Callable:
-        """The mode holds while the generator runs, not while its user does."""
-
-        @wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            inner = function(*args, **kwargs)
-            sent = None
-            while True:
-                with _SetMode(self.enabled):
-                    try:
-                        item = inner.send(sent)
-                    except StopIteration as stop:
-                        return stop.value
-                sent = yield item
-
-        return call
-
-
-class no_grad(_SetMode):
-    """Nothing is recorded inside: ``with no_grad():``, ``@no_grad()`` or ``@no_grad``.
-
-    >>> x = gf.ones(2, requires_grad=True)
-    >>> with gf.no_grad():
-    ...     y = x * 2
-    >>> y.requires_grad
-    False
-    """
-
-    def __new__(cls, function: Callable | None = None) -> Any:
-        return object.__new__(cls) if function is None else cls()(function)
-
-    def __init__(self, function: Callable | None = None):
-        super().__init__(False)
-
-
-class enable_grad(_SetMode):
-    """Recording is on inside, also within ``no_grad``."""
-
-    def __new__(cls, function: Callable | None = None) -> Any:
-        return object.__new__(cls) if function is None else cls()(function)
-
-    def __init__(self, function: Callable | None = None):
-        super().__init__(True)
-
-
-class inference_mode(_SetMode):
-    """Nothing is recorded inside; ``inference_mode(False)`` records."""
-
-    def __new__(cls, mode: Any = True) -> Any:
-        return cls()(mode) if callable(mode) else object.__new__(cls)
-
-    def __init__(self, mode: bool = True):
-        super().__init__(not mode)
-
-
-class set_grad_enabled(_SetMode):
-    """Recording on or off, from the call on, or inside a ``with``."""
-
-    def __init__(self, mode_: bool):
-        if not isinstance(mode_, bool):
-            raise DTypeError(f"set_grad_enabled: argument 'mode' must be bool, not {type(mode_).__name__}")
-        super().__init__(mode_)
-        self.before.append(mode.enabled)
-        mode.enabled = self.enabled
-
-    def __enter__(self) -> None:
-        mode.enabled = self.enabled
-
-    def __call__(self, function: Callable) -> Callable:
-        enabled = self.enabled
-        mode.enabled = self.before.pop()
-
-        @wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            with set_grad_enabled(enabled):
-                return function(*args, **kwargs)
-
-        return call
-
-
-def is_grad_enabled() -> bool:
-    """Is recording on in this thread?"""
-    return mode.enabled
 
 
 tensor.backward = backward

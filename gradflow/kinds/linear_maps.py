@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..errors import DTypeError
 from ..tape.node import Node, mode
-from ..tensor import Tensor, wrap, wrap_view
+from ..tensor import Tensor, wrap
 from .formulas import REGISTRY, camel
+from .views import wrap_view
 
 
 class LinearPlan:
     """Back through a linear operation. The node's ``meta`` is (shape of the input, parameters)."""
 
-    __slots__ = ("adjoint", "into", "light", "name", "view")
+    __slots__ = ("adjoint", "forward", "into", "light", "name", "view")
 
-    def __init__(self, name: str, view: bool):
-        self.name, self.view = name, view
+    def __init__(self, name: str, view: bool, forward: Callable):
+        self.name, self.view, self.forward = name, view, forward
         self.adjoint: Any = None
         self.into: Any = None
         self.light: Any = None
@@ -59,7 +62,7 @@ def linear(forward: Callable | None = None, *, view: bool = False, grad_name: st
     if forward is None:
         return lambda f: linear(f, view=view, grad_name=grad_name)
     name = forward.__name__
-    plan = LinearPlan(grad_name or camel(name) + "Backward0", view)
+    plan = LinearPlan(grad_name or camel(name) + "Backward0", view, forward)
 
     def call(x: Tensor, *params: Any) -> Tensor:
         try:
@@ -67,10 +70,11 @@ def linear(forward: Callable | None = None, *, view: bool = False, grad_name: st
         except AttributeError:
             raise DTypeError(f"{name}: argument 'input' must be Tensor, not {type(x).__name__}") from None
         out = forward(array, *params)
+        meta = array.shape, params
         if node is not None:
-            node = Node(plan, (node,), (), (), None, (array.shape, params)) if mode.enabled and out.dtype.kind in "fV" else None
-        if view and out.base is not None and (out.base is array or out.base is array.base):
-            return wrap_view(out, x, node)
+            node = Node(plan, (node,), (), (), None, meta) if mode.enabled and out.dtype.kind in "fV" else None
+        if view and out.base is not None and (out.base is array or out.base is array.base or np.may_share_memory(out, array)):
+            return wrap_view(out, x, node, plan, meta)
         return wrap(out, node)
 
     def adjoint(f: Callable) -> Callable:

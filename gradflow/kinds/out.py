@@ -10,7 +10,7 @@ import numpy as np
 from .. import backends, dtypes
 from ..errors import ArgumentError, DTypeError, GradError, ShapeError
 from ..tape.node import mode
-from ..tensor import Tensor, change_in_place, changed, version_of
+from ..tensor import Tensor, changed, leave, version_of
 
 
 def into(op: str, out: Any, function: Callable, args: tuple, kwargs: dict) -> Any:
@@ -34,6 +34,7 @@ def into(op: str, out: Any, function: Callable, args: tuple, kwargs: dict) -> An
         check(op, t, r, (*args, *kwargs.values()))
     for t, r in zip(outs, results, strict=True):
         if t.array.shape != r.array.shape:
+            leave(t)
             t.array = backends.empty(r.array.shape, t.dtype.code)
         backends.copy(r.array, t.array)
         changed(version_of(t))
@@ -43,6 +44,8 @@ def into(op: str, out: Any, function: Callable, args: tuple, kwargs: dict) -> An
 
 
 def check(op: str, out: Tensor, result: Tensor, inputs: tuple) -> None:
+    from .history import change_in_place  # which is made of operations
+
     if mode.enabled and (out.node is not None or result.node is not None):
         raise GradError(
             f"{op}: functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad; "

@@ -89,6 +89,10 @@ class Plan:
         self.pick = None if not self.reads else itemgetter(*self.reads) if len(self.reads) > 1 else only(self.reads[0])
         self.first, self.second, self.own = 0 in self.reads, 1 in self.reads and n > 1, n in self.reads
 
+    @property
+    def outputs(self) -> int:
+        return len(self.op.program.outputs)
+
     def run(self, inputs: tuple, node: Node, out: Any, accumulate: int) -> Any:
         if self.program.rows:
             return backends.rows(self.kernel, inputs, node.meta, out, accumulate)

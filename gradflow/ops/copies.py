@@ -10,12 +10,12 @@ from .. import backends
 from ..dtypes import of
 from ..errors import GradflowError, ShapeError, relabel
 from ..kinds import custom
+from ..kinds.history import change_in_place, note, turn
 from ..tape.node import named
-from ..tensor import Tensor, change_in_place, wrap
+from ..tensor import Tensor, wrap
 from . import joining, rearranging, views
 from .axes import axis_of, integer
 from .indexing import part
-from .inplace import note
 
 # Copies of views
 
@@ -148,7 +148,7 @@ def axes_in_place(view: Callable) -> Callable:
             result = view(wrap(self.array, self.node), *args, **kwargs)
         except GradflowError as error:
             raise relabel(error, name) from None
-        self.array, self.node = result.array, result.node
+        turn(self, result)
         return note(self)
 
     call.__name__ = call.__qualname__ = name

@@ -10,11 +10,11 @@ import numpy as np
 
 from .. import backends
 from ..errors import ArgumentError, DTypeError, ShapeError
+from ..kinds.history import note
 from ..scalar.types import FLOAT64
 from ..tensor import Tensor, wrap
 from .activations import leaky_relu, put
 from .convert import element
-from .inplace import note
 from .pointwise import add, le, mul, ne, where
 from .random import FLOAT, Generator, dropout, fill_normal, fill_uniform, floating, stream, writable
 from .reductions import float_only

@@ -8,33 +8,61 @@ from typing import Any
 import numpy as np
 
 from .. import backends, dtypes
-from ..backends import result_type
-from ..errors import DTypeError, GradflowError, ShapeError, relabel
-from ..kinds import formulas, plan
+from ..backends import irregular, result_type
+from ..errors import DTypeError, GradflowError, InPlaceError, ShapeError, relabel
+from ..kinds import formulas
+from ..kinds.history import Overwrite, change_in_place, note, overwrite, rebase
+from ..kinds.out import lies_across
 from ..tape.node import Node, identity
-from ..tensor import Tensor, change_in_place, changed, version_of, wrap
+from ..tensor import Tensor, version_of, wrap
+from . import pointwise
 from .convert import element
+from .indexing import part
 
 
-def note(t: Tensor) -> Tensor:
-    """The array of ``t`` was changed."""
-    changed(version_of(t))
-    return t
+def fitting(t: Tensor, result: Tensor, op: str) -> Tensor:
+    """``result``, which is to be written to ``t``, if its shape and type allow it."""
+    if result.array.shape != t.array.shape:
+        raise ShapeError(f"{op}: output with shape {list(t.shape)} doesn't match the broadcast shape {list(result.shape)}")
+    can_hold(t, result.dtype, op)
+    return result
+
+
+def can_hold(t: Tensor, dtype: Any, op: str) -> None:
+    if not dtypes.can_cast(dtype, t.dtype):
+        raise DTypeError(
+            f"{op}: result type {dtype.name} can't be cast to the desired output type {t.dtype.name}; convert the tensor first"
+        )
 
 
 def become(t: Tensor, result: Tensor, op: str) -> Tensor:
-    """``t`` takes the value and the history of ``result``."""
-    if result.array.shape != t.array.shape:
-        raise ShapeError(f"{op}: output with shape {list(t.shape)} doesn't match the broadcast shape {list(result.shape)}")
-    if not dtypes.can_cast(result.dtype, t.dtype):
-        raise DTypeError(
-            f"{op}: result type {result.dtype.name} can't be cast to the desired output type {t.dtype.name}; convert the tensor first"
-        )
-    record = change_in_place(t, op, result)
-    backends.copy(result.array, t.array)
-    note(t)
-    if record:
-        t.node = (result if result.dtype is t.dtype else result.to(t.dtype)).node
+    """``t`` takes the value and the history of ``result``, which was computed from it."""
+    if result is t:
+        return t
+    fitting(t, result, op)
+    return replace(t, result) if change_in_place(t, op, result) else write(t, result)
+
+
+def write(t: Tensor, result: Tensor) -> Tensor:
+    source = result.array
+    if source.base is not None and np.may_share_memory(source, t.array):
+        source = np.array(source)
+    backends.copy(source, t.array)
+    return note(t)
+
+
+def replace(t: Tensor, result: Tensor) -> Tensor:
+    """``t``, whose change is recorded, becomes ``result``."""
+    node = result.node
+    if node is not None and node.saved and any(a is t.array for a in node.saved):  # the derivative reads what is overwritten
+        before = backends.elementwise(identity, (t.array,))
+        node.saved = tuple(before if a is t.array else a for a in node.saved)
+        node.guards = tuple(None if v is t.version else v for v in node.guards)
+    write(t, result)
+    if node is None:
+        overwrite(t, None, (), None)
+    else:
+        rebase(t, node if result.dtype is t.dtype else result.to(t.dtype).node)
     return t
 
 
@@ -63,45 +91,108 @@ def labelled(function: Callable, name: str, *args: Any, **kwargs: Any) -> Tensor
         raise relabel(error, name) from None
 
 
+# Functions that are a formula for some of their arguments: what is given besides the tensor -> (formula, its other operands), or None
+
+
+def direct_add(sign: int) -> Callable:
+    def direct(other: Any, *, alpha: Any = 1) -> Any:
+        if any(isinstance(x, bool) or (isinstance(x, Tensor) and x.array.dtype.kind == "b") for x in (other, alpha)):
+            return None
+        if alpha == 1:
+            return (pointwise.add if sign == 1 else pointwise.sub).op, (other,)
+        return (pointwise.add_scaled.op, (other, sign * alpha)) if isinstance(alpha, int | float) else None
+
+    return direct
+
+
+def direct_div(other: Any, *, rounding_mode: str | None = None) -> Any:
+    return (pointwise.div.op, (other,)) if rounding_mode is None else None
+
+
+DIRECT: dict[Callable, Callable] = {
+    pointwise.scaled_add: direct_add(1),
+    pointwise.scaled_sub: direct_add(-1),
+    pointwise.true_divide: direct_div,
+}
+
+
 def in_place(function: Callable, name: str) -> Callable:
     """The method ``name`` that changes its tensor to ``function`` of it."""
     op = getattr(function, "op", None)
+    direct = DIRECT.get(function)
 
     def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        if change_in_place(self, name, *args):
-            return replace(self, labelled(function, name, old(self), *args, **kwargs), name)
-        if op is not None and not kwargs and len(args) == op.program.inputs - 1:
-            inputs = (self.array, *(x.array if isinstance(x, Tensor) else formulas.operand(x, name) for x in args))
-            code = result_of(op, result_type(inputs))
-            if not dtypes.can_cast(dtypes.BY_CODE[code], self.dtype):
-                raise DTypeError(
-                    f"{name}: result type {dtypes.BY_CODE[code].name} can't be cast to the desired output type {self.dtype.name}; convert the tensor first"
-                )
-            try:
-                backends.elementwise(op.kernel, inputs, self.array)
-            except GradflowError as error:
-                raise relabel(error, name) from None
-            return note(self)
-        return become(self, labelled(function, name, self, *args, **kwargs), name)
+        recorded = change_in_place(self, name, *args, *kwargs.values()) if kwargs else change_in_place(self, name, *args)
+        formula, operands = op, args
+        if direct is not None and self.array.dtype.kind != "b" and len(args) == 1:
+            formula, operands = direct(*args, **kwargs) or (None, args)
+        elif kwargs:
+            formula = None
+        if formula is not None and len(operands) == formula.program.inputs - 1:
+            done = (record if recorded else compute)(self, formula, operands, name)
+            if done:
+                return self
+        result = labelled(function, name, old(self) if recorded else self, *args, **kwargs)
+        fitting(self, result, name)
+        return replace(self, result) if recorded else write(self, result)
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = f"``{name[:-1]}`` in place; returns the tensor."
     return call
 
 
-def replace(t: Tensor, result: Tensor, name: str) -> Tensor:
-    """``t``, which :func:`change_in_place` has passed, becomes ``result``."""
-    if result.array.shape != t.array.shape:
-        raise ShapeError(f"{name}: output with shape {list(t.shape)} doesn't match the broadcast shape {list(result.shape)}")
-    if not dtypes.can_cast(result.dtype, t.dtype):
-        raise DTypeError(
-            f"{name}: result type {result.dtype.name} can't be cast to the desired output type {t.dtype.name}; convert the tensor first"
+def beside(x: Any, t: Tensor, name: str) -> Any:
+    """The operand ``x`` of an operation that writes to ``t``: a copy where they overlap, so that nothing is read after it was written."""
+    if not isinstance(x, Tensor):
+        return formulas.operand(x, name)
+    a, b = x.array, t.array
+    if a is b or (a.base is None and b.base is None) or not np.may_share_memory(a, b):
+        return a
+    if a.shape == b.shape and a.strides == b.strides and a.ctypes.data == b.ctypes.data:
+        return a
+    if lies_across(a, b):
+        raise InPlaceError(
+            f"{name}: unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location; "
+            "clone() the input first"
         )
-    if result.dtype is not t.dtype:
-        result = result.to(t.dtype)
-    backends.copy(result.array, t.array)
-    t.node = result.node
-    return note(t)
+    return np.array(a)
+
+
+def compute(t: Tensor, op: Any, operands: tuple, name: str) -> bool:
+    """The formula's kernel writes to the tensor itself; nothing is recorded."""
+    inputs = (t.array, *[beside(x, t, name) for x in operands])
+    code = result_of(op, result_type(inputs))
+    if code != dtypes.FROM_NUMPY[t.array.dtype].code:
+        can_hold(t, dtypes.BY_CODE[code], name)
+    try:
+        backends.elementwise(op.kernel, inputs, t.array)
+    except GradflowError as error:
+        raise relabel(error, name) from None
+    note(t, 3)
+    return True
+
+
+def record(t: Tensor, op: Any, operands: tuple, name: str) -> bool:
+    """The same on the tape. What the derivative reads of the old value is copied, of the new value not; ``False`` where that will not do."""
+    nodes = (t.node, *(getattr(x, "node", None) for x in operands))
+    wanted = sum(1 << i for i, node in enumerate(nodes) if node is not None)
+    if not wanted or op.constant or any(wanted >> i & 1 for i in op.numbers):
+        return False
+    inputs = (t.array, *(x.array if isinstance(x, Tensor) else formulas.operand(x, name) for x in operands))
+    if result_of(op, result_type(inputs)) != t.dtype.code:
+        return False
+    if any(isinstance(x, Tensor) and np.may_share_memory(x.array, t.array) for x in operands):
+        return False
+    plan = op.plan(wanted)
+    before = backends.elementwise(identity, (t.array,)) if 0 in plan.reads else None
+    compute(t, op, operands, name)
+    saved: tuple = ()
+    guards: tuple = ()
+    if plan.pick is not None:
+        saved = plan.pick((before, *inputs[1:], t.array))
+        guards = plan.pick((None, *(version_of(x) if isinstance(x, Tensor) else None for x in operands), t.version))
+    rebase(t, Node(plan, nodes, saved, guards, irregular(t.array, inputs)))
+    return True
 
 
 def zero_(self: Tensor) -> Tensor:
@@ -120,10 +211,15 @@ def fill_(self: Tensor, value: Any) -> Tensor:
 
 def filled(self: Tensor, value: Any, op: str) -> Tensor:
     number = element(op, value, self.dtype)
-    if change_in_place(self, op):
-        self.node = None  # a constant: nothing flows to what was there
+    recorded = change_in_place(self, op)
     self.array.fill(number)
-    return note(self)
+    note(self)
+    if recorded:
+        overwrite(self, None, (), None, ZERO if op == "zero_" else FILL)
+    return self
+
+
+ZERO, FILL, COPY = Overwrite("ZeroBackward0"), Overwrite("FillBackward0"), Overwrite("torch::autograd::CopyBackwards")
 
 
 def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
@@ -132,7 +228,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
         return filled(self, src, "copy_")
     if not isinstance(src, Tensor):
         raise DTypeError(f"copy_: argument 'src' must be Tensor, not {type(src).__name__}")
-    record = change_in_place(self, "copy_", src)
+    recorded = change_in_place(self, "copy_", src)
     try:
         fits = np.broadcast_shapes(src.array.shape, self.array.shape) == self.array.shape
     except ValueError:
@@ -141,66 +237,30 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
         raise ShapeError(
             f"copy_: The size of tensor a {list(self.shape)} must match the size of tensor b {list(src.shape)}, or b must broadcast to it"
         )
-    if record:
-        value = src.to(self.dtype).expand(tuple(self.array.shape))
-        node = value.node if value.node is not src.node else value.clone().node
-        backends.copy(src.array, self.array)
-        self.node = node
-    else:
-        backends.copy(src.array, self.array)
-    return note(self)
-
-
-class AssignPlan:
-    """Back through ``x[key] = value``: zeros where x was overwritten; value gets what flows from its place."""
-
-    name = "CopySlices"
-
-    def pull(self, node: Node, g: Any, owned: bool, walk: Any) -> None:
-        x, value = node.parents
-        views, rest, shape, code = node.meta
-        if walk.wants(value):
-            taken = g[views] if views is not None else g
-            taken = np.asarray(taken[rest] if rest else taken, order="C")
-            walk.add(value, plan.sum_to(identity, (taken,), taken.shape, shape, code, None, 0), True)
-        if walk.wants(x):
-            kept = g if owned else backends.elementwise(identity, (g,))
-            place = kept[views] if views is not None else kept
-            place[rest if rest else ...] = 0
-            walk.add(x, kept, True)
-
-    def derive(self, node: Node, g: Tensor) -> list[Any]:
-        from .reductions import sum_tensor_to
-
-        views, rest, shape, code = node.meta
-        mask = np.ones(g.array.shape, bool)
-        place = mask[views] if views is not None else mask
-        place[rest if rest else ...] = False
-        value = None
-        if node.parents[1] is not None:
-            value = g[views] if views is not None else g
-            value = sum_tensor_to(value[rest] if rest else value, shape, code)
-        return [g * wrap(mask.astype(g.array.dtype)), value]
-
-
-ASSIGN = AssignPlan()
+    if src is self:
+        return self
+    write(self, src)
+    if recorded:
+        overwrite(self, None, (), src, COPY)
+    return self
 
 
 def assign(t: Tensor, views: Any, rest: tuple, value: Any, given: tuple) -> None:
     """``t[views][rest] = value``; shapes have been checked."""
     number = None if isinstance(value, Tensor) else element("setitem", value, t.dtype)
-    record = change_in_place(t, "setitem", value)
+    recorded = change_in_place(t, "setitem", value)
     place = t.array[views] if views is not None else t.array
     if isinstance(value, Tensor):
         array = value.array.reshape(given)
+        if np.may_share_memory(array, place):
+            array = np.array(array)
         if rest:
             place[rest] = array
         else:
             backends.copy(array, place)
     else:
         place[rest if rest else ...] = number
-    if record:
-        node = value.node if isinstance(value, Tensor) else None
-        meta = (views, rest, value.array.shape, value.dtype.code) if isinstance(value, Tensor) else (views, rest, (), 8)
-        t.node = Node(ASSIGN, (t.node, node), (), (), None, meta)
     note(t)
+    if recorded:
+        steps = None if views is None else (None, part.plan, (t.array.shape, (views,)))
+        overwrite(t, steps, rest, value if isinstance(value, Tensor) else None)

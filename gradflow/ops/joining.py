@@ -7,9 +7,10 @@ from typing import Any
 
 from .. import backends, dtypes
 from ..errors import ArgumentError, AxisError, DTypeError, ShapeError
+from ..kinds.views import MULTIPLE, wrap_view
 from ..scalar.types import promote
 from ..tape.node import Node, Output, mode, named
-from ..tensor import Tensor, wrap, wrap_view
+from ..tensor import Tensor, wrap
 from .axes import axis_of, integer, shape_of
 
 
@@ -108,6 +109,8 @@ def stack(tensors: Sequence[Tensor], dim: Any = 0) -> Tensor:
 class PartsPlan:
     """Back through a split into views. ``meta`` is (shape, keys)."""
 
+    outputs = 0  # as many as there are parts
+
     def __init__(self, name: str):
         self.name = name
 
@@ -137,11 +140,16 @@ SPLIT, UNBIND = PartsPlan("SplitBackward0"), PartsPlan("UnbindBackward0")
 
 
 def parts(input: Tensor, keys: list[tuple], plan: PartsPlan) -> tuple[Tensor, ...]:
+    from .indexing import part
+
     a = input.array
     node = None
     if input.node is not None and mode.enabled:
         node = Node(plan, (input.node,), (), (), None, (a.shape, keys))
-    return tuple(wrap_view(a[key], input, None if node is None else Output(node, k)) for k, key in enumerate(keys))
+    return tuple(
+        wrap_view(a[key], input, None if node is None else Output(node, k), part.plan, (a.shape, (key,)), MULTIPLE)
+        for k, key in enumerate(keys)
+    )
 
 
 def split(tensor: Tensor, split_size_or_sections: Any, dim: Any = 0) -> tuple[Tensor, ...]:

@@ -11,9 +11,11 @@ import numpy as np
 from .. import backends, dtypes
 from ..errors import ArgumentError, DTypeError, NumberError, ShapeError
 from ..kinds import elementwise
+from ..kinds.formulas import camel
+from ..kinds.history import Overwrite, change_in_place, note, overwrite
 from ..scalar import primitives as s
 from ..scalar.types import BOOL, FLOAT32, FLOAT64, INT64
-from ..tensor import Tensor, change_in_place, wrap
+from ..tensor import Tensor, wrap
 from .axes import integer
 from .convert import LIMITS, element, on_device
 
@@ -246,8 +248,6 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
 
 def uniform_(self: Tensor, from_: float = 0, to: float = 1, *, generator: Generator | None = None, **torch_names: float) -> Tensor:
     """Uniform in [from, to), in place."""
-    from .inplace import note
-
     low, high = (element("uniform_", v, FLOAT) for v in (torch_names.get("from", from_), to))
     floating("uniform_", self)
     if not low <= high:
@@ -258,8 +258,6 @@ def uniform_(self: Tensor, from_: float = 0, to: float = 1, *, generator: Genera
 
 def normal_(self: Tensor, mean: float = 0, std: float = 1, *, generator: Generator | None = None) -> Tensor:
     """Normal with ``mean`` and ``std``, in place."""
-    from .inplace import note
-
     floating("normal_", self)
     mean, std = element("normal_", mean, FLOAT), element("normal_", std, FLOAT)
     if std < 0:
@@ -270,8 +268,6 @@ def normal_(self: Tensor, mean: float = 0, std: float = 1, *, generator: Generat
 
 def random_(self: Tensor, from_: int | None = None, to: int | None = None, *, generator: Generator | None = None) -> Tensor:
     """Integers in [from, to), in place; ``random_(to)`` starts at 0."""
-    from .inplace import note
-
     if from_ is None:
         most = {2: 2**11, 4: 2**24, 8: 2**53}[self.array.itemsize] if self.array.dtype.kind == "f" else 2**8  # whole numbers, exactly
         low, high = 0, most + 1 if self.dtype.is_floating_point else 2 if self.array.dtype.kind == "b" else LIMITS[self.dtype.code] + 1
@@ -285,8 +281,6 @@ def random_(self: Tensor, from_: int | None = None, to: int | None = None, *, ge
 
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
     """1 with probability ``p``, else 0, in place."""
-    from .inplace import note
-
     chance = probability("bernoulli_", p, self.array.shape)
     array = writable(self, "bernoulli_")
     draws = fill_uniform(backends.empty(array.shape, FLOAT64), 0.0, 1.0, generator)
@@ -301,7 +295,7 @@ def floating(op: str, t: Tensor) -> None:
 
 def writable(t: Tensor, op: str) -> Any:
     if change_in_place(t, op):
-        t.node = None
+        overwrite(t, None, (), None, Overwrite(camel(op[:-1]) + "Backward0"))
     return t.array
 
 

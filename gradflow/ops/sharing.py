@@ -9,10 +9,10 @@ import numpy as np
 
 from .. import backends
 from ..errors import ArgumentError, DeviceError, DTypeError, GradError, ShapeError
-from ..tensor import Tensor, change_in_place, wrap
+from ..kinds.history import Overwrite, change_in_place, note, overwrite
+from ..tensor import Tensor, leave, wrap
 from .axes import new_shape
 from .convert import element
-from .inplace import note
 from .views import require_tensor
 
 NO = (
@@ -93,6 +93,7 @@ def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
         grown = backends.empty((n,), self.dtype.code)
         grown[: flat.size] = flat
         flat = grown
+    leave(self)
     self.array = flat[:n].reshape(shape)
     return note(self)
 
@@ -108,6 +109,7 @@ def set_(self: Tensor, source: Tensor | None = None) -> Tensor:
         raise GradError("set_: the tensor requires a gradient; detach() it first")
     if source is not None and require_tensor("set_", source, "source").dtype is not self.dtype:
         raise DTypeError(f"set_: expected a {self.dtype} source, got {source.dtype}")
+    leave(self)
     self.array = np.empty(0, self.array.dtype) if source is None else source.array
     return note(self)
 
@@ -128,7 +130,7 @@ def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
 
     mask = np.zeros(a.shape, bool)
     fill_diagonal(mask, True, wrap)
-    return replace(self, masked_fill(old(self), wrapped(mask), number), "fill_diagonal_")
+    return replace(self, masked_fill(old(self), wrapped(mask), number))
 
 
 def fill_diagonal(a: np.ndarray, number: Any, wrap: bool) -> None:
@@ -141,23 +143,30 @@ def fill_diagonal(a: np.ndarray, number: Any, wrap: bool) -> None:
 wrapped = wrap
 
 
+PYTHON = Overwrite("ApplyBackward0")
+
+
 def apply_(self: Tensor, callable: Callable) -> Tensor:
     """Each element replaced by what a Python function makes of it, in place; slow."""
-    if change_in_place(self, "apply_"):
-        self.node = None
+    recorded = change_in_place(self, "apply_")
     flat = [callable(x) for x in self.reshape(-1).tolist()]
     self.array[...] = np.array(flat, self.array.dtype).reshape(self.array.shape)
-    return note(self)
+    note(self)
+    if recorded:
+        overwrite(self, None, (), None, PYTHON)
+    return self
 
 
 def map_(self: Tensor, tensor: Tensor, callable: Callable) -> Tensor:
     """Each element replaced by what a Python function makes of it and of ``tensor``'s, in place; slow."""
-    if change_in_place(self, "map_"):
-        self.node = None
+    recorded = change_in_place(self, "map_")
     other = tensor.detach().expand(tuple(self.array.shape)).reshape(-1).tolist()
     flat = [callable(x, y) for x, y in zip(self.detach().reshape(-1).tolist(), other, strict=True)]
     self.array[...] = np.array(flat, self.array.dtype).reshape(self.array.shape)
-    return note(self)
+    note(self)
+    if recorded:
+        overwrite(self, None, (), None, PYTHON)
+    return self
 
 
 def dim_order(self: Tensor) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from .. import backends
 from ..dtypes import of
 from ..errors import ArgumentError, AxisError, DTypeError, GradError, OutOfRangeError, ShapeError
 from ..kinds import linear, plan
+from ..kinds.views import wrap_view
 from ..tape.node import identity
 from ..tensor import Tensor
 from .axes import axes_of, axis_of, fill_shape, integer, shape_of
@@ -227,9 +228,7 @@ def view_dtype(input: Tensor, dtype: Any) -> Tensor:
         raise ShapeError(
             f"view: the last axis, of {input.shape[-1] if input.ndim else 0} {input.dtype} elements, cannot be read as {dtype}"
         ) from None
-    from ..tensor import wrap_view
-
-    return wrap_view(array, input)
+    return wrap_view(array, input, None, None, None, "reads the memory as another type")
 
 
 def view_as(input: Tensor, other: Tensor) -> Tensor:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from itertools import count
 from typing import Any, ClassVar
 
 from ..backends import elementwise, kernel
-from ..errors import GradError
+from ..errors import GradError, InPlaceError
+from .hooks import Extra, RemovableHandle, add_hook
+from .place import caller, text
 
 next_number: Callable[[], int] = count(1).__next__  # one clock for recordings and for changes in place
 
@@ -25,25 +28,28 @@ class GradMode(threading.local):
     """Is recording on? Each thread has its own answer, as in torch."""
 
     enabled = True
+    inference = False
 
 
 mode = GradMode()
 
 # Version cells. Tensors that share memory share one list: when it last changed (on the tape's clock), how often, and weak
-# references to the tensors that share it, once there are views. A list, because one is made for every saved tensor and costs 30 ns.
-STAMP, COUNT, SHARED = range(3)
+# references to the views that share it, once there are some, and the line that changed it last. A list, because one is made for every saved
+# tensor and costs 30 ns.
+STAMP, COUNT, SHARED, PLACE = range(4)
 
 last_change = [0]  # the latest stamp of any cell: an older graph has nothing to check
 
 
 def new_version() -> list[Any]:
-    return [0, 0, None]
+    return [0, 0, None, None]
 
 
-def changed(version: list[Any]) -> None:
-    """Note a change in place."""
+def changed(version: list[Any], depth: int = 1) -> None:
+    """Note a change in place, which somebody at least ``depth`` calls away asked for."""
     version[STAMP] = last_change[0] = next_number()
     version[COUNT] += 1
+    version[PLACE] = caller(depth + 1)
 
 
 class Node:
@@ -52,12 +58,14 @@ class Node:
     ``plan`` knows how to go back; ``parents`` are the nodes of its inputs (``None`` where no gradient is wanted); ``saved`` are the
     arrays that the derivative reads (``None`` once they are freed) and ``guards`` their version cells; ``meta`` is whatever else the
     plan needs (shapes, axes); ``irregular`` is ``None`` unless an operand was broadcast or converted. ``number`` is its time on the
-    tape: parents have smaller ones.
+    tape: parents have smaller ones. ``extra`` is only there once the node is :class:`Watched`.
     """
 
-    __slots__ = ("__weakref__", "guards", "irregular", "meta", "number", "parents", "plan", "saved")
+    __slots__ = ("__weakref__", "extra", "guards", "irregular", "meta", "number", "parents", "plan", "saved")
 
     saved: Any
+    extra: Extra
+    number: float
 
     def __init__(self, plan: Any, parents: tuple, saved: tuple | None = (), guards: tuple = (), irregular: Any = None, meta: Any = None):
         self.plan = plan
@@ -77,17 +85,89 @@ class Node:
         """((node, output index), ...) of the inputs."""
         return tuple((None, 0) if p is None else (p.parents[0], p.meta) if p.__class__ is Output else (p, 0) for p in self.parents)
 
+    @property
+    def metadata(self) -> dict:
+        """A dictionary for the user's notes; ``detect_anomaly`` puts the forward call here."""
+        return extra_of(self).metadata
+
+    def register_hook(self, hook: Callable) -> RemovableHandle:
+        """Call ``hook(grad_inputs, grad_outputs)`` when backward has passed this node; a tuple that it returns replaces ``grad_inputs``."""
+        return add_hook(extra_of(self).after, hook)
+
+    def register_prehook(self, hook: Callable) -> RemovableHandle:
+        """Call ``hook(grad_outputs)`` before backward passes this node; a tuple that it returns replaces them."""
+        return add_hook(extra_of(self).before, hook)
+
     def __repr__(self) -> str:
-        return f"<{self.plan.name} object at {id(self):#x}>"
+        return f"<{self.plan.name.rpartition(':')[2]} object at {id(self):#x}>"
 
 
 class Output(Node):
-    """One output of a node that has several: passes its gradient into that node's list at position ``meta``."""
+    """One output of a node that has several: passes its gradient into that node's list at position ``meta``.
+
+    Two for the same output are equal: a tensor has one, and the derivative of the node makes others. Its time is just after its node's.
+    """
 
     __slots__ = ()
 
     def __init__(self, node: Node, index: int):
-        super().__init__(node.plan, (node,), meta=index)
+        self.plan, self.parents, self.meta = node.plan, (node,), index
+        self.saved, self.guards, self.irregular, self.number = (), (), None, node.number + 0.5
+
+    def __eq__(self, other: object) -> bool:
+        return other.__class__ is Output and self.parents[0] is other.parents[0] and self.meta == other.meta
+
+    def __hash__(self) -> int:
+        return hash((id(self.parents[0]), self.meta))
+
+
+class Watched(Node):
+    """A node somebody has hung something on."""
+
+    __slots__ = ()
+
+
+def extra_of(node: Any) -> Extra:
+    """What hangs on a node; it is watched from now on."""
+    if node.__class__ is Node:
+        node.extra = Extra()
+        node.__class__ = Watched
+    elif node.extra is None:
+        node.extra = Extra()
+    return node.extra
+
+
+def output_of(node: Any) -> tuple[Any, int]:
+    """(node, number of the output) that a tensor's place on the tape stands for."""
+    return (node.parents[0], node.meta) if node.__class__ is Output else (node, 0)
+
+
+def keep(tensor: Any, yes: bool = True, node: Any = None) -> None:
+    """Let the gradient of ``tensor`` arrive in its ``grad``, although it was computed; or no longer."""
+    node, index = output_of(tensor.node if node is None else node)
+    if yes:
+        extra_of(node).kept[index] = weakref.ref(tensor)
+    else:
+        node.extra.kept.pop(index, None)
+
+
+def kept_by(node: Any, tensor: Any) -> bool:
+    """Does the gradient that arrives at ``node`` go to ``tensor.grad``?"""
+    node, index = output_of(node)
+    found = None if node.__class__ is Node or node.extra is None else node.extra.kept.get(index)
+    return found is not None and found() is tensor
+
+
+class Refused:
+    """The plan of a history that cannot be gone back, for a reason that the node has as its ``meta``."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+
+def refused(reason: str, name: str = "Error") -> Node:
+    """A node that backward refuses, before anything is computed."""
+    return Node(Refused(name), (), None, meta=reason)
 
 
 class Named:
@@ -109,7 +189,7 @@ class Named:
 def named(t: Any, name: str) -> Any:
     """``t``, whose last operation is shown as ``name``."""
     node = t.node
-    if node is not None and node.__class__ is Node:
+    if node is not None and (node.__class__ is Node or node.__class__ is Watched):
         key = id(node.plan), name
         node.plan = Named.known.get(key) or Named.known.setdefault(key, Named(node.plan, name))
     return t
@@ -122,7 +202,7 @@ class Leaf:
     unless somebody else holds it by then.
     """
 
-    __slots__ = ("__weakref__", "dtype", "grad", "hooks", "spare")
+    __slots__ = ("__weakref__", "extra", "grad", "spare", "tensor")
 
     plan = None
     parents = ()
@@ -131,10 +211,11 @@ class Leaf:
     number = 0
     wrap: Callable[[Any], Any]  # array -> Tensor; given by tensor.py, which is a floor above
 
-    def __init__(self) -> None:
+    def __init__(self, tensor: Any) -> None:
         self.grad: Any = None
         self.spare: Any = None
-        self.hooks: Any = None
+        self.extra: Any = None
+        self.tensor = weakref.ref(tensor)
 
     def name(self) -> str:
         return "torch::autograd::AccumulateGrad"
@@ -142,6 +223,15 @@ class Leaf:
     @property
     def next_functions(self) -> tuple:
         return ()
+
+    @property
+    def variable(self) -> Any:
+        """The tensor whose gradient arrives here; ``None`` if it is gone."""
+        return self.tensor()
+
+    metadata = Node.metadata
+    register_hook = Node.register_hook
+    register_prehook = Node.register_prehook
 
     def __repr__(self) -> str:
         return f"<AccumulateGrad object at {id(self):#x}>"
@@ -184,6 +274,8 @@ class Leaf:
 def check(node: Node) -> None:
     """Raise if what ``node`` saved is gone or has changed since."""
     if node.saved is None:
+        if isinstance(node.plan, Refused):
+            raise InPlaceError(f"backward: {node.meta}")
         raise GradError(
             f"{node.plan.name}: Trying to backward through the graph a second time; the values this operation saved were freed by the "
             "first backward; call the first backward with retain_graph=True"
@@ -191,8 +283,10 @@ def check(node: Node) -> None:
     for array, version in zip(node.saved, node.guards, strict=False):
         if version is not None and version[STAMP] > node.number:
             shape = "x".join(map(str, array.shape)) or "scalar"
-            raise GradError(
+            made = (node.metadata.get("place") if node.__class__ is Watched else None) or "at a line that detect_anomaly() would name"
+            raise InPlaceError(
                 f"{node.plan.name}: one of the variables needed for gradient computation has been modified by an inplace operation: "
                 f"a saved {array.dtype} tensor of shape [{shape}] is at version {version[COUNT]} and was saved before the last change; "
+                f"{node.plan.name} was recorded {made}, the tensor was changed in {text(version[PLACE])}; "
                 "change a clone() instead, or change it after backward"
             )

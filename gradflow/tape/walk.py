@@ -5,88 +5,280 @@ First the graph is collected and checked, then gradients flow: a graph that cann
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any
 
-from ..backends import elementwise
-from .node import Leaf, Output, check, identity, last_change
+from ..backends import copy, elementwise
+from ..errors import GradError
+from .hooks import Extra
+from .node import Leaf, Node, Output, Watched, changed, check, identity, last_change
 
 by_number = attrgetter("number")
 
+# Held while gradients arrive in leaves. A walk that calls no code of the user's holds it from its beginning to its end and writes to the
+# leaves directly; the others take it for each leaf, so that a hook may wait for another thread's backward.
+arriving = threading.RLock()
 
-def collect(roots: Iterable[Any], leaves: bool) -> list[Any]:
-    """All nodes below ``roots``, newest first, checked. Leaves are among them only if ``leaves``."""
+
+class Walks(threading.local):
+    """The walks of this thread that call code of the user's, the innermost last."""
+
+    def __init__(self) -> None:
+        self.running: list[Any] = []
+
+
+walks = Walks()
+
+
+def collect(roots: Iterable[Any], leaves: bool) -> tuple[list[Any], bool]:
+    """(all nodes below ``roots``, newest first, checked; whether one of them calls code of the user's).
+
+    Leaves are among them only if ``leaves``, or if they are watched.
+    """
     stack = list(roots)
     seen = set(stack)
     nodes = []
     recent = last_change[0]
+    watched = False
     while stack:
         node = stack.pop()
         nodes.append(node)
         if node.saved is None or (node.number < recent and node.guards):
             check(node)
+        if node.__class__ is not Node and node.__class__ is not Output and (node.__class__ is not Leaf or node.extra is not None):
+            watched = True
         for parent in node.parents:
-            if parent is not None and parent not in seen and (leaves or parent.__class__ is not Leaf or parent.hooks is not None):
+            if parent is not None and parent not in seen and (leaves or parent.__class__ is not Leaf or parent.extra is not None):
                 seen.add(parent)
                 stack.append(parent)
     nodes.sort(key=by_number, reverse=True)
-    return nodes
+    return nodes, watched
 
 
 def leading_to(nodes: list[Any], targets: set[Any]) -> set[Any]:
-    """Those of ``nodes`` (newest first) from which one of ``targets`` can be reached."""
-    needed = set(targets)
+    """Those of ``nodes`` (newest first) from whose parents one of ``targets`` can be reached."""
+    needed: set[Any] = set()
     for node in reversed(nodes):
-        if any(parent in needed for parent in node.parents):
+        if any(parent in needed or parent in targets for parent in node.parents):
             needed.add(node)
     return needed
 
 
-class Walk:
+def leaves_early(nodes: list[Any]) -> list[Any]:
+    """The same nodes, each leaf as soon as its gradient is complete."""
+    last: dict[Any, Any] = {}
+    for node in nodes:
+        for parent in node.parents:
+            if parent.__class__ is Leaf:
+                last[parent] = node
+    ready: dict[Any, list[Any]] = {}
+    for leaf, node in last.items():
+        ready.setdefault(node, []).append(leaf)
+    order = []
+    for node in nodes:
+        if node.__class__ is not Leaf or node not in last:
+            order.append(node)
+        order += ready.get(node, ())
+    return order
+
+
+class Careful:
+    """What a walk over arrays and one over tensors have in common: the nodes that people watch, and a way back when their code fails.
+
+    ``needed`` are the nodes to go through, ``None`` for all; ``captured`` those whose gradient is asked for.
+    """
+
+    __slots__ = ("__weakref__", "captured", "direct", "grads", "nan", "needed", "nodes", "undo")
+
+    recorded = False
+
+    nodes: list[Any]
+
+    def __init__(self, needed: set[Any] | None, targets: Iterable[Any], direct: bool):
+        self.grads: dict[Any, Any] = {}
+        self.needed = needed
+        self.captured: dict[Any, Any] = dict.fromkeys(targets) if targets else {}
+        self.direct = direct  # write to leaves at once
+        self.nan = False  # look for nan in what every node gives
+        self.undo: list[tuple[Leaf, Any, Any]] | None = None  # gradients as they were, where code of the user's may fail
+
+    def wants(self, parent: Any) -> bool:
+        return parent is not None and (self.needed is None or parent in self.needed or parent in self.captured)
+
+    def visit(self, node: Any, g: Any, retain: bool) -> None:
+        """Go through a node that is not just an operation. ``g`` is a tensor, for several outputs a dictionary of tensors."""
+        cls = node.__class__
+        if cls is Output:
+            self.output(node, g)
+            return
+        extra: Extra | None = None if cls is Node else node.extra
+        through = self.needed is None or node in self.needed
+        if node in self.captured and through:
+            self.captured[node] = g
+        if extra is not None and g.__class__ is not dict:
+            g = extra.see(0, g)
+        if not through:
+            self.captured[node] = g
+            return
+        if cls is Leaf:
+            self.leaf(node, g, extra)
+            return
+        if extra is not None and extra.before:
+            several = g.__class__ is dict
+            given = tuple(g.get(k) for k in range(max(g) + 1)) if several else (g,)
+            given = extra.enter(given)
+            g = {k: v for k, v in enumerate(given) if v is not None} if several else given[0]
+        if node.saved is None or node.guards:
+            check(node)  # code of the user's has run since the first check
+        packed, unpack = node.saved, None if extra is None else extra.unpack
+        if unpack is not None:
+            node.saved = unpack(packed)
+        try:
+            contributions = node.plan.derive(node, g)
+        finally:
+            if unpack is not None:
+                node.saved = packed
+        if self.nan:
+            look_for_nan(node, contributions)
+        if extra is not None and extra.after:
+            given = tuple(g.get(k) for k in range(max(g) + 1)) if g.__class__ is dict else (g,)
+            contributions = extra.leave(tuple(contributions), given)
+        for parent, contribution in zip(node.parents, contributions, strict=True):
+            if contribution is not None and self.wants(parent):
+                self.give(parent, contribution)
+        if not retain and node.saved:
+            node.saved = None
+
+    def output(self, node: Output, g: Any) -> None:
+        parent, index = node.parents[0], node.meta
+        through = self.needed is None or node in self.needed
+        if node in self.captured and through:
+            self.captured[node] = g
+        if parent.__class__ is not Node and parent.extra is not None:
+            g = parent.extra.see(index, g)
+        if through:
+            self.grads.setdefault(parent, {})[index] = self.value(g)
+        else:
+            self.captured[node] = g
+
+    def leaf(self, node: Leaf, g: Any, extra: Extra | None) -> None:
+        if extra is not None:
+            (g,) = extra.enter((g,))
+        with arriving:
+            self.remember(node)
+            self.deposit(node, g)
+        if extra is not None:
+            variable = node.tensor()
+            for hook in list(extra.accumulated.values()):
+                if variable is not None:
+                    hook(variable)
+            extra.leave((), (g,))
+
+    def remember(self, leaf: Leaf) -> None:
+        if self.undo is not None:
+            grad = leaf.grad
+            self.undo.append((leaf, grad, None if grad is None or grad.node is not None else elementwise(identity, (grad.array,))))
+
+    def rewind(self) -> None:
+        """The gradients as they were before this walk."""
+        with arriving:
+            for leaf, grad, values in reversed(self.undo or ()):
+                leaf.grad = grad
+                if values is not None:
+                    copy(values, grad.array)
+                    if grad.version is not None:
+                        changed(grad.version)
+
+    def value(self, g: Any) -> Any:
+        raise NotImplementedError
+
+    def give(self, parent: Any, contribution: Any) -> None:
+        raise NotImplementedError
+
+    def deposit(self, leaf: Leaf, g: Any) -> None:
+        raise NotImplementedError
+
+
+class Walk(Careful):
     """One backward pass over arrays.
 
     ``grads`` holds what has arrived for each node: an array that the walk owns and may add to, or ``(array,)``, borrowed: somebody
-    else reads it too, so the first addition makes a copy. Nodes with several outputs have a list.
+    else reads it too, so the first addition makes a copy. Nodes with several outputs have a dictionary. A ``direct`` walk writes to leaves at once.
     """
 
-    __slots__ = ("captured", "direct", "grads", "needed")
-
-    def __init__(self, needed: set[Any] | None = None, targets: Iterable[Any] = (), direct: bool = True):
-        self.grads: dict[Any, Any] = {}
-        self.needed = needed
-        self.captured: dict[Any, Any] = dict.fromkeys(targets)
-        self.direct = direct
+    __slots__ = ()
 
     def run(self, nodes: list[Any], retain: bool) -> None:
-        grads, needed, captured = self.grads, self.needed, self.captured
-        for node in nodes:
-            g = grads.pop(node, None)
-            if g is None or (needed is not None and node not in needed):
-                continue
-            owned = g.__class__ is not tuple
-            if not owned:
-                g = g[0]
-            if node in captured:
-                captured[node] = g
-                owned = False
-            if node.__class__ is Leaf:
-                if not captured:
-                    self.deposit(node, g)
-                continue
-            if node.__class__ is Output:
-                self.grads.setdefault(node.parents[0], {})[node.meta] = g
-                continue
-            node.plan.pull(node, g, owned, self)
-            if not retain and node.saved:
-                node.saved = None
+        grads, needed, captured, nan = self.grads, self.needed, self.captured, self.nan
+        node: Any = None
+        try:
+            for node in nodes:
+                g = grads.pop(node, None)
+                if g is None:
+                    continue
+                owned = g.__class__ is not tuple
+                if not owned:
+                    g = g[0]
+                if node.__class__ is not Node or nan:
+                    self.special(node, g, owned, retain)
+                    continue
+                if captured and node in captured:
+                    captured[node] = g
+                    owned = False
+                if needed is None or node in needed:
+                    node.plan.pull(node, g, owned, self)
+                    if not retain and node.saved:
+                        node.saved = None
+        except (TypeError, ValueError):
+            if node.saved is None:  # another backward, in a thread or a hook, has freed it meanwhile
+                check(node)
+            raise
 
-    def wants(self, parent: Any) -> bool:
-        return parent is not None and (self.needed is None or parent in self.needed)
+    def special(self, node: Any, g: Any, owned: bool, retain: bool) -> None:
+        cls = node.__class__
+        if cls is Output and node.parents[0].__class__ is Node and not self.captured:
+            self.grads.setdefault(node.parents[0], {})[node.meta] = g
+        elif cls is Leaf and node.extra is None and not self.captured:
+            with arriving:
+                self.remember(node)
+                out, accumulate = node.destination()
+                if out is None and owned and g.flags.c_contiguous:
+                    node.arrive(g)
+                else:
+                    node.arrive(elementwise(identity, (g,), out, accumulate))
+        elif cls is Watched and not node.extra.after and not node.extra.unpack and not self.captured and not self.nan:
+            self.pulled(node, g, retain)
+        else:
+            self.visit(node, {k: Leaf.wrap(v) for k, v in g.items()} if g.__class__ is dict else Leaf.wrap(g), retain)
+
+    def pulled(self, node: Watched, g: Any, retain: bool) -> None:
+        """Through a node with hooks on its outputs' gradients only."""
+        extra = node.extra
+        if g.__class__ is not dict and (extra.tensor or extra.kept):
+            g = extra.see(0, Leaf.wrap(g)).array
+        if extra.before:
+            several = g.__class__ is dict
+            given = tuple(g.get(k) for k in range(max(g) + 1)) if several else (g,)
+            given = extra.enter(tuple(None if v is None else Leaf.wrap(v) for v in given))
+            g = {k: v.array for k, v in enumerate(given) if v is not None} if several else given[0].array
+        if node.saved is None or node.guards:
+            check(node)
+        if self.needed is None or node in self.needed:
+            node.plan.pull(node, g, False, self)
+        if not retain and node.saved:
+            node.saved = None
+
+    def value(self, g: Any) -> Any:
+        return g.array
+
+    def give(self, parent: Any, contribution: Any) -> None:
+        self.add(parent, contribution.array, False)
 
     def destination(self, parent: Any) -> tuple[Any, int]:
         """Where a kernel may write its contribution to ``parent``: (array or ``None`` for a new one, 1 if to add to it)."""
-        if parent.__class__ is Leaf and self.direct and parent.hooks is None:
+        if parent.__class__ is Leaf and self.direct:
             return parent.destination()
         held = self.grads.get(parent)
         if held is None:
@@ -97,14 +289,14 @@ class Walk:
 
     def arrive(self, parent: Any, array: Any) -> None:
         """The contribution that :meth:`destination` was asked for has been written to ``array``."""
-        if parent.__class__ is Leaf and self.direct and parent.hooks is None:
+        if parent.__class__ is Leaf and self.direct:
             parent.arrive(array)
-        elif self.needed is None or parent in self.needed:
+        elif self.wants(parent):
             self.grads[parent] = array
 
     def add(self, parent: Any, array: Any, owned: bool) -> None:
         """A contribution that exists already; if it is not ``owned`` others read it too."""
-        if parent.__class__ is Leaf and self.direct and parent.hooks is None:
+        if parent.__class__ is Leaf and self.direct:
             out, accumulate = parent.destination()
             if out is None and owned and array.flags.c_contiguous:
                 parent.arrive(array)
@@ -113,7 +305,7 @@ class Walk:
             return
         held = self.grads.get(parent)
         if held is None:
-            if self.needed is None or parent in self.needed:
+            if self.wants(parent):
                 self.grads[parent] = array if owned else (array,)
         elif held.__class__ is tuple:
             if owned:
@@ -126,36 +318,39 @@ class Walk:
     def deposit(self, leaf: Leaf, g: Any) -> None:
         """The whole gradient of a leaf, collected because somebody wanted to see it first."""
         out, accumulate = leaf.destination()
-        leaf.arrive(elementwise(identity, (g,), out, accumulate))
+        leaf.arrive(elementwise(identity, (g.array,), out, accumulate))
 
 
-class RecordedWalk:
+class RecordedWalk(Careful):
     """The same walk over tensors, recorded itself, for derivatives of derivatives."""
 
-    __slots__ = ("captured", "grads", "needed")
+    __slots__ = ()
 
-    def __init__(self, needed: set[Any] | None = None, targets: Iterable[Any] = ()):
-        self.grads: dict[Any, Any] = {}
-        self.needed = needed
-        self.captured: dict[Any, Any] = dict.fromkeys(targets)
+    recorded = True
 
     def run(self, nodes: list[Any], retain: bool) -> None:
         for node in nodes:
             g = self.grads.pop(node, None)
-            if g is None or (self.needed is not None and node not in self.needed):
-                continue
-            if node in self.captured:
-                self.captured[node] = g
-            if node.__class__ is Leaf:
-                if not self.captured:
-                    node.grad = g if node.grad is None else node.grad + g
-                continue
-            if node.__class__ is Output:
-                self.grads.setdefault(node.parents[0], {})[node.meta] = g
-                continue
-            for parent, contribution in zip(node.parents, node.plan.derive(node, g), strict=True):
-                if parent is not None and contribution is not None and (self.needed is None or parent in self.needed):
-                    held = self.grads.get(parent)
-                    self.grads[parent] = contribution if held is None else held + contribution
-            if not retain and node.saved:
-                node.saved = None
+            if g is not None:
+                self.visit(node, g, retain)
+
+    def value(self, g: Any) -> Any:
+        return g
+
+    def give(self, parent: Any, contribution: Any) -> None:
+        held = self.grads.get(parent)
+        self.grads[parent] = contribution if held is None else held + contribution
+
+    def deposit(self, leaf: Leaf, g: Any) -> None:
+        own = Leaf.wrap(elementwise(identity, (g.array,)) if g.node is None else g.array)
+        own.node = g.node
+        leaf.grad = own if leaf.grad is None else leaf.grad + g
+
+
+def look_for_nan(node: Any, contributions: Iterable[Any]) -> None:
+    for i, t in enumerate(contributions):
+        if t is not None and t.array.dtype.kind == "f" and (t.array != t.array).any():
+            raise GradError(
+                f"{node.name()}: Function '{node.name()}' returned nan values in its {i}th output; "
+                f"it was recorded {node.metadata.get('place') or 'outside detect_anomaly()'}; look for 0/0, inf - inf or a root of 0 there"
+            )

@@ -1,0 +1,132 @@
+"""The modes that switch recording: context managers, decorators, and thread-local."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from ..errors import DTypeError
+from ..tape.node import mode
+
+
+class SetMode:
+    """Recording on or off: a context manager, a decorator, and thread-local."""
+
+    def __init__(self, enabled: bool, inference: bool | None = None):
+        self.enabled, self.inference = enabled, inference
+        self.before: list[tuple[bool, bool]] = []
+
+    def __enter__(self) -> None:
+        self.before.append((mode.enabled, mode.inference))
+        if self.inference is not None:
+            mode.inference = self.inference
+        mode.enabled = self.enabled and not mode.inference
+
+    def __exit__(self, *exc: Any) -> None:
+        mode.enabled, mode.inference = self.before.pop()
+
+    def clone(self) -> SetMode:
+        return SetMode(self.enabled, self.inference)
+
+    def __call__(self, function: Callable) -> Callable:
+        if inspect.isgeneratorfunction(function):
+            return self.generator(function)
+
+        @wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with self.clone():
+                return function(*args, **kwargs)
+
+        return call
+
+    def generator(self, function: Callable) -> Callable:
+        """The mode holds while the generator runs, not while its user does."""
+
+        @wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            inner = function(*args, **kwargs)
+            advance: Callable = lambda: next(inner)  # noqa: E731
+            while True:
+                try:
+                    with self.clone():
+                        item = advance()
+                except StopIteration as stop:
+                    return stop.value
+                try:
+                    sent = yield item
+                except GeneratorExit:
+                    with self.clone():
+                        inner.close()
+                    raise
+                except BaseException as error:
+                    advance = lambda error=error: inner.throw(error)  # noqa: E731
+                else:
+                    advance = lambda sent=sent: inner.send(sent)  # noqa: E731
+
+        return call
+
+
+class no_grad(SetMode):
+    """Nothing is recorded inside: ``with no_grad():``, ``@no_grad()`` or ``@no_grad``.
+
+    >>> x = gf.ones(2, requires_grad=True)
+    >>> with gf.no_grad():
+    ...     y = x * 2
+    >>> y.requires_grad
+    False
+    """
+
+    def __new__(cls, function: Callable | None = None) -> Any:
+        return object.__new__(cls) if function is None else cls()(function)
+
+    def __init__(self, function: Callable | None = None):
+        super().__init__(False)
+
+
+class enable_grad(SetMode):
+    """Recording is on inside, also within ``no_grad``; within ``inference_mode`` it stays off."""
+
+    def __new__(cls, function: Callable | None = None) -> Any:
+        return object.__new__(cls) if function is None else cls()(function)
+
+    def __init__(self, function: Callable | None = None):
+        super().__init__(True)
+
+
+class inference_mode(SetMode):
+    """Nothing is recorded inside, whatever is switched on there; ``inference_mode(False)`` records."""
+
+    def __new__(cls, mode: Any = True) -> Any:
+        return cls()(mode) if callable(mode) else object.__new__(cls)
+
+    def __init__(self, mode: bool = True):
+        super().__init__(not mode, bool(mode))
+
+
+class set_grad_enabled(SetMode):
+    """Recording on or off, from the call on, or inside a ``with``."""
+
+    def __init__(self, mode_: bool):
+        if not isinstance(mode_, bool):
+            raise DTypeError(f"set_grad_enabled: argument 'mode' must be bool, not {type(mode_).__name__}")
+        super().__init__(mode_)
+        SetMode.__enter__(self)
+
+    def __enter__(self) -> None:
+        mode.enabled = self.enabled and not mode.inference
+
+    def __call__(self, function: Callable) -> Callable:
+        self.__exit__()
+        return super().__call__(function)
+
+
+def is_grad_enabled() -> bool:
+    """Is recording on in this thread?"""
+    return mode.enabled
+
+
+def is_inference_mode_enabled() -> bool:
+    """Is :class:`inference_mode` on in this thread?"""
+    return mode.inference
