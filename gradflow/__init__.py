@@ -114,3 +114,12 @@ def result_type(a: object, b: object) -> dtype:
 from . import accelerator, cuda, linalg, nn, optim, testing, utils
 from .printing import set_printoptions
 from .serialization import load, save
+
+
+def __getattr__(name: str) -> object:
+    """``gradflow.special``, whose tables are read when it is first asked for."""
+    if name == "special":
+        import gradflow.special as special
+
+        return special
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

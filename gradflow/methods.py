@@ -81,7 +81,7 @@ PLAIN = {
         channel_shuffle""",
     calculus: "histogram",
     copies: "slice_scatter select_scatter diagonal_scatter as_strided_scatter split_with_sizes",
-    numbers: "clamp_max clamp_min float_power frexp gcd heaviside lcm logit mvlgamma nan_to_num nextafter positive real sgn",
+    numbers: "clamp_max clamp_min float_power frexp gcd heaviside i0 lcm logit mvlgamma nan_to_num nextafter positive real sgn",
 }
 
 SPELLINGS = {
@@ -347,13 +347,13 @@ def new_like(name: str, function: Callable) -> Callable:
 
 CHANGING = """
     clamp clip neg pow relu remainder fmod round square add sub mul div floor_divide addcmul addcdiv masked_fill tril triu scatter scatter_add scatter_reduce index_add index_copy index_fill index_put masked_scatter put cumsum cumprod addmv addr addbmm addmm baddbmm
-    renorm index_reduce sgn clamp_max clamp_min float_power gcd heaviside lcm logit mvlgamma nan_to_num nextafter absolute negative subtract multiply divide
+    renorm index_reduce sgn clamp_max clamp_min float_power gcd heaviside i0 lcm logit mvlgamma nan_to_num nextafter absolute negative subtract multiply divide
     true_divide arccos arcsin arctan arctan2 arccosh arcsinh arctanh fix greater greater_equal less less_equal not_equal""".split()
 IN_PLACE = {f"{name}_": inplace.in_place(FUNCTIONS[name], f"{name}_") for name in [*PUBLIC, *CHANGING]}
 # Those that are also ``gradflow.name_(x)``.
 FREE_IN_PLACE = """
     abs acos acosh addmv arccos arccosh arcsin arcsinh arctan arctanh asin asinh atan atanh ceil clamp clamp_max clamp_min clip cos cosh
-    deg2rad erf erfc exp exp2 expm1 fix floor frac gcd index_put lcm ldexp log log10 log1p log2 logit nan_to_num neg negative rad2deg
+    deg2rad erf erfc exp exp2 expm1 fix floor frac gcd i0 index_put lcm ldexp log log10 log1p log2 logit nan_to_num neg negative rad2deg
     reciprocal relu round rsqrt sigmoid sin sinc sinh sqrt square tan tanh trunc xlogy""".split()
 ALONE |= {f"{name}_": IN_PLACE[f"{name}_"] for name in FREE_IN_PLACE}
 ALONE |= {f.__name__: f for f in (inplace.zero_, inplace.fill_, sharing.resize_as_, copies.AXES_IN_PLACE["as_strided_"])}

@@ -35,6 +35,7 @@ FLOORS = {
     "constructors": ({*OPS, "creation"} - {"kinds"}, set()),
     "free": (OPS - {"ops"}, set()),
     "methods": ({*OPS, "free", "creation", "constructors"}, set()),
+    "special": ({"ops"}, set()),
     "nn": ({*PEOPLE, "kinds"}, set()),
     "optim": ({*PEOPLE, "backends"}, set()),
     "utils": ({"errors", "tensor", "tape", "gradflow"}, set()),

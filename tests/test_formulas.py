@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import gradflow as gf
+import gradflow.special
 from gradflow.kinds.formulas import REGISTRY, Elementwise
 from gradflow.scalar.evaluate import evaluate
 
@@ -180,7 +181,7 @@ def test_edges_follow_the_reference(name):
     got = run(op, [x]).numpy()
     with np.errstate(all="ignore"):
         want = reference(op, [x]).astype(got.dtype)
-    if name in ("lgamma", "digamma", "sin", "cos", "tan", "gelu_tanh", "hardswish", "sinc"):
+    if name in ("lgamma", "digamma", "sin", "cos", "tan", "gelu_tanh", "hardswish", "sinc", "airy_ai"):
         got, want = got[:5], want[:5]  # far out the formula overflows in float32, or only the reference's own rounding is left
     if name == "sign":
         assert got[4] == 0  # as torch; NumPy gives nan

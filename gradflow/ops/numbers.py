@@ -269,6 +269,13 @@ def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, inve
     return wrap(np.asarray(np.isin(a, b, assume_unique=assume_unique, invert=invert)))
 
 
+def i0(input: Tensor) -> Tensor:
+    """The modified Bessel function of the first kind of order 0."""
+    from .bessel import i0 as function  # the tables are read when they are first needed
+
+    return function(input)
+
+
 # The gamma function's kin
 
 

@@ -1,0 +1,152 @@
+"""Orthogonal polynomials by their recurrences; the degree is a tensor like the argument."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import backends, dtypes
+from ..backends import result_type
+from ..errors import DTypeError, GradError, ShapeError
+from ..scalar.types import category, promote
+from ..tensor import Tensor, recording, wrap
+
+Recurrence = Callable[[int, Any, Any, Any], Any]  # (k, x, p[k], p[k - 1]) -> p[k + 1]
+Closed = Callable[[Any, Any], Any]  # (x, n) -> the value
+
+
+def evaluated(x: Any, n: Any, first: Callable, step: Recurrence, inside: Closed | None, ends: Callable | None, limit: float) -> Any:
+    """The polynomials of degree n at x: 0 for negative n, nan beyond ``limit``. ``inside`` is for long ones within (-1, 1)."""
+    x, n = np.broadcast_arrays(x, n)
+    y = np.where(n < 0, 0, np.where(n == 0, 1, np.where(n > limit, np.nan, first(x)))).astype(x.dtype)
+    rest = (n > 1) & (n <= limit)
+    for known, formula in ((np.abs(x) == 1, ends), ((np.abs(x) < 1) & (n > 8), inside)):
+        if formula is not None:
+            here = rest & known
+            y[here] = formula(x[here], n[here])
+            rest &= ~known
+    x, n = x[rest], n[rest]
+    found = np.full(x.shape, np.nan, x.dtype)
+    before, now = np.ones_like(x), first(x)
+    for k in range(1, int(n.max(initial=0))):
+        if np.isnan(now).all():
+            break  # so are all that follow
+        before, now = now, step(k, x, now, before)
+        found = np.where(n == k + 1, now, found)
+    y[rest] = found
+    return y
+
+
+def family(
+    name: str,
+    text: str,
+    first: Callable,
+    step: Recurrence,
+    inside: Closed | None = None,
+    ends: Callable | None = None,
+    *,
+    shifted: bool = False,
+    limit: bool = False,
+) -> Callable:
+    """A function of (x, n)."""
+
+    def call(input: Any, n: Any) -> Tensor:
+        for x in (input, n):
+            if not isinstance(x, Tensor | bool | int | float):
+                raise DTypeError(f"{name}: an operand is a {type(x).__name__}; expected a Tensor or a number")
+        if not isinstance(input, Tensor) and not isinstance(n, Tensor):
+            raise DTypeError(f"{name}: one of the operands must be a Tensor")
+        if recording(*(x for x in (input, n) if isinstance(x, Tensor))):
+            raise GradError(f"{name}: has no derivative; detach() the argument first")
+        arrays = [x.array if isinstance(x, Tensor) else x for x in (input, n)]
+        code = result_type(tuple(arrays))
+        code = code if category(code) == 2 else promote(code, backends.cpu.default_float)
+        dtype = dtypes.BY_CODE[code].numpy
+        wide = dtype if dtype.itemsize > 2 else np.dtype(np.float32)
+        a, b = (np.asarray(v).astype(wide) for v in arrays)
+        try:
+            np.broadcast_shapes(a.shape, b.shape)
+        except ValueError:
+            raise ShapeError(f"{name}: the shapes {a.shape} and {b.shape} do not broadcast") from None
+        with np.errstate(all="ignore"):
+            degree = np.trunc(b)
+            most = np.inf if not limit else 512 if wide.itemsize == 8 else 128
+            y = evaluated(2 * a - 1 if shifted else a, degree, first, step, inside, ends, most)
+        return wrap(np.asarray(y.astype(dtype)))
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = f"{text}, for a degree ``n`` that may be a tensor; 0 where it is negative. Has no derivative."
+    return call
+
+
+def turns(k: int, x: Any, now: Any, before: Any) -> Any:
+    return 2 * x * now - before
+
+
+def sign(x: Any, n: Any) -> Any:
+    """x ** n for x = 1 and -1."""
+    return np.where((x > 0) | (n % 2 == 0), 1, -1)
+
+
+KINDS: dict[str, tuple] = {
+    "t": (lambda x: x, turns, lambda x, n: np.cos(n * np.arccos(x)), sign),
+    "u": (
+        lambda x: 2 * x,
+        turns,
+        lambda x, n: np.sin((n + 1) * np.arccos(x)) / np.sin(np.arccos(x)),
+        lambda x, n: (n + 1) * sign(x, n),
+    ),
+    "v": (
+        lambda x: 2 * x - 1,
+        turns,
+        lambda x, n: np.cos((n + 0.5) * np.arccos(x)) / np.cos(np.arccos(x) / 2),
+        lambda x, n: np.where(x > 0, 1, sign(x, n) * (2 * n + 1)),
+    ),
+    "w": (
+        lambda x: 2 * x + 1,
+        turns,
+        lambda x, n: np.sin((n + 0.5) * np.arccos(x)) / np.sin(np.arccos(x) / 2),
+        lambda x, n: np.where(x > 0, 2 * n + 1, sign(x, n)),
+    ),
+}
+ORDER = {"t": "first", "u": "second", "v": "third", "w": "fourth"}
+CHEBYSHEV = {
+    f"{prefix}chebyshev_polynomial_{k}": family(
+        f"{prefix}chebyshev_polynomial_{k}",
+        f"The Chebyshev polynomials of the {ORDER[k]} kind{' at 2 x - 1' if prefix else ''}",
+        *KINDS[k],
+        shifted=bool(prefix),
+    )
+    for prefix in ("", "shifted_")
+    for k in KINDS
+}
+hermite_polynomial_h = family(
+    "hermite_polynomial_h",
+    "The physicists' Hermite polynomials",
+    lambda x: 2 * x,
+    lambda k, x, now, before: 2 * x * now - 2 * k * before,
+    limit=True,
+)
+hermite_polynomial_he = family(
+    "hermite_polynomial_he",
+    "The probabilists' Hermite polynomials",
+    lambda x: x,
+    lambda k, x, now, before: x * now - k * before,
+    limit=True,
+)
+laguerre_polynomial_l = family(
+    "laguerre_polynomial_l",
+    "The Laguerre polynomials",
+    lambda x: 1 - x,
+    lambda k, x, now, before: ((2 * k + 1 - x) * now - k * before) / (k + 1),
+)
+legendre_polynomial_p = family(
+    "legendre_polynomial_p",
+    "The Legendre polynomials",
+    lambda x: x,
+    lambda k, x, now, before: ((2 * k + 1) * x * now - k * before) / (k + 1),
+    None,
+    sign,
+)
