@@ -13,6 +13,15 @@ void scipy_sgetrf_(const int* m, const int* n, float* a, const int* lda, int* pi
 void scipy_dgetrf_(const int* m, const int* n, double* a, const int* lda, int* pivots, int* info);
 void scipy_spotrf_(const char* uplo, const int* n, float* a, const int* lda, int* info);
 void scipy_dpotrf_(const char* uplo, const int* n, double* a, const int* lda, int* info);
+// Fortran's own routines get the lengths of their strings at the end.
+void scipy_ssytrf_(const char* uplo, const int* n, float* a, const int* lda, int* pivots, float* work, const int* size,
+                   int* info, size_t);
+void scipy_dsytrf_(const char* uplo, const int* n, double* a, const int* lda, int* pivots, double* work,
+                   const int* size, int* info, size_t);
+void scipy_ssytrs_(const char* uplo, const int* n, const int* columns, const float* a, const int* lda,
+                   const int* pivots, float* b, const int* ldb, int* info, size_t);
+void scipy_dsytrs_(const char* uplo, const int* n, const int* columns, const double* a, const int* lda,
+                   const int* pivots, double* b, const int* ldb, int* info, size_t);
 }
 #endif
 
@@ -82,7 +91,34 @@ void trsm(int m, int n, Matrix<const T> a, Matrix<T> x, Triangle t) {
   }
 }
 
+constexpr bool kLapack = false;
+constexpr int kBlock = 1;
+template <class T>
+void sytrf(int, T*, int*, T*, int*) {}
+template <class T>
+void sytrs(int, int, const T*, const int*, T*) {}
+
 #else
+
+constexpr bool kLapack = true;
+constexpr int kBlock = 64;  // columns of working memory
+
+void sytrf(int n, float* a, int* pivots, float* work, int* info) {
+  int size = n * kBlock;
+  scipy_ssytrf_("L", &n, a, &n, pivots, work, &size, info, 1);
+}
+void sytrf(int n, double* a, int* pivots, double* work, int* info) {
+  int size = n * kBlock;
+  scipy_dsytrf_("L", &n, a, &n, pivots, work, &size, info, 1);
+}
+void sytrs(int n, int columns, const float* a, const int* pivots, float* b) {
+  int info;
+  scipy_ssytrs_("L", &n, &columns, a, &n, pivots, b, &n, &info, 1);
+}
+void sytrs(int n, int columns, const double* a, const int* pivots, double* b) {
+  int info;
+  scipy_dsytrs_("L", &n, &columns, a, &n, pivots, b, &n, &info, 1);
+}
 
 void getrf(int m, int n, float* a, int* pivots, int* info) { scipy_sgetrf_(&m, &n, a, &m, pivots, info); }
 void getrf(int m, int n, double* a, int* pivots, int* info) { scipy_dgetrf_(&m, &n, a, &m, pivots, info); }
@@ -181,6 +217,44 @@ void cholesky_all(const View& v, int* info) {
 }
 
 template <class T>
+void ldl_all(const View& v, int* pivots, int* info) {
+  int n = int(v.shape[v.ndim - 1]);
+  T* data = reinterpret_cast<T*>(v.data);
+  for_each_matrix(matrices(v), double(n) * n * n / 6, [&](int64_t i) {
+    info[i] = 0;
+    T* work = reinterpret_cast<T*>(scratch(size_t(n) * kBlock * sizeof(T)));
+    if (n > 0) sytrf(n, data + i * n * n, pivots + i * n, work, info + i);
+  });
+}
+
+template <class T>
+void ldl_solve_all(const View& a, const int* pivots, const View& x) {
+  int n = int(x.shape[x.ndim - 1]), columns = int(x.shape[x.ndim - 2]);
+  if (x.size() == 0) return;
+  const T* factors = reinterpret_cast<const T*>(a.data);
+  T* data = reinterpret_cast<T*>(x.data);
+  for_each_matrix(matrices(x), double(n) * n * columns,
+                  [&](int64_t i) { sytrs(n, columns, factors + i * n * n, pivots + i * n, data + i * n * columns); });
+}
+
+// A positive number exchanges rows; two equal negative ones stand for a block of two. LAPACK trusts them.
+bool is_ldl_pivots(const int* pivots, int64_t n) {
+  for (int64_t k = 0; k < n; ++k) {
+    int p = std::abs(pivots[k]);
+    if (p < 1 || p > n) return false;
+    if (pivots[k] < 0 && (k + 1 == n || pivots[k + 1] != pivots[k])) return false;
+    if (pivots[k] < 0) ++k;
+  }
+  return true;
+}
+
+void need_lapack(const char* op) {
+  if (!kLapack)
+    raise(ErrorKind::Argument, "%s: this build of gradflow has no LAPACK; install scipy-openblas32 and build it again",
+          op);
+}
+
+template <class T>
 void solve_all(const View& a, const View& x, Triangle t) {
   int m = int(x.shape[x.ndim - 2]), n = int(x.shape[x.ndim - 1]);
   if (x.size() == 0) return;
@@ -257,6 +331,41 @@ PyObject* cholesky(PyObject*, PyObject* const* args, Py_ssize_t count) {
   Ref info(new_array(v.ndim - 2, v.shape, kInt32));
   (v.dtype == kFloat32 ? cholesky_all<float> : cholesky_all<double>)(v, data_of<int>(info));
   return info.release();
+}
+
+// ldl(work) -> (pivots, info): the lower triangles of symmetric a, by columns, become L and D of P L D L.T P.T as sytrf
+// packs them, with its pivots.
+PyObject* ldl(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  if (count != 1) raise(ErrorKind::Type, "ldl: takes 1 argument, got %d", int(count));
+  need_lapack("ldl");
+  View v = read_writeable_stack(args[0], "ldl");
+  if (v.shape[v.ndim - 1] != v.shape[v.ndim - 2]) raise(ErrorKind::Shape, "ldl: the matrices are not square");
+  keep_blas_on_one_thread();
+  Ref pivots(new_array(v.ndim - 1, v.shape, kInt32)), info(new_array(v.ndim - 2, v.shape, kInt32));
+  (v.dtype == kFloat32 ? ldl_all<float> : ldl_all<double>)(v, data_of<int>(pivots), data_of<int>(info));
+  return Py_BuildValue("(NN)", pivots.release(), info.release());
+}
+
+// ldl_solve(ld, pivots, x): x becomes the solution; ld and x hold matrices by columns, as many of each.
+PyObject* ldl_solve(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  constexpr const char* kOp = "ldl_solve";
+  if (count != 3) raise(ErrorKind::Type, "%s: takes 3 arguments, got %d", kOp, int(count));
+  need_lapack(kOp);
+  View a = read_writeable_stack(args[0], kOp), x = read_writeable_stack(args[2], kOp);
+  Ref pivots(PyArray_FROM_OTF(args[1], NPY_INT32, NPY_ARRAY_IN_ARRAY));
+  if (!pivots) throw PythonError{};
+  int64_t n = a.shape[a.ndim - 1], stacks = matrices(a);
+  const int* given = data_of<int>(pivots);
+  if (a.dtype != x.dtype || a.shape[a.ndim - 2] != n || x.shape[x.ndim - 1] != n || matrices(x) != stacks ||
+      PyArray_SIZE(reinterpret_cast<PyArrayObject*>(pivots.get())) != stacks * n)
+    raise(ErrorKind::Argument, "%s: the operands do not fit; ld is %s, x is %s", kOp,
+          shape_text(a.ndim, a.shape).c_str(), shape_text(x.ndim, x.shape).c_str());
+  for (int64_t i = 0; i < stacks; ++i)
+    if (!is_ldl_pivots(given + i * n, n)) raise(ErrorKind::Argument, "%s: these are no pivots of ldl_factor", kOp);
+  keep_blas_on_one_thread();
+  (x.dtype == kFloat32 ? ldl_solve_all<float> : ldl_solve_all<double>)(a, given, x);
+  Py_INCREF(args[2]);
+  return args[2];
 }
 
 // solve_triangular(a, x, upper, transposed, unit, left): x becomes the solution of a y = x, or y a = x. The matrices of

@@ -31,6 +31,8 @@ GF_BOUND(expand)
 GF_BOUND(lu)
 GF_BOUND(lu_permutation)
 GF_BOUND(cholesky)
+GF_BOUND(ldl)
+GF_BOUND(ldl_solve)
 GF_BOUND(solve_triangular)
 #undef GF_BOUND
 
@@ -227,6 +229,8 @@ PyMethodDef functions[] = {
     GF_METHOD("lu", lu, "lu(work) -> (pivots, info): factors stacks of transposed matrices in place"),
     GF_METHOD("lu_permutation", lu_permutation, "lu_permutation(pivots, rows) -> the rows' order"),
     GF_METHOD("cholesky", cholesky, "cholesky(work) -> info: factors stacks of matrices in place"),
+    GF_METHOD("ldl", ldl, "ldl(work) -> (pivots, info): factors stacks of symmetric matrices in place"),
+    GF_METHOD("ldl_solve", ldl_solve, "ldl_solve(ld, pivots, x), in x"),
     GF_METHOD("solve_triangular", solve_triangular, "solve_triangular(a, x, upper, transposed, unit, left), in x"),
     GF_METHOD("copy", copy, "copy(src, out): out[...] = src"),
     GF_METHOD("empty", empty, "empty(shape, dtype code)"),

@@ -111,7 +111,7 @@ def result_type(a: object, b: object) -> dtype:
     return BY_CODE[code(tuple(x.array if isinstance(x, Tensor) else x for x in (a, b)))]
 
 
-from . import accelerator, cuda, linalg, nn, optim, testing, utils
+from . import accelerator, cuda, fft, linalg, nn, optim, testing, utils
 from .printing import set_printoptions
 from .serialization import load, save
 

@@ -28,6 +28,7 @@ from .ops.matrix_functions import (
 from .ops.older_linalg import householder_product
 from .ops.solving import det, inv, inv_ex, lstsq, lu_solve, pinv, slogdet, solve, solve_ex, solve_triangular
 from .ops.spectra import eig, eigh, eigvals, eigvalsh, svd, svdvals
+from .ops.symmetric import ldl_factor, ldl_factor_ex, ldl_solve
 
 __all__ = [
     "LinAlgError",
@@ -44,6 +45,9 @@ __all__ = [
     "householder_product",
     "inv",
     "inv_ex",
+    "ldl_factor",
+    "ldl_factor_ex",
+    "ldl_solve",
     "lstsq",
     "lu",
     "lu_factor",

@@ -29,6 +29,7 @@ FLOORS = {
     "tensor": ({"errors", "dtypes", "tape"}, {"creation", "printing"}),
     "kinds": (OPS - {"ops", "kinds"}, set()),
     "ops": (OPS, set()),
+    "fft": ({*TENSORS, "creation", "ops"}, set()),
     "linalg": ({"errors", "kinds", "ops"}, set()),
     "autograd": ({*TENSORS, "backends", "kinds"}, {"creation", "utils", "gradflow"}),
     "creation": (OPS - {"kinds"}, set()),

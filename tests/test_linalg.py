@@ -413,3 +413,34 @@ def test_names_of_arguments(torch):
         t.linalg.vecdot(x=v, y=v)
         t.linalg.cross(input=v, other=v)
         t.lu_solve(input=x, LU_data=x, LU_pivots=t.tensor([1, 2, 3], dtype=t.int32))
+
+
+def test_symmetric_matrices(torch):
+    a = T(3, 6, 6)
+    a += a.swapaxes(-1, -2)
+    a[0] -= np.diag(a[0].diagonal())  # blocks of two
+    for t in (torch, gf):
+        LD, pivots = t.linalg.ldl_factor(t.tensor(a))
+        x = t.linalg.ldl_solve(LD, pivots, t.tensor(T(3, 6, 2) * 0 + 1))
+        np.testing.assert_allclose(x.numpy(), np.linalg.solve(a, np.ones((3, 6, 2))), rtol=1e-9)
+        if t is torch:
+            want = LD.numpy(), pivots.numpy()
+    np.testing.assert_array_equal(pivots.numpy(), want[1])
+    assert (pivots.numpy() < 0).any()
+    np.testing.assert_allclose(LD.numpy(), want[0], rtol=1e-9, atol=1e-12)
+    assert gf.linalg.ldl_solve(LD[0], pivots[0], gf.ones(2, 6, 1, dtype=gf.float64)).shape == (2, 6, 1)
+    assert gf.linalg.ldl_factor_ex(gf.zeros(2, 2)).info.item() == 1
+
+
+@pytest.mark.parametrize("shape", [(20, 9), (9, 20), (2, 9, 9)])
+def test_low_rank(shape):
+    m, n = shape[-2:]
+    a = T(*shape[:-2], m, 3) @ T(3, n)
+    gf.manual_seed(0)
+    U, S, V = gf.svd_lowrank(gf.tensor(a), 5)
+    assert (U.shape, S.shape, V.shape) == ((*shape[:-2], m, 5), (*shape[:-2], 5), (*shape[:-2], n, 5))
+    np.testing.assert_allclose(((U * S.unsqueeze(-2)) @ V.mT).numpy(), a, atol=1e-10)
+    np.testing.assert_allclose(S.numpy()[..., :3], np.linalg.svd(a)[1][..., :3])
+    U, S, V = gf.pca_lowrank(gf.tensor(a))
+    np.testing.assert_allclose(((U * S.unsqueeze(-2)) @ V.mT).numpy(), a - a.mean(-2, keepdims=True), atol=1e-10)
+    np.testing.assert_allclose(gf.svd_lowrank(gf.tensor(a), 5, M=gf.tensor(a[..., :1, :]))[1].numpy()[..., 3:], 0, atol=1e-10)

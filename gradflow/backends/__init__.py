@@ -2,7 +2,7 @@
 
 ``elementwise(program, inputs, out, accumulate)``, ``reduce(kind, program, inputs, axes, keepdims, out, accumulate, scale)``,
 ``rows(program, inputs, axis, out, accumulate, summed)``, ``dot(a, b, out, accumulate)``, ``gather``, ``scatter_add``, ``take_rows``, ``add_rows``;
-and ``copy``, ``empty``, ``zeros``, ``expand`` (a view). Of LAPACK ``lu``, ``lu_permutation``, ``cholesky``, ``solve_triangular``. The CPU's are in front: they hand arrays that are not NumPy's to the backend that owns them.
+and ``copy``, ``empty``, ``zeros``, ``expand`` (a view). Of LAPACK ``lu``, ``lu_permutation``, ``cholesky``, ``solve_triangular``, ``ldl``, ``ldl_solve``. The CPU's are in front: they hand arrays that are not NumPy's to the backend that owns them.
 """
 
 from .cpu import (
@@ -17,6 +17,8 @@ from .cpu import (
     gather,
     irregular,
     kernel,
+    ldl,
+    ldl_solve,
     lu,
     lu_permutation,
     prepare,
@@ -43,6 +45,8 @@ __all__ = [
     "gather",
     "irregular",
     "kernel",
+    "ldl",
+    "ldl_solve",
     "lu",
     "lu_permutation",
     "prepare",

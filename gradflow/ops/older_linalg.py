@@ -12,6 +12,7 @@ from ..tensor import Tensor, wrap
 from . import matrix_functions, pointwise
 from .axes import flag, integer
 from .factorizations import cholesky_checked, linalg_qr, lu_checked, matrices, permutation, qr_of, unit_lower
+from .low_rank import pca_lowrank, svd_lowrank
 from .solving import broadcast, int32_pivots, inv_checked, linalg_slogdet, pinv_checked, same_type, triangular_of
 from .solving import det as linalg_det
 from .solving import lu_solve as linalg_lu_solve
@@ -270,4 +271,4 @@ def hermitian(input: Tensor) -> Tensor:
     return input if not input.array.ndim else matrix_transposed(input)
 
 
-NO_METHODS = (lu, lu_unpack, vander)
+NO_METHODS = (lu, lu_unpack, vander, svd_lowrank, pca_lowrank)
