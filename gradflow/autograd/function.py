@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import weakref
 from collections.abc import Callable
 from functools import wraps
@@ -76,6 +77,11 @@ class FunctionNode(Node):
     def __init__(self, plan: Any, ctx: FunctionCtx):
         self.plan, self.ctx, self.extra = plan, ctx, None  # type: ignore[assignment]
         self.parents, self.saved, self.guards, self.irregular, self.meta = (), (), (), None, None
+
+    @property
+    def next_functions(self) -> tuple:
+        """((node, output index), ...) of the inputs that are tensors."""
+        return tuple(place for place, like in zip(Node.next_functions.fget(self), self.irregular, strict=True) if like is not None)  # type: ignore[attr-defined]
 
     def unpacked(self) -> tuple:
         if self.saved is None:
@@ -226,8 +232,10 @@ class Function:
         raise NotImplementedError("Function: to use autograd.Function with vmap, implement the vmap staticmethod.")
 
     @classmethod
-    def apply(cls, *args: Any) -> Any:
+    def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """The function's value at ``args``, recorded if one of them requires a gradient."""
+        if kwargs:
+            args = positional(cls, args, kwargs)
         nodes = tuple(x.node if isinstance(x, Tensor) else None for x in args)
         ctx = FunctionCtx(tuple(node is not None for node in nodes))
         was, mode.enabled = mode.enabled, False
@@ -254,6 +262,17 @@ class Function:
         if node is not None:
             save(ctx, node, outputs, returned)
         return returned if isinstance(result, tuple) else returned[0]
+
+
+def positional(cls: type[Function], args: tuple, kwargs: dict) -> tuple:
+    """All arguments of ``forward`` but ctx, in its order."""
+    ctx = () if cls.setup_context is not Function.setup_context else (None,)
+    try:
+        bound = inspect.signature(cls.forward).bind(*ctx, *args, **kwargs)
+    except TypeError as error:
+        raise DTypeError(f"{cls.__name__}: {error}") from None
+    bound.apply_defaults()
+    return bound.args[len(ctx) :]
 
 
 def among(t: Any, others: tuple) -> bool:
