@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 from . import dtypes
 from .errors import DTypeError
 from .kinds.out import into
+from .ops.arguments import at_fault
 from .tensor import Tensor
 
 # New tensors; with ``out=`` of its type.
@@ -28,11 +30,11 @@ WITHOUT_OUT = frozenset(
 )
 
 
-def free(name: str, function: Callable, checked: bool) -> Callable:
+def free(name: str, function: Callable, on_tensor: bool) -> Callable:
     """The free function: it may be handed something that is no tensor, and ``out=``. Elementwise operations see to both themselves."""
     if hasattr(function, "op"):
         return function
-    first = getattr(function, "__wrapped__", function).__code__.co_varnames[0] if checked else None
+    first = inspect.unwrap(function).__code__.co_varnames[0] if on_tensor else None
 
     def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
         if first is not None:
@@ -40,7 +42,13 @@ def free(name: str, function: Callable, checked: bool) -> Callable:
             if not isinstance(x, Tensor):
                 raise DTypeError(f"{name}: argument '{first}' must be Tensor, not {type(x).__name__}")
         if out is None:
-            return function(*args, **kwargs)
+            try:
+                return function(*args, **kwargs)
+            except Exception:
+                fault = at_fault(name, function, args, kwargs)
+                if fault is None:
+                    raise
+            raise fault
         if name in WITHOUT_OUT or name.endswith("_"):
             raise DTypeError(f"{name}: got an unexpected keyword argument 'out'; use out.copy_(result)")
         if name in CREATING:

@@ -38,6 +38,7 @@ from .ops import (
     sorting,
     views,
 )
+from .ops.arguments import at_fault, checked
 from .tensor import Tensor
 
 
@@ -49,7 +50,13 @@ def aliases(function: Callable) -> Callable:
             kwargs["dim"] = axis
         if keepdims is not None:
             kwargs["keepdim"] = keepdims
-        return function(*args, **kwargs)
+        try:
+            return function(*args, **kwargs)
+        except Exception:
+            fault = at_fault(call.__name__, function, args, kwargs)
+            if fault is None:
+                raise
+        raise fault
 
     call.__name__ = call.__qualname__ = function.__name__
     call.__doc__, call.__module__ = function.__doc__, function.__module__
@@ -152,6 +159,9 @@ REDUCING = frozenset(
     ]
 )
 
+
+# Methods that do so much that asking for the fault of a failed call costs nothing to speak of.
+SLOW = frozenset(" ".join(names for m, names in PLAIN.items() if m not in (pointwise, activations, views, joining, products)).split())
 
 # An elementwise operation says itself that it is public.
 PUBLIC: dict[str, Callable] = {name: call for name, call in REGISTRY.items() if hasattr(call, "op") and call.op.public}
@@ -379,7 +389,8 @@ REST["new_empty_strided"] = new_like("empty_strided", constructors.empty_strided
 REST |= {f"__i{operator}__": IN_PLACE[f"{name}_"] for operator, name in OPERATORS.items()}
 
 for _name, _function in (FUNCTIONS | METHODS | sharing.METHODS | IN_PLACE | copies.AXES_IN_PLACE | REST).items():
-    setattr(Tensor, _name, _function)
+    _plain = _name.removesuffix("_")
+    setattr(Tensor, _name, checked(_name, _function, FUNCTIONS[_plain]) if _plain in SLOW and _plain not in REDUCING else _function)
 
 NUMBER_FIRST = {
     "pow",

@@ -34,7 +34,7 @@ FLOORS = {
     "autograd": ({*TENSORS, "backends", "kinds"}, {"creation", "utils", "gradflow"}),
     "creation": (OPS - {"kinds"}, set()),
     "constructors": ({*OPS, "creation"} - {"kinds"}, set()),
-    "free": (OPS - {"ops"}, set()),
+    "free": (OPS, set()),
     "methods": ({*OPS, "free", "creation", "constructors"}, set()),
     "special": ({"ops"}, set()),
     "nn": ({*PEOPLE, "kinds"}, set()),

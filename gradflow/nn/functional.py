@@ -32,6 +32,7 @@ from ..ops.activations import hardswish_ as hardswish
 from ..ops.activations import mish_ as mish
 from ..ops.activations import relu_ as relu
 from ..ops.activations import silu_ as silu
+from ..ops.arguments import checked
 from ..ops.arranging import channel_shuffle, pdist, pixel_shuffle, pixel_unshuffle
 from ..ops.axes import axis_of
 from ..ops.bags import embedding_bag
@@ -190,3 +191,20 @@ def rms_norm(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | No
     x = input.float() if input.itemsize == 2 else input
     y = x * (x * x).mean(tuple(range(-len(shape), 0)), keepdim=True).add(eps).rsqrt()
     return (y if weight is None else y * weight).to(input.dtype)
+
+
+for _name in (
+    "celu",
+    "cosine_similarity",
+    "elu",
+    "glu",
+    "hardshrink",
+    "hardtanh",
+    "leaky_relu",
+    "normalize",
+    "pad",
+    "softplus",
+    "softshrink",
+    "threshold",
+):
+    globals()[_name] = checked(_name, globals()[_name])

@@ -1,0 +1,79 @@
+"""Which argument is at fault: asked only after a call has failed, so that a good call pays nothing for it."""
+
+from __future__ import annotations
+
+import inspect
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..errors import DTypeError
+from ..tensor import Tensor
+
+
+def is_int(x: Any) -> bool:
+    try:
+        operator.index(x)
+    except TypeError:
+        return False
+    return not isinstance(x, Tensor) or not x.array.ndim
+
+
+def is_number(x: Any) -> bool:
+    return isinstance(x, bool | int | float | np.number | np.bool_) or (isinstance(x, Tensor) and not x.array.ndim)
+
+
+def is_axis(x: Any) -> bool:
+    return x is None or is_int(x) or (isinstance(x, tuple | list) and all(map(is_int, x)))
+
+
+# what an annotation promises: the test of an argument, and how torch calls it
+KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "Tensor": (lambda x: isinstance(x, Tensor), "Tensor"),
+    "int": (is_int, "int"),
+    "float": (is_number, "float"),
+    "bool": (lambda x: isinstance(x, bool | np.bool_), "bool"),
+    "str": (lambda x: isinstance(x, str), "str"),
+    "Sequence[int]": (lambda x: isinstance(x, tuple | list) and all(map(is_int, x)), "tuple of ints"),
+    "Sequence[Tensor]": (lambda x: isinstance(x, tuple | list) and all(isinstance(t, Tensor) for t in x), "tuple of Tensors"),
+}
+AXES = {"dim", "dim0", "dim1", "dims"}
+
+
+def at_fault(op: str, function: Callable, args: tuple, kwargs: dict[str, Any]) -> DTypeError | None:
+    """What is wrong with the kind of an argument, by the function's annotations; ``None`` if nothing is, or the call has not its form."""
+    signature = inspect.signature(function)
+    try:
+        given = signature.bind(*args, **kwargs).arguments
+    except TypeError:
+        return None
+    for name, value in given.items():
+        parameter = signature.parameters[name]
+        kind, _, optional = str(parameter.annotation).partition(" | ")
+        test, word = KINDS.get(kind, (is_axis, "int or tuple of ints") if name in AXES else (None, ""))
+        if test is None or (optional not in ("", "None")) or (value is None and (optional or parameter.default is None)):
+            continue
+        for x in value if parameter.kind is parameter.VAR_POSITIONAL else (value,):
+            if not test(x):
+                return DTypeError(f"{op}: argument '{name}' must be {word}, not {type(x).__name__}")
+    return None
+
+
+def checked(op: str, function: Callable, like: Callable | None = None) -> Callable:
+    """``function``, which blames an argument of a wrong kind before anything else, as torch does; annotated as ``like``."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except Exception:
+            fault = at_fault(op, like or function, args, kwargs)
+            if fault is None:
+                raise
+        raise fault
+
+    call.__name__ = call.__qualname__ = op
+    call.__doc__, call.__module__ = function.__doc__, function.__module__
+    call.__dict__ |= {"__wrapped__": function, **function.__dict__}
+    return call
