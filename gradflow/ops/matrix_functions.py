@@ -18,7 +18,7 @@ from .joining import cat
 from .products import matmul
 from .reductions import norm_of
 from .solving import inv_checked, inverse_of, number_or_tensor, solve_checked, threshold
-from .spectra import eigvalsh, svdvals
+from .spectra import eigvalsh, singular_values
 from .views import diagonal as diagonal_of
 from .views import movedim
 
@@ -98,7 +98,7 @@ def matrix_norm(input: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool
     if order == "fro":
         return norm_of(input, 2.0, (rows, columns), keepdim)
     if spectral:
-        s = svdvals(movedim(input, (rows, columns), (-2, -1)))
+        s: Any = singular_values(op, movedim(input, (rows, columns), (-2, -1)))
         y = s.sum(-1) if order == "nuc" else extreme(op, s, -1, order > 0)
         return y.unsqueeze(min(rows, columns)).unsqueeze(max(rows, columns)) if keepdim else y
     summed, left = (rows, columns) if abs(order) == 1 else (columns, rows)
@@ -148,7 +148,7 @@ def cond(input: Any, p: Any = None) -> Tensor:
     if not input.array.shape[-1] or not input.array.shape[-2]:
         return wrap(np.zeros(input.array.shape[:-2], input.array.dtype))
     if p in (None, 2, -2):
-        s: Any = svdvals(input)
+        s: Any = singular_values(op, input)
         large, small = s.select(-1, 0), s.select(-1, -1)
         return small / large if p == -2 else large / small
     inverse, info = inverse_of(input)
@@ -169,7 +169,7 @@ def matrix_rank(input: Any, tol: Any = None, hermitian: bool = False, *, atol: A
     hermitian = flag(op, "hermitian", hermitian)
     matrices(op, input, square=hermitian)
     plain = input.detach()
-    s = np.abs(eigvalsh(plain).array) if hermitian else svdvals(plain).array
+    s = np.abs(eigvalsh(plain).array) if hermitian else singular_values(op, plain).array
     limit = number_or_tensor(op, "tol", tol) if tol is not None else threshold(op, s, input.array.shape, atol, rtol)
     return wrap(np.asarray((s > limit).sum(-1)))
 
@@ -339,6 +339,8 @@ def tensorsolve(input: Any, other: Any, dims: Any = None) -> Tensor:
         if not isinstance(t, Tensor):
             raise DTypeError(f"{op}: argument '{name}' must be Tensor, not {type(t).__name__}")
     if dims is not None:
+        if not isinstance(dims, tuple | list):
+            raise DTypeError(f"{op}: argument 'dims' must be tuple of ints, not {type(dims).__name__}")
         input = movedim(input, tuple(dims), tuple(range(-len(dims), 0)))
     rest = input.array.shape[other.array.ndim :]
     m, n = math.prod(input.array.shape[: other.array.ndim]), math.prod(rest)

@@ -331,7 +331,7 @@ def pinv_of(a, op, atol, rtol, hermitian):
         w, v = converging(op, np.linalg.eigh, a)
         size, left, right = np.abs(w), v, v.swapaxes(-1, -2)
     else:
-        left, w, right = svd_arrays(a, False)
+        left, w, right = svd_arrays(op, a, False)
         size = w
     with np.errstate(divide="ignore"):
         inverse = np.where(size > threshold(op, size, a.shape, atol, rtol), 1 / w, 0).astype(a.dtype)
@@ -371,7 +371,7 @@ def pinv_checked(op: str, A: Any, atol: Any, rtol: Any, hermitian: bool) -> Tens
 
 @custom(inputs=2, outputs=3, grad_name="LinalgLstsqBackward0")
 def lstsq_of(a, b, rcond):
-    u, s, vh = svd_arrays(a, False)
+    u, s, vh = svd_arrays("linalg.lstsq", a, False)
     kept = s > threshold("linalg.lstsq", s, a.shape, None, rcond)
     with np.errstate(divide="ignore"):
         inverse = np.where(kept, 1 / s, 0).astype(a.dtype)

@@ -61,13 +61,13 @@ def gaps(values: Any) -> Tensor:
     return values.unsqueeze(-2) - values.unsqueeze(-1) + wrap(np.eye(n, dtype=values.array.dtype))
 
 
-def svd_arrays(a: Any, full: bool) -> Any:
-    return converging("linalg.svd", np.linalg.svd, a, full)
+def svd_arrays(op: str, a: Any, full: bool) -> Any:
+    return converging(op, np.linalg.svd, a, full)
 
 
 @custom(outputs=3, grad_name="LinalgSvdBackward0")
 def svd_of(a, full):
-    out = tuple(svd_arrays(a, full))
+    out = tuple(svd_arrays("linalg.svd", a, full))
     return out, out
 
 
@@ -125,9 +125,14 @@ def svdvals(A: Any, *, driver: str | None = None) -> Tensor:
     """The singular values, descending; their gradient is always defined."""
     matrices("linalg.svdvals", A)
     no_driver("linalg.svdvals", driver)
+    return singular_values("linalg.svdvals", A)
+
+
+def singular_values(op: str, A: Tensor) -> Tensor:
     if recording(A):
+        finite(op, A.array)
         return svd_of(A, False)[1]
-    return wrap(converging("linalg.svdvals", lambda a: np.linalg.svd(a, compute_uv=False), A.array))
+    return wrap(converging(op, lambda a: np.linalg.svd(a, compute_uv=False), A.array))
 
 
 # ---- eigenvalues -------------------------------------------------------------------------------------------------------
