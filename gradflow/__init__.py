@@ -112,8 +112,28 @@ def result_type(a: object, b: object) -> dtype:
 
 
 from . import accelerator, cuda, fft, linalg, nn, optim, testing, utils
+from .nn.free import FUNCTIONS as _functions_of_nn
+from .ops.distributions import feature_dropout
+from .ops.sharing import LAYOUTS as _layouts
+from .ops.sharing import Layout
+from .ops.windows import bartlett_window, blackman_window, hamming_window, hann_window, kaiser_window
 from .printing import set_printoptions
 from .serialization import load, save
+from .settings import (
+    get_default_device,
+    get_float32_matmul_precision,
+    is_storage,
+    set_default_device,
+    set_default_tensor_type,
+    set_flush_denormal,
+    set_float32_matmul_precision,
+)
+
+globals().update(_layouts)
+for _name, _function in _functions_of_nn.items():
+    globals().setdefault(_name, _function)
+layout = memory_format = Layout
+newaxis = None
 
 
 def __getattr__(name: str) -> object:

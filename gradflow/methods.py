@@ -121,6 +121,10 @@ SPELLINGS = {
     "moveaxis": views.movedim,
     "swapaxes": views.transpose,
     "swapdims": views.transpose,
+    "unsafe_chunk": joining.chunk,
+    "unsafe_split": joining.split,
+    "unsafe_split_with_sizes": copies.split_with_sizes,
+    "hardshrink": activations.hardshrink,
     "rsub": lambda input, other, *, alpha=1: pointwise.scaled_sub(other, input, alpha=alpha),
 }
 
@@ -221,6 +225,8 @@ ALONE |= {"trapz": calculus.trapezoid, "row_stack": joining.vstack}
 
 METHODS: dict[str, Callable] = {
     "unfold": rearranging.unfold,
+    "polygamma_": lambda self, n: inplace.become(self, numbers.polygamma(n, self), "polygamma_"),
+    "new": lambda self, *args: constructors.TYPES[f"{convert.LEGACY[self.dtype.name]}Tensor"](*args),
     "polygamma": lambda self, n: numbers.polygamma(n, self),
     "lu": older_linalg.lu,
     "view": views.view,

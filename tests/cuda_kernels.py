@@ -4,7 +4,6 @@ import sys
 from itertools import product
 
 import gradflow as gf
-import gradflow.special
 from gradflow.kinds.formulas import REGISTRY
 from gradflow.optim.adam import adam_kernel
 from gradflow.optim.sgd import sgd_kernel

@@ -31,6 +31,7 @@ from cuda_kernels import (
     typed_for,
 )
 
+import gradflow as gf
 from gradflow.scalar import cuda, cuda_rows, trace
 from gradflow.scalar.cuda import FLAT, STRIDED32, STRIDED64
 from gradflow.scalar.types import BFLOAT16, BOOL, FLOAT16, FLOAT32, FLOAT64, INT8, INT16, INT32, INT64, NAMES, UINT8
@@ -180,6 +181,8 @@ def sample():
     for name in ("lgamma", "digamma", "erfinv", "pow", "power", "remainder_of", "floor_division", "bitwise_left_shift", "tan", "expm1"):
         if name in OPS:
             yield elementwise(OPS[name].program, STRIDED32, INT64 if name.startswith("bitwise") else FLOAT32)
+    for name in ("i0", "bessel_y1", "erfcx", "ndtri", "airy_ai"):
+        yield elementwise(getattr(gf.special, name).op.program, STRIDED32, FLOAT32)
     yield from (rows(p, True) for p in (CROSS_ENTROPY, OPS["affine_rows"].program, OPS["normalize_back"].program))
 
 

@@ -37,6 +37,7 @@ FLOORS = {
     "free": (OPS, set()),
     "methods": ({*OPS, "free", "creation", "constructors"}, set()),
     "special": ({"ops"}, set()),
+    "settings": ({"errors", "dtypes", "tensor"}, set()),
     "nn": ({*PEOPLE, "kinds"}, set()),
     "optim": ({*PEOPLE, "backends"}, set()),
     "utils": ({"errors", "tensor", "tape", "gradflow"}, set()),

@@ -87,6 +87,11 @@ VALUES = {
     "map_": lambda t: t.arange(3).map_(t.tensor([5, 6, 7]), lambda a, b: a * b),
     "wrap": lambda t: t.zeros(7, 2).fill_diagonal_(1, wrap=True),
     "free": lambda t: t.sqrt_(t.ones(2) * 4),
+    "new": lambda t: t.tensor([1]).new([1.5, 2.5]),
+    "unsafe_split": lambda t: t.unsafe_split(t.arange(6), 4)[1],
+    "polygamma_": lambda t: t.tensor([1.5, 2.5]).polygamma_(1),
+    "hardshrink": lambda t: t.tensor([0.1, 2.5]).hardshrink(),
+    "map2_": lambda t: t.arange(3).map2_(t.tensor([5, 6, 7]), t.tensor([1, 2, 3]), lambda a, b, c: a * b + c),
     "shapes": lambda t: t.tensor(t.broadcast_shapes((2, 1), (3,), 1)),
     "empty_strided": lambda t: t.tensor(t.empty_strided((2, 3), (1, 2)).stride()),
 }
@@ -194,3 +199,71 @@ def test_samples_of_categories_have_a_gradient():
     assert logits.grad.abs().sum() > 0
     slopes = gf.nn.RReLU(0.2, 0.3)(-gf.ones(1000))
     assert slopes.min() >= -0.3 and slopes.max() <= -0.2 and slopes.std() > 0
+
+
+PADDINGS = [f"{kind}Pad{n}d" for kind in ("Circular", "Reflection", "Replication", "Zero") for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("name", PADDINGS)
+def test_paddings(torch, name):
+    space = int(name[-2])
+    x = RNG.normal(size=(2, 3, *range(4, 4 + space)))
+    padding = (1, 2, 0, 3, 2, 1)[: 2 * space]
+    same(torch, lambda t, x: getattr(t.nn, name)(padding)(x), [x])
+    assert repr(getattr(gf.nn, name)(2)) == repr(getattr(torch.nn, name)(2))
+    constant = f"ConstantPad{space}d"
+    same(torch, lambda t, x: getattr(t.nn, constant)(1, 2.5)(x), [x[0]])
+    assert repr(getattr(gf.nn, constant)(2, 3.5)) == repr(getattr(torch.nn, constant)(2, 3.5))
+    with pytest.raises(ValueError, match="padding"):
+        getattr(gf.nn, name)((1,) * 7)
+
+
+@pytest.mark.parametrize("name", ["bartlett", "blackman", "hamming", "hann", "kaiser"])
+def test_windows(torch, name):
+    for n in (0, 1, 2, 7):
+        for periodic in (True, False):
+            want, got = (getattr(t, f"{name}_window")(n, periodic, dtype=t.float64) for t in (torch, gf))
+            np.testing.assert_allclose(got.numpy(), want.numpy(), atol=1e-12)
+
+
+FREE = {
+    "selu": lambda t, x: t.selu(x),
+    "in place": lambda t, x: t.threshold_(x * 1, -0.5, 2.0) * t.nn.functional.leaky_relu_(x * 2),
+    "dropout": lambda t, x: t.feature_dropout(t.dropout(t.dropout_(x * 1, 0.5, False), 0.5, False), 0.5, False),
+    "kl_div": lambda t, x: t.kl_div(x, x.detach().exp(), 2),
+    "ranking": lambda t, x: t.margin_ranking_loss(x, -x, t.ones(4, 5, dtype=x.dtype), 0.3, 0),
+    "with logits": lambda t, x: t.binary_cross_entropy_with_logits(x, x.detach().sigmoid(), reduction=1),
+    "embedding": lambda t, x: t.embedding(x, t.tensor([1, 0, 1])),
+    "cosine": lambda t, x: t.cosine_similarity(x, x * x, 1),
+    "layer_norm": lambda t, x: t.layer_norm(x, (5,)),
+}
+
+
+@pytest.mark.parametrize("name", FREE)
+def test_functions_of_networks_in_the_package(torch, name):
+    same(torch, FREE[name], [A])
+
+
+def test_settings():
+    gf.set_float32_matmul_precision("high")
+    assert gf.get_float32_matmul_precision() == "high"
+    gf.set_float32_matmul_precision("highest")
+    with pytest.raises(RuntimeError, match="precision"):
+        gf.set_float32_matmul_precision("low")
+    gf.set_default_device("cpu")
+    assert gf.get_default_device() == gf.device("cpu") and not gf.set_flush_denormal(True) and not gf.is_storage(1)
+    with pytest.raises(RuntimeError, match="not available"):
+        gf.set_default_device("cuda")
+    gf.set_default_tensor_type("torch.DoubleTensor")
+    assert gf.get_default_dtype() is gf.float64
+    gf.set_default_tensor_type(gf.FloatTensor)
+    assert gf.get_default_dtype() is gf.float32
+    with pytest.raises(RuntimeError, match="floating"):
+        gf.set_default_tensor_type(gf.LongTensor)
+    assert gf.ones(2).layout is gf.strided and repr(gf.channels_last) == "torch.channels_last"
+
+
+def test_dlpack_under_torchs_name():
+    import gradflow.utils.dlpack as dlpack
+
+    assert dlpack.from_dlpack(dlpack.to_dlpack(gf.ones(2))).tolist() == [1, 1]

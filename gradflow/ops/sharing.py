@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import backends
 from ..errors import ArgumentError, DeviceError, DTypeError, GradError, ShapeError
-from ..kinds.history import Overwrite, change_in_place, note, overwrite
+from ..kinds.history import Overwrite, change_in_place, note
 from ..tensor import Tensor, leave, wrap
 from .axes import new_shape
 from .convert import element
@@ -18,6 +18,19 @@ from .views import require_tensor
 NO = (
     "is_sparse is_sparse_csr is_quantized is_mkldnn is_mps is_xpu is_xla is_meta is_ipu is_vulkan is_nested is_mtia is_maia is_cuda".split()
 )
+
+
+class Layout:
+    """How a tensor lies in memory: ``torch.strided``, ``torch.contiguous_format``."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
+
+
+LAYOUTS = {name: Layout(name) for name in ("strided", "contiguous_format", "preserve_format", "channels_last", "channels_last_3d")}
 
 
 def is_signed(input: Tensor) -> bool:
@@ -148,25 +161,26 @@ PYTHON = Overwrite("ApplyBackward0")
 
 def apply_(self: Tensor, callable: Callable) -> Tensor:
     """Each element replaced by what a Python function makes of it, in place; slow."""
-    recorded = change_in_place(self, "apply_")
-    flat = [callable(x) for x in self.reshape(-1).tolist()]
-    self.array[...] = np.array(flat, self.array.dtype).reshape(self.array.shape)
-    note(self)
-    if recorded:
-        overwrite(self, None, (), None, PYTHON)
-    return self
+    return mapped(self, "apply_", callable)
 
 
 def map_(self: Tensor, tensor: Tensor, callable: Callable) -> Tensor:
     """Each element replaced by what a Python function makes of it and of ``tensor``'s, in place; slow."""
-    recorded = change_in_place(self, "map_")
-    other = tensor.detach().expand(tuple(self.array.shape)).reshape(-1).tolist()
-    flat = [callable(x, y) for x, y in zip(self.detach().reshape(-1).tolist(), other, strict=True)]
+    return mapped(self, "map_", callable, tensor)
+
+
+def map2_(self: Tensor, x: Tensor, y: Tensor, callable: Callable) -> Tensor:
+    """Each element replaced by what a Python function makes of it and of two other tensors', in place; slow."""
+    return mapped(self, "map2_", callable, x, y)
+
+
+def mapped(self: Tensor, op: str, callable: Callable, *others: Tensor) -> Tensor:
+    if change_in_place(self, op):
+        self.node = None
+    lists = [t.detach().expand(tuple(self.array.shape)).reshape(-1).tolist() for t in (self, *others)]
+    flat = [callable(*elements) for elements in zip(*lists, strict=True)]
     self.array[...] = np.array(flat, self.array.dtype).reshape(self.array.shape)
-    note(self)
-    if recorded:
-        overwrite(self, None, (), None, PYTHON)
-    return self
+    return note(self)
 
 
 def dim_order(self: Tensor) -> tuple[int, ...]:
@@ -176,7 +190,10 @@ def dim_order(self: Tensor) -> tuple[int, ...]:
 
 FUNCTIONS: dict[str, Callable] = {f.__name__: f for f in (is_signed, is_nonzero, is_same_size, get_device, resize_as_)}
 FUNCTIONS |= dict.fromkeys(("conj", "resolve_conj", "resolve_neg", "conj_physical"), itself) | dict.fromkeys(("is_conj", "is_neg"), false)
-METHODS: dict[str, Any] = {f.__name__: f for f in (is_set_to, pin_memory, resize_, set_, fill_diagonal_, apply_, map_, dim_order)}
+METHODS: dict[str, Any] = {f.__name__: f for f in (is_set_to, pin_memory, resize_, set_, fill_diagonal_, apply_, map_, map2_, dim_order)}
 METHODS |= {"__dlpack__": dlpack, "__dlpack_device__": dlpack_device, "conj_physical_": itself, "share_memory_": itself}
 METHODS |= dict.fromkeys(("is_pinned", "is_shared", "is_distributed", "is_inference", "is_coalesced"), false)
-METHODS |= {name: property(lambda self: False) for name in NO} | {"is_cpu": property(lambda self: True)}
+METHODS |= {name: property(lambda self: False) for name in NO} | {
+    "is_cpu": property(lambda self: True),
+    "layout": property(lambda self: LAYOUTS["strided"]),
+}

@@ -1,0 +1,78 @@
+"""Functions of networks that are also functions of the package: ``torch.dropout``, ``torch.cosine_embedding_loss``, ``torch.selu_``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import ArgumentError
+from ..ops.distributions import feature_dropout
+from ..tensor import Tensor
+from . import functional as F
+
+REDUCTIONS = ("none", "mean", "sum")
+
+
+def numbered(name: str, function: Callable, *names: str) -> Callable:
+    """A loss whose reduction is a number: 0 for none, 1 for mean, 2 for sum."""
+
+    def call(*args: Any, **kwargs: Any) -> Tensor:
+        given = dict(zip(names, args, strict=False)) | kwargs
+        reduction = given.get("reduction", 1)
+        if isinstance(reduction, int):
+            if not 0 <= reduction < 3:
+                raise ArgumentError(f"{name}: reduction must be 0, 1 or 2, not {reduction}")
+            reduction = REDUCTIONS[reduction]
+        return function(**given | {"reduction": reduction})
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = function.__doc__
+    return call
+
+
+LOSSES = {
+    "cosine_embedding_loss": "input1 input2 target margin reduction",
+    "hinge_embedding_loss": "input target margin reduction",
+    "margin_ranking_loss": "input1 input2 target margin reduction",
+    "poisson_nll_loss": "input target log_input full eps reduction",
+    "triplet_margin_loss": "anchor positive negative margin p eps swap reduction",
+    "kl_div": "input target reduction log_target",
+    "binary_cross_entropy_with_logits": "input target weight pos_weight reduction",
+    "ctc_loss": "log_probs targets input_lengths target_lengths blank reduction zero_infinity",
+}
+PLAIN = """bilinear celu cosine_similarity dropout hardshrink layer_norm pairwise_distance pdist pixel_shuffle pixel_unshuffle channel_shuffle
+    rms_norm rrelu selu threshold"""
+
+
+def in_place(function: Callable, name: str) -> Callable:
+    """``function`` with ``inplace=True``."""
+
+    def call(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return function(input, *args, inplace=True, **kwargs)
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = f"``{name[:-1]}`` in place; returns the tensor."
+    return call
+
+
+IN_PLACE: dict[str, Callable] = {
+    f"{name}_": in_place(getattr(F, name), f"{name}_")
+    for name in "alpha_dropout celu dropout elu feature_alpha_dropout hardtanh leaky_relu relu rrelu selu threshold".split()
+}
+
+
+def feature_dropout_(input: Tensor, p: float, train: bool) -> Tensor:
+    """``feature_dropout`` in place; returns the tensor."""
+    return input.copy_(feature_dropout(input.clone(), p, train))
+
+
+def embedding(weight: Tensor, indices: Tensor, padding_idx: int = -1, scale_grad_by_freq: bool = False, sparse: bool = False) -> Tensor:
+    """``nn.functional.embedding`` with its operands in torch's inner order; padding_idx -1 is none."""
+    return F.embedding(indices, weight, None if padding_idx < 0 else padding_idx, scale_grad_by_freq=scale_grad_by_freq, sparse=sparse)
+
+
+FUNCTIONS: dict[str, Callable] = {name: numbered(name, getattr(F, name), *names.split()) for name, names in LOSSES.items()}
+FUNCTIONS |= {name: getattr(F, name) for name in PLAIN.split()} | {f.__name__: f for f in (feature_dropout_, embedding)}
+FUNCTIONS |= {name: call for name, call in IN_PLACE.items() if name not in ("elu_", "hardtanh_", "leaky_relu_")}
+for _name in ("celu_", "elu_", "hardtanh_", "leaky_relu_", "relu_", "rrelu_", "selu_", "threshold_"):
+    setattr(F, _name, IN_PLACE[_name])

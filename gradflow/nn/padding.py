@@ -1,0 +1,126 @@
+"""Padding as modules: of one, two or three axes of space, by a constant, a mirror image, the edge, or the other end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..errors import ArgumentError, ShapeError
+from ..tensor import Tensor
+from . import functional as F
+from .module import Module
+
+
+class Pad(Module):
+    """Adds padding (left, right, top, bottom, ...), or one number on all sides, to the last axes."""
+
+    space = 1
+    mode = "constant"
+    value: float = 0.0
+
+    def __init__(self, padding: int | Sequence[int]) -> None:
+        super().__init__()
+        sides = 2 * self.space
+        self.padding = (padding,) * sides if isinstance(padding, int) else tuple(padding)
+        if len(self.padding) != sides:
+            raise ArgumentError(f"{type(self).__name__}: expected a number or {sides} of them as padding, got {padding}")
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.mode != "constant" and input.ndim not in (self.space + 1, self.space + 2):
+            raise ShapeError(f"{type(self).__name__}: expected {self.space + 1}D or {self.space + 2}D input, got {input.ndim}D")
+        return F.pad(input, self.padding, self.mode, self.value if self.mode == "constant" else None)
+
+    def extra_repr(self) -> str:
+        return f"{self.padding}"
+
+
+class ConstantPad1d(Pad):
+    """Pads the last axis with a value."""
+
+    def __init__(self, padding: int | Sequence[int], value: float) -> None:
+        super().__init__(padding)
+        self.value = value
+
+    def extra_repr(self) -> str:
+        return f"padding={self.padding}, value={self.value}"
+
+
+class ConstantPad2d(ConstantPad1d):
+    """Pads the last two axes with a value."""
+
+    space = 2
+
+
+class ConstantPad3d(ConstantPad1d):
+    """Pads the last three axes with a value."""
+
+    space = 3
+
+
+class ZeroPad1d(Pad):
+    """Pads the last axis with zeros."""
+
+
+class ZeroPad2d(Pad):
+    """Pads the last two axes with zeros."""
+
+    space = 2
+
+
+class ZeroPad3d(Pad):
+    """Pads the last three axes with zeros."""
+
+    space = 3
+
+
+class ReflectionPad1d(Pad):
+    """Pads the last axis with its mirror image, the edge not repeated."""
+
+    mode = "reflect"
+
+
+class ReflectionPad2d(ReflectionPad1d):
+    """Pads the last two axes with their mirror images."""
+
+    space = 2
+
+
+class ReflectionPad3d(ReflectionPad1d):
+    """Pads the last three axes with their mirror images."""
+
+    space = 3
+
+
+class ReplicationPad1d(Pad):
+    """Pads the last axis with its edges."""
+
+    mode = "replicate"
+
+
+class ReplicationPad2d(ReplicationPad1d):
+    """Pads the last two axes with their edges."""
+
+    space = 2
+
+
+class ReplicationPad3d(ReplicationPad1d):
+    """Pads the last three axes with their edges."""
+
+    space = 3
+
+
+class CircularPad1d(Pad):
+    """Pads the last axis with its other end."""
+
+    mode = "circular"
+
+
+class CircularPad2d(CircularPad1d):
+    """Pads the last two axes with their other ends."""
+
+    space = 2
+
+
+class CircularPad3d(CircularPad1d):
+    """Pads the last three axes with their other ends."""
+
+    space = 3

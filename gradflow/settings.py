@@ -1,0 +1,56 @@
+"""Settings that programs for PyTorch make: kept and answered, and refused where they ask for what is not here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import dtypes
+from .errors import ArgumentError, DeviceError
+from .tensor import CPU, device
+
+matmul_precision = "highest"
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """The precision of products: "highest", "high" or "medium"; they are computed in float32 whatever is set."""
+    global matmul_precision
+    if precision not in ("highest", "high", "medium"):
+        raise ArgumentError(
+            f"set_float32_matmul_precision: Invalid float32 matmul precision: {precision!r}; choose highest, high or medium"
+        )
+    matmul_precision = precision
+
+
+def get_float32_matmul_precision() -> str:
+    """What was set."""
+    return matmul_precision
+
+
+def get_default_device() -> device:
+    """Where new tensors are made: the CPU."""
+    return CPU
+
+
+def set_default_device(where: Any) -> None:
+    """Make new tensors on a device; this build computes on the CPU."""
+    if where is not None and device(where).type != "cpu":
+        raise DeviceError(f"set_default_device: {where} is not available: this build computes on the CPU")
+
+
+def set_default_tensor_type(t: Any) -> None:
+    """``torch.FloatTensor``, ``torch.DoubleTensor`` or their names: sets the default floating-point type."""
+    name = t.rsplit(".", 1)[-1] if isinstance(t, str) else getattr(t, "__name__", "")
+    kinds = {"FloatTensor": dtypes.float32, "DoubleTensor": dtypes.float64, "HalfTensor": dtypes.float16, "BFloat16Tensor": dtypes.bfloat16}
+    if name not in kinds:
+        raise ArgumentError(f"set_default_tensor_type: only floating-point types are supported as the default type, not {t!r}")
+    dtypes.set_default_dtype(kinds[name])
+
+
+def set_flush_denormal(mode: bool) -> bool:
+    """Denormal numbers are computed with: says that this cannot be changed."""
+    return False
+
+
+def is_storage(obj: object) -> bool:
+    """Is ``obj`` a storage? There are none."""
+    return False
