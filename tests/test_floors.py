@@ -31,7 +31,7 @@ FLOORS = {
     "ops": (OPS, set()),
     "fft": ({*TENSORS, "creation", "ops"}, set()),
     "linalg": ({"errors", "kinds", "ops"}, set()),
-    "autograd": ({*TENSORS, "backends", "kinds"}, {"creation", "utils", "gradflow"}),
+    "autograd": ({*TENSORS, "backends", "kinds"}, {"creation"}),
     "creation": (OPS - {"kinds"}, set()),
     "constructors": ({*OPS, "creation"} - {"kinds"}, set()),
     "free": (OPS, set()),
@@ -40,7 +40,7 @@ FLOORS = {
     "settings": ({"errors", "dtypes", "tensor"}, set()),
     "nn": ({*PEOPLE, "kinds"}, set()),
     "optim": ({*PEOPLE, "backends"}, set()),
-    "utils": ({"errors", "tensor", "tape", "gradflow"}, set()),
+    "utils": ({"errors", "tensor", "tape", "autograd", "gradflow"}, set()),
     "serialization": ({"errors", "tensor", "nn", "gradflow"}, set()),
     "testing": (TENSORS, set()),
     "runtime": ({"backends"}, {"errors", "_version"}),
@@ -53,7 +53,7 @@ DOORS = {
     ("nn", "kinds"): {"elementwise"},  # gf.elementwise: the losses are formulas
     ("optim", "backends"): {"elementwise", "kernel"},  # a step is one fused program over arrays
     ("creation", "tape"): {"node"},
-    ("utils", "tape"): {"hooks"},  # the handles, which users' tools share
+    ("utils", "tape"): {"hooks", "walk"},  # the handles, which users' tools share; which backward is running
 }
 DEPENDENCIES = {"numpy", "ml_dtypes", "safetensors", "cupy"}
 FILE_LINES = 450

@@ -18,15 +18,21 @@ from .place import caller, text
 
 
 class Watching(threading.local):
-    """What this thread's recordings are watched by: the hooks (pack, unpack) of the innermost context, and anomaly mode."""
+    """What this thread's recordings are watched by: the hooks (pack, unpack) of its contexts, or why there must be none."""
 
     def __init__(self) -> None:
         self.hooks: list[tuple[Callable, Callable]] = []
         self.disabled: list[str] = []
-        self.anomaly = False
-        self.nan = True
 
 
+class Anomaly:
+    """Anomaly mode, of all threads: is it on, and does it look for nan?"""
+
+    enabled = False
+    nan = True
+
+
+anomaly = Anomaly()
 watching = Watching()
 plain_init = Node.__init__
 lock = threading.Lock()
@@ -45,7 +51,7 @@ def watched_init(
     self: Node, plan: Any, parents: tuple, saved: Any = (), guards: tuple = (), irregular: Any = None, meta: Any = None
 ) -> None:
     plain_init(self, plan, parents, saved, guards, irregular, meta)
-    if watching.anomaly:
+    if anomaly.enabled:
         metadata = extra_of(self).metadata
         metadata["place"] = text(caller())
         metadata["traceback_"] = traceback.format_stack()[:-2]

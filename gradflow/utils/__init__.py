@@ -1,5 +1,5 @@
-"""Tools beside the tensors: data loading, hooks."""
+"""Tools beside the tensors: checkpoints, data loading, hooks."""
 
-from . import data, hooks
+from . import checkpoint, data, hooks
 
-__all__ = ["data", "hooks"]
+__all__ = ["checkpoint", "data", "hooks"]
