@@ -137,9 +137,9 @@ newaxis = None
 
 
 def __getattr__(name: str) -> object:
-    """``gradflow.special``, whose tables are read when it is first asked for."""
-    if name == "special":
-        import gradflow.special as special
+    """``gradflow.special`` and ``gradflow.func``, which are read when they are first asked for."""
+    if name in ("special", "func"):
+        import importlib
 
-        return special
+        return importlib.import_module(f"gradflow.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

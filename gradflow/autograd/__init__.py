@@ -28,3 +28,12 @@ __all__ = [
     "set_grad_enabled",
     "tensor_hooks",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """``forward_ad`` and ``functional``, which are read when they are first asked for."""
+    if name in ("forward_ad", "functional"):
+        import importlib
+
+        return importlib.import_module(f"gradflow.autograd.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
