@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -70,8 +71,13 @@ def shape_of(op: str, size: Sequence[Any]) -> tuple[int, ...]:
 def new_shape(op: str, size: Sequence[Any]) -> tuple[int, ...]:
     """A shape for a new tensor: no negative sizes."""
     shape = shape_of(op, size)
-    if any(n < 0 for n in shape):
-        raise ShapeError(f"{op}: Trying to create tensor with negative dimension: {list(shape)}")
+    if any(not 0 <= n < 2**31 for n in shape):
+        if any(n >= 2**63 for n in shape):
+            raise DTypeError(f"{op}: a size does not fit 64 bits: {list(shape)}")
+        if any(n < 0 for n in shape):
+            raise ShapeError(f"{op}: Trying to create tensor with negative dimension: {list(shape)}")
+        if math.prod(n for n in shape if n) >= 2**63:
+            raise ShapeError(f"{op}: the sizes multiply to more than 64 bits hold: {list(shape)}")
     return shape
 
 

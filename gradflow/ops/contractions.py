@@ -14,7 +14,8 @@ from ..tensor import Tensor
 from . import pointwise as p
 from .axes import axis_of, integer
 from .products import added, bmm, dot, matmul, mv, outer
-from .reductions import norm_of, sum_over
+from .reductions import float_only, norm_of, sum_over
+from .views import broadcast_tensors
 
 
 def einsum(equation: Any, *operands: Any) -> Tensor:
@@ -231,7 +232,9 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
 
 def cross(input: Tensor, other: Tensor, dim: Any = None) -> Tensor:
     """The vector product of axes of size 3 (the first such axis without ``dim``)."""
-    shape = np.broadcast_shapes(input.array.shape, other.array.shape)
+    if input.array.ndim != other.array.ndim:
+        raise ShapeError(f"cross: inputs must have the same number of dimensions; they have {input.ndim} and {other.ndim}")
+    shape = tuple(labelled("cross", broadcast_tensors, input, other)[0].shape)
     if dim is None:
         if 3 not in shape:
             raise ShapeError("cross: no dimension of size 3 in input")
@@ -282,17 +285,28 @@ def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, al
 def cdist(x1: Tensor, x2: Tensor, p_: float = 2.0, compute_mode: str = "", **torch_names: float) -> Tensor:
     """The distances, in the p-norm, between all pairs of rows of ``x1`` and ``x2``; leading axes are batches."""
     order = torch_names.get("p", p_)
+    if not isinstance(order, int | float):
+        raise DTypeError(f"cdist: argument 'p' must be float, not {type(order).__name__}")
+    for name, x in (("x1", x1), ("x2", x2)):
+        if not isinstance(x, Tensor):
+            raise DTypeError(f"cdist: argument '{name}' must be Tensor, not {type(x).__name__}")
+        if not x.dtype.is_floating_point:
+            raise DTypeError(f"cdist: only supports floating-point dtypes, {name} is {x.dtype}")
+        if x.array.ndim < 2:
+            raise ShapeError(f"cdist: only supports at least 2D tensors, {name} is {x.ndim}D")
     if x1.array.shape[-1] != x2.array.shape[-1]:
         raise ShapeError(f"cdist: X1 and X2 must have the same number of columns. X1: {x1.array.shape[-1]} X2: {x2.array.shape[-1]}")
     if order < 0:
         raise ArgumentError(f"cdist: only supports non-negative p values, it is {order}")
-    gap = p.sub(x1.unsqueeze(-2), x2.unsqueeze(-3))
+    gap = labelled("cdist", p.sub, x1.unsqueeze(-2), x2.unsqueeze(-3))
     return named(norm_of(gap, float(order), (gap.array.ndim - 1,), False), "CdistBackward0")
 
 
 def dist(input: Tensor, other: Tensor, p_: float = 2.0, **torch_names: float) -> Tensor:
     """The p-norm of ``input - other``."""
-    return named(norm_of(p.sub(input, other), float(torch_names.get("p", p_)), None, False), "DistBackward0")
+    gap = labelled("dist", p.sub, input, other)
+    float_only("dist", gap)
+    return named(norm_of(gap, float(torch_names.get("p", p_)), None, False), "DistBackward0")
 
 
 def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None) -> Tensor:

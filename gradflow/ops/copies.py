@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +13,7 @@ from ..kinds.history import change_in_place, note, turn
 from ..tape.node import named
 from ..tensor import Tensor, wrap
 from . import joining, rearranging, views
-from .axes import axis_of, integer
+from .axes import axis_of, integer, shape_of
 from .indexing import part
 
 # Copies of views
@@ -67,7 +66,7 @@ slice_of.__name__ = "slice"
 
 def split_with_sizes(input: Tensor, split_sizes: Any, dim: Any = 0) -> tuple[Tensor, ...]:
     """Views of these sizes along ``dim``."""
-    return joining.split(input, list(split_sizes), dim)
+    return joining.split(input, list(shape_of("split_with_sizes", (split_sizes,))), dim)
 
 
 COPIED: list[Any] = [alias, detach, slice_of, joining.split, split_with_sizes, joining.unbind, rearranging.as_strided, rearranging.unfold]
@@ -127,7 +126,7 @@ def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0,
 
 def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
     """A copy of ``input``, in C order, with ``src`` in the elements that the sizes and strides name."""
-    size, stride = tuple(map(operator.index, size)), tuple(map(operator.index, stride))
+    size, stride = shape_of("as_strided_scatter", (size,)), shape_of("as_strided_scatter", (stride,))
 
     def view(x: Tensor) -> Tensor:
         own = x if x.array.base is None and x.array.flags.c_contiguous else views.copied(x, "C")  # not a part of another's storage

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import float64
 from ..errors import ArgumentError, DTypeError, labelled
 from ..tape.node import named
 from ..tensor import Tensor, wrap
 from .arithmetic import *
+from .convert import element
 from .functions import *
 from .logic import *
 
@@ -204,6 +206,7 @@ def close(op: str, input: Tensor, other: Tensor, rtol: float, atol: float, equal
             raise DTypeError(f"{op}: argument '{name}' must be Tensor, not {type(x).__name__}")
     if input.array.dtype != other.array.dtype:
         raise DTypeError(f"{op}: {input.dtype} did not match {other.dtype}; convert one of them")
+    rtol, atol = (element(op, value, float64) for value in (rtol, atol))
     if not (rtol >= 0 and atol >= 0):
         raise ArgumentError(f"{op}: rtol and atol must be greater than or equal to zero, but got {rtol} and {atol}")
     same = labelled(op, eq, input, other)

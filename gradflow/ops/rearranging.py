@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import backends
 from ..dtypes import of
-from ..errors import ArgumentError, DTypeError, OutOfRangeError, ShapeError
+from ..errors import ArgumentError, DTypeError, OutOfRangeError, ShapeError, labelled
 from ..kinds import linear
 from ..tape.node import named
 from ..tensor import Tensor, wrap
@@ -18,7 +18,7 @@ from . import pointwise as p
 from .axes import axis_of, integer, new_shape, shape_of
 from .convert import element
 from .indexing import embed, part, rows_at
-from .joining import cat, parts, repeated
+from .joining import cat, joined, list_of, parts, repeated
 from .views import diagonal, diagonal_embed, expand, reshape_to
 
 
@@ -140,6 +140,9 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
 
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     """Turned by ``k`` quarters from axis ``dims[0]`` towards ``dims[1]``."""
+    k = integer("rot90", "k", k)
+    if not isinstance(dims, tuple | list):
+        raise DTypeError(f"rot90: argument 'dims' must be tuple of ints, not {type(dims).__name__}")
     if len(dims) != 2:
         raise ShapeError(f"rot90: expected total rotation dims == 2, but got dims = {len(dims)}")
     i, j = (axis_of("rot90", d, input.array.ndim) for d in dims)
@@ -254,6 +257,8 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
         raise ShapeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
     offset = input.storage_offset() if storage_offset is None else integer("as_strided", "storage_offset", storage_offset)
     base = storage(input.array)
+    if max(builtin_max(size, default=0), builtin_max(stride, default=0), builtin_abs(offset)) >= 2**62:
+        raise DTypeError(f"as_strided: sizes {list(size)}, strides {list(stride)} or the offset {offset} do not fit")
     last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) if 0 not in size else offset - 1
     if offset < 0 or last >= base.size:
         raise ShapeError(
@@ -270,37 +275,44 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
 
 def column_stack(tensors: Sequence[Tensor]) -> Tensor:
     """Vectors as columns, matrices side by side."""
-    return cat([t.reshape(-1, 1) if t.array.ndim < 2 else t for t in tensors], 1)
+    return joined("column_stack", [t.reshape(-1, 1) if t.array.ndim < 2 else t for t in list_of("column_stack", tensors)], 1)
 
 
 def dstack(tensors: Sequence[Tensor]) -> Tensor:
     """Along a third axis."""
-    return cat([atleast_3d(t) for t in tensors], 2)
+    return joined("dstack", [atleast_3d(t) for t in list_of("dstack", tensors)], 2)
 
 
 def atleast_1d(*tensors: Any) -> Any:
     """At least one axis."""
-    return each(tensors, lambda t: t if t.array.ndim else t.reshape(1))
+    return each("atleast_1d", tensors, lambda t: t if t.array.ndim else t.reshape(1))
 
 
 def atleast_2d(*tensors: Any) -> Any:
     """At least two axes, the new one in front."""
-    return each(tensors, lambda t: t if t.array.ndim > 1 else t.reshape(1, -1))
+    return each("atleast_2d", tensors, lambda t: t if t.array.ndim > 1 else t.reshape(1, -1))
 
 
 def atleast_3d(*tensors: Any) -> Any:
     """At least three axes."""
-    return each(tensors, lambda t: t if t.array.ndim > 2 else t.unsqueeze(-1) if t.array.ndim == 2 else t.reshape(1, -1, 1))
+    return each("atleast_3d", tensors, lambda t: t if t.array.ndim > 2 else t.unsqueeze(-1) if t.array.ndim == 2 else t.reshape(1, -1, 1))
 
 
-def each(tensors: tuple, f: Any) -> Any:
-    if len(tensors) == 1 and isinstance(tensors[0], tuple | list):
+def each(op: str, tensors: tuple, f: Any) -> Any:
+    listed = len(tensors) == 1 and isinstance(tensors[0], tuple | list)
+    for i, t in enumerate(tensors[0] if listed else tensors):
+        if not isinstance(t, Tensor):
+            raise DTypeError(f"{op}: expected Tensor as element {i} in argument 0, but got {type(t).__name__}")
+    if listed:
         return tuple(f(t) for t in tensors[0])
     return f(tensors[0]) if len(tensors) == 1 else tuple(f(t) for t in tensors)
 
 
 def cartesian_prod(*tensors: Tensor) -> Tensor:
     """All combinations of the elements of vectors, a row each."""
+    for t in list_of("cartesian_prod", tensors):
+        if t.array.ndim != 1:
+            raise ShapeError(f"cartesian_prod: Expect a 1D vector, but got shape {tuple(t.shape)}")
     if len(tensors) == 1:
         return tensors[0]
     shape = tuple(t.array.size for t in tensors)
@@ -314,9 +326,17 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: Any = 0) -> tuple
         raise ShapeError("tensor_split: expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
     axis = axis_of("tensor_split", dim, input.array.ndim)
     n = input.array.shape[axis]
-    spec = indices_or_sections.tolist() if isinstance(indices_or_sections, Tensor) else indices_or_sections
+    spec = indices_or_sections
+    if isinstance(spec, Tensor):
+        if spec.array.ndim > 1 or spec.array.dtype != np.int64:
+            raise ShapeError(
+                f"tensor_split: a tensor of indices or sections must be of int64 and have at most one axis; it is {spec.dtype}, {spec.ndim}-D"
+            )
+        spec = spec.tolist()
+    if not isinstance(spec, int | tuple | list) or not all(isinstance(i, int) for i in (spec if not isinstance(spec, int) else ())):
+        raise DTypeError(f"tensor_split: argument 'indices_or_sections' must be int or tuple of ints, not {indices_or_sections!r}")
     if isinstance(spec, int):
-        if spec <= 0:
+        if not 0 < spec < 2**31:
             raise ArgumentError(f"tensor_split: number of sections must be larger than 0, got {spec}")
         size, extra = divmod(n, spec)
         bounds = [0]
@@ -332,14 +352,26 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: Any = 0) -> tuple
 
 def hsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     """:func:`tensor_split` along columns (the first axis of a vector)."""
-    return tensor_split(input, indices_or_sections, 0 if input.array.ndim == 1 else 1)
+    if not input.array.ndim:
+        raise ShapeError("hsplit: requires a tensor with at least 1 dimension, but got a tensor with 0 dimensions")
+    return split_evenly("hsplit", input, indices_or_sections, 0 if input.array.ndim == 1 else 1)
 
 
 def vsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     """:func:`tensor_split` along rows."""
     if input.array.ndim < 2:
         raise ShapeError(f"vsplit: requires a tensor with at least 2 dimensions, but got a tensor with {input.ndim} dimensions")
-    return tensor_split(input, indices_or_sections, 0)
+    return split_evenly("vsplit", input, indices_or_sections, 0)
+
+
+def split_evenly(op: str, input: Tensor, spec: Any, axis: int) -> tuple[Tensor, ...]:
+    if isinstance(spec, int) and (spec <= 0 or input.array.shape[axis] % spec):
+        raise ArgumentError(
+            f"{op}: attempted to split along dimension {axis}, but the size of the dimension {input.array.shape[axis]} is not divisible by the split_size {spec}!"
+        )
+    if isinstance(spec, Tensor):
+        raise DTypeError(f"{op}: argument 'indices_or_sections' must be int or tuple of ints, not Tensor")
+    return labelled(op, tensor_split, input, spec, axis)
 
 
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:

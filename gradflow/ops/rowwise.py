@@ -14,7 +14,7 @@ from ..scalar import primitives as s
 from ..tape.node import named
 from ..tensor import Tensor
 from . import pointwise as p
-from .axes import axes_of, axis_of, shape_of
+from .axes import axes_of, axis_of, flag, shape_of
 from .convert import element
 from .reductions import float_only, sum_over
 
@@ -96,7 +96,7 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     """``log(sum(exp(x)))`` over ``dim``, finite whenever the result is."""
     if not input.dtype.is_floating_point:
         input = input.to(dtypes.get_default_dtype())
-    axes = axes_of("logsumexp", dim, input.array.ndim)
+    axes, keepdim = axes_of("logsumexp", dim, input.array.ndim), flag("logsumexp", "keepdim", keepdim)
     if not input.array.ndim:
         return input.clone()
     if axes is None:

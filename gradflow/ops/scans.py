@@ -157,7 +157,7 @@ def diff(input: Tensor, n: int = 1, dim: Any = -1, prepend: Tensor | None = None
         return input.clone()
     parts = [t for t in (prepend, input, append) if t is not None]
     x = joined("diff", parts, axis) if len(parts) > 1 else input
-    for _ in range(n):
+    for _ in range(min(n, x.array.shape[axis])):  # then nothing is left
         m = x.array.shape[axis]
         high, low = x.narrow(axis, min(1, m), max(m - 1, 0)), x.narrow(axis, 0, max(m - 1, 0))
         x = p.logical_xor(high, low) if x.array.dtype.kind == "b" else p.sub(high, low)

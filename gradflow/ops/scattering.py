@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import backends
-from ..errors import ArgumentError, DTypeError, OutOfRangeError, ShapeError
+from ..errors import ArgumentError, DTypeError, OutOfRangeError, ShapeError, labelled
 from ..kinds import custom
 from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import axis_of
 from .convert import element
-from .indexing import gather_at, index_array, rows_at, rows_zeros
+from .indexing import gather_at, index_array, key_of, rows_at, rows_zeros
 
 FOLDS = {"sum": np.add, "prod": np.multiply, "mean": np.add, "amax": np.maximum, "amin": np.minimum}
 
@@ -267,14 +268,26 @@ def index_fill(input: Tensor, dim: Any, index: Tensor, value: Any) -> Tensor:
     return p.where(wrap(mask), value, input)
 
 
-def index_put(input: Tensor, indices: tuple, values: Tensor, accumulate: bool = False) -> Tensor:
+def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False) -> Tensor:
     """``out[indices] = values``, or ``+=`` with ``accumulate``, where equal indices add up."""
-    out = input.clone()
+    if not isinstance(indices, tuple | list) or not all(isinstance(i, Tensor) for i in indices):
+        found = indices if not isinstance(indices, tuple | list) else next(i for i in indices if not isinstance(i, Tensor))
+        raise DTypeError(f"index_put: argument 'indices' must be tuple of Tensors, not {type(found).__name__}")
+    same_dtype("index_put", input, values)
+    key = labelled("index_put", key_of, input.array, tuple(indices))[0]
+    positions = np.arange(input.array.size).reshape(input.array.shape)[key]
+    try:
+        fits = np.broadcast_shapes(values.array.shape, positions.shape) == positions.shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ShapeError(
+            f"index_put: shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to indexing result of shape {list(positions.shape)}"
+        )
     if not accumulate:
+        out = input.clone()
         out[tuple(indices)] = values
         return out
-    key = tuple(x.array for x in indices)
-    positions = np.arange(input.array.size).reshape(input.array.shape)[key]
     spread = p.add(wrap(np.zeros(positions.shape, input.array.dtype)), values)
     flat = rows_zeros(spread.reshape(-1), (input.array.size,), 0, np.ascontiguousarray(positions.reshape(-1)))
     return p.add(input, flat.reshape(tuple(input.array.shape)))
@@ -304,6 +317,8 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
     n = input.array.size
     if i.size and (i.min() < -n or i.max() >= n):
         raise OutOfRangeError(f"put: out of range: tried to access an element outside of {n} elements")
+    if source.array.size != i.size:
+        raise OutOfRangeError(f"put: Expected source and index to have the same number of elements, but got {source.numel()} and {i.size}")
     flat = input.reshape(-1)
     key = np.ascontiguousarray(i.reshape(-1) % n if n else i.reshape(-1))
     values = same_dtype("put", input, source).reshape(-1)

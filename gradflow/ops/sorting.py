@@ -12,7 +12,7 @@ from ..errors import ArgumentError, AxisError, DTypeError, OutOfRangeError, Shap
 from ..tape.node import named
 from ..tensor import Tensor, wrap
 from . import pointwise as p
-from .axes import axis_of, integer
+from .axes import axis_of, flag, integer
 from .convert import element
 from .indexing import gather_at
 from .reductions import float_only
@@ -42,6 +42,7 @@ def chosen(op: str, grad_name: str, input: Tensor, axis: int, index: Any) -> Sor
 
 def sort(input: Tensor, dim: Any = -1, descending: bool = False, stable: bool = False) -> Sorted:
     """(values, indices) in order along ``dim``; stable; nan is the largest."""
+    descending = flag("sort", "descending", descending)
     if not input.array.ndim:
         axis_of("sort", dim, 0)
         return Sorted(input.clone(), wrap(np.zeros((), np.int64)))
@@ -62,7 +63,7 @@ def msort(input: Tensor) -> Tensor:
 def topk(input: Tensor, k: int, dim: Any = -1, largest: bool = True, sorted: bool = True) -> Sorted:
     """(values, indices) of the ``k`` largest (or smallest) along ``dim``, in order."""
     a = input.array
-    axis, k = axis_of("topk", dim, a.ndim), integer("topk", "k", k)
+    axis, k, largest = axis_of("topk", dim, a.ndim), integer("topk", "k", k), flag("topk", "largest", largest)
     n = a.shape[axis] if a.ndim else 1
     if not 0 <= k <= n:
         raise ArgumentError(f"topk: selected index k out of range: k is {k}, the axis has {n} elements")
@@ -89,6 +90,7 @@ def at_rank(op: str, grad_name: str, input: Tensor, rank: Any, axis: int, keepdi
 def kthvalue(input: Tensor, k: int, dim: Any = -1, keepdim: bool = False) -> Sorted:
     """(value, index) of the ``k``-th smallest along ``dim``, counted from 1."""
     axis, k = axis_of("kthvalue", dim, input.array.ndim), integer("kthvalue", "k", k)
+    keepdim = flag("kthvalue", "keepdim", keepdim)
     n = input.array.shape[axis] if input.array.ndim else 1
     if not 1 <= k <= n:
         raise ArgumentError(f"kthvalue: selected number k out of range for dimension {axis}: k is {k}, the axis has {n} elements")
@@ -98,7 +100,7 @@ def kthvalue(input: Tensor, k: int, dim: Any = -1, keepdim: bool = False) -> Sor
 
 
 def middle(op: str, grad_name: str, input: Tensor, dim: Any, keepdim: bool, skip_nan: bool) -> Any:
-    whole = dim is None
+    whole, keepdim = dim is None, flag(op, "keepdim", keepdim)
     x = input.reshape(-1) if whole else input
     axis = 0 if whole else axis_of(op, dim, input.array.ndim)
     if not x.array.ndim:
@@ -130,7 +132,7 @@ def nanmedian(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
 
 def mode(input: Tensor, dim: Any = -1, keepdim: bool = False) -> Sorted:
     """(the most frequent value, the smallest of equals; the index of its last occurrence) along ``dim``."""
-    axis = axis_of("mode", dim, input.array.ndim)
+    axis, keepdim = axis_of("mode", dim, input.array.ndim), flag("mode", "keepdim", keepdim)
     if not input.array.ndim:
         return Sorted(input.clone(), wrap(np.zeros((), np.int64)))
     if not input.array.shape[axis]:
@@ -148,50 +150,53 @@ def mode(input: Tensor, dim: Any = -1, keepdim: bool = False) -> Sorted:
 
 
 def quantile(input: Tensor, q: Any, dim: Any = None, keepdim: bool = False, *, interpolation: str = "linear") -> Tensor:
-    """The values below which a share ``q`` of the elements lies, along ``dim``; several ``q`` give a first axis."""
-    float_only("quantile", input)
-    share = q if isinstance(q, Tensor) else wrap(np.asarray(q, input.array.dtype))
-    if share.array.size and (share.array.min() < 0 or share.array.max() > 1):
-        raise ArgumentError(f"quantile: q must be in the range [0, 1] but got {share.tolist()}")
-    if interpolation not in ("linear", "lower", "higher", "midpoint", "nearest"):
-        raise ArgumentError(f"quantile: interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}")
-    if not input.array.size:
-        raise ShapeError("quantile: input tensor must be non-empty")
-    x = input.reshape(-1) if dim is None else input
-    axis = 0 if dim is None else axis_of("quantile", dim, input.array.ndim)
-    ordered = sort(x.unsqueeze(0) if not x.array.ndim else x, axis).values
-    n = ordered.array.shape[axis]
-    results = []
-    for s in np.atleast_1d(share.array.astype(np.float64)):
-        place = s * (n - 1)
-        low = math.floor(place)
-        high, weight = math.ceil(place), place - math.floor(place)
-        a, b = ordered.narrow(axis, low, 1), ordered.narrow(axis, high, 1)
-        if interpolation == "nearest":
-            r = ordered.narrow(axis, round(place), 1)
-        elif interpolation in ("lower", "higher"):
-            r = a if interpolation == "lower" else b
-        else:
-            r = p.lerp(a, b, 0.5 if interpolation == "midpoint" and weight else weight)
-        bad = p.isnan(ordered.narrow(axis, n - 1, 1))
-        r = p.where(bad, math.nan, r)
-        results.append(r if keepdim and dim is not None else r.squeeze(axis))
-    if dim is None and keepdim:
-        results = [r.reshape((1,) * input.array.ndim) for r in results]
-    from .joining import stack
-
-    return stack(results, 0) if share.array.ndim else results[0]
+    """The values below which a share ``q`` of the elements lies, along ``dim``; several ``q`` give a first axis. nan where there is one."""
+    return quantiles("quantile", input, q, dim, keepdim, interpolation, False)
 
 
 def nanquantile(input: Tensor, q: Any, dim: Any = None, keepdim: bool = False, *, interpolation: str = "linear") -> Tensor:
     """:func:`quantile` of what is not nan."""
+    return quantiles("nanquantile", input, q, dim, keepdim, interpolation, True)
+
+
+def quantiles(op: str, input: Tensor, q: Any, dim: Any, keepdim: bool, interpolation: str, skip_nan: bool) -> Tensor:
     from .joining import stack
 
-    x = input.reshape(-1) if dim is None else input.movedim(dim, -1)
-    rows = x.reshape(-1, x.array.shape[-1])
-    picked = [quantile(r[~p.isnan(r)], q, interpolation=interpolation) if not np.isnan(r.array).all() else r[0] for r in rows]
-    result = stack(picked).reshape(tuple(x.array.shape[:-1]))
-    return result.unsqueeze(dim) if keepdim and dim is not None else result
+    float_only(op, input)
+    keepdim = flag(op, "keepdim", keepdim)
+    share = q if isinstance(q, Tensor) else wrap(np.asarray(element(op, q, input.dtype), input.array.dtype))
+    if share.array.ndim > 1:
+        raise ArgumentError(f"{op}: q must be a scalar or 1D tensor; it has the shape {tuple(share.shape)}")
+    if share.dtype is not input.dtype:
+        raise DTypeError(f"{op}: q tensor must be same dtype as the input tensor; they are {share.dtype} and {input.dtype}")
+    if share.array.size and not (share.array.min() >= 0 and share.array.max() <= 1):
+        raise ArgumentError(f"{op}: q must be in the range [0, 1] but got {share.tolist()}")
+    if interpolation not in ("linear", "lower", "higher", "midpoint", "nearest"):
+        raise ArgumentError(f"{op}: interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}")
+    if not input.array.size:
+        raise ShapeError(f"{op}: input tensor must be non-empty; it has the shape {tuple(input.shape)}")
+    axis = 0 if dim is None else axis_of(op, dim, input.array.ndim)
+    ordered = sort(input.reshape(-1) if dim is None or not input.array.ndim else input, axis).values
+    nans = p.isnan(ordered).array.sum(axis, keepdims=True)
+    n = ordered.array.shape[axis]
+    results = []
+    for s in np.atleast_1d(share.array.astype(np.float64)):  # the place of each row's quantile; nan come last
+        place = s * np.maximum(n - 1 - nans, 0) if skip_nan else np.where(nans > 0, n - 1, s * (n - 1))
+        if interpolation == "nearest":
+            place = np.rint(place)
+        low = np.ceil(place) if interpolation == "higher" else np.floor(place)
+        r = gather_at(ordered, axis, low.astype(np.int64))
+        if interpolation in ("linear", "midpoint"):
+            weight = place - low if interpolation == "linear" else np.full(place.shape, 0.5)
+            r = p.lerp(r, gather_at(ordered, axis, np.ceil(place).astype(np.int64)), wrap(weight.astype(input.array.dtype)))
+        if not keepdim or not input.array.ndim:
+            r = r.squeeze(axis)
+        elif dim is None:
+            r = r.reshape((1,) * input.array.ndim)
+        results.append(r)
+    if share.array.ndim:
+        return stack(results, 0) if results else stack([ordered.sum(axis, keepdim=keepdim and dim is not None)], 0)[:0]
+    return results[0]
 
 
 def unique(input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: Any = None) -> Any:
@@ -301,13 +306,15 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     """How many elements fall into each of ``bins`` equal intervals between ``min`` and ``max`` (the data's if both are 0)."""
     if not input.dtype.is_floating_point:
         raise DTypeError(f"histc: expected a floating point tensor, not {input.dtype}")
-    if bins <= 0:
+    if integer("histc", "bins", bins) <= 0:
         raise ArgumentError(f"histc: bins must be > 0, but got {bins}")
-    if max < min:
-        raise ArgumentError("histc: max must be larger than min")
-    low, high = float(min), float(max)
+    low, high = (float(element("histc", value, dtypes.float64)) for value in (min, max))
+    if high < low:
+        raise ArgumentError(f"histc: max must be larger than min; they are {max} and {min}")
     if low == high == 0 and input.array.size:
         low, high = float(input.array.min()), float(input.array.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ArgumentError(f"histc: range of [{low}, {high}] is not finite; give min and max")
     if low == high:
         low, high = low - 1, high + 1
     counts, _ = np.histogram(input.array.astype(np.float64), bins, (low, high))
