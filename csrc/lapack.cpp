@@ -302,6 +302,7 @@ PyObject* lu_permutation(PyObject*, PyObject* const* args, Py_ssize_t count) {
   if (!pivots) throw PythonError{};
   auto* array = reinterpret_cast<PyArrayObject*>(pivots.get());
   int64_t rows = int_argument(args[1], "lu_permutation", "rows");
+  if (rows < 0) raise(ErrorKind::Argument, "lu_permutation: the number of rows is %lld", (long long)rows);
   int ndim = PyArray_NDIM(array);
   if (ndim < 1) raise(ErrorKind::Shape, "lu_permutation: the pivots need a dimension");
   npy_intp shape[kMaxDims];
@@ -381,6 +382,7 @@ PyObject* solve_triangular(PyObject*, PyObject* const* args, Py_ssize_t count) {
               n == x.shape[t.left ? x.ndim - 2 : x.ndim - 1] && std::equal(a.shape, a.shape + a.ndim - 2, x.shape);
   npy_intp item = item_size(a.dtype), step = a.strides[a.ndim - 1], line = a.strides[a.ndim - 2];
   bool dense = x.size() == 0 || n <= 1 || (step == item && line >= n * item) || (line == item && step >= n * item);
+  dense = dense && std::max(step, line) / item <= INT32_MAX;
   if (!fits || !dense || line % item != 0 || step % item != 0)
     raise(ErrorKind::Argument, "%s: a does not fit x, or is not dense; a is %s, x is %s", kOp,
           shape_text(a.ndim, a.shape).c_str(), shape_text(x.ndim, x.shape).c_str());

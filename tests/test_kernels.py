@@ -879,6 +879,12 @@ ENTRIES = [
     "expand",
     "irregular",
     "result_type",
+    "lu",
+    "lu_permutation",
+    "cholesky",
+    "solve_triangular",
+    "ldl",
+    "ldl_solve",
 ]
 
 
@@ -886,11 +892,12 @@ ENTRIES = [
 @pytest.mark.parametrize("name", ENTRIES)
 def test_garbage_raises_or_computes_and_never_crashes(name):
     call = getattr(ext, name)
-    arity = {"elementwise": 4, "reduce": 8, "rows": 5, "irregular": 2, "result_type": 1, "copy": 2, "expand": 2}.get(name, 4)
+    arity = {"elementwise": 4, "reduce": 8, "rows": 5, "irregular": 2, "result_type": 1, "copy": 2, "expand": 2}
+    arity |= {"lu": 1, "lu_permutation": 2, "cholesky": 1, "solve_triangular": 6, "ldl": 1, "ldl_solve": 3}
     kernels = (identity, b.kernel(lambda p, q: p + q), b.kernel(lambda p: (p, p)), b.kernel(lambda p: p / s.row_sum(p)))
     outcomes = {True: 0, False: 0}
     for rng in cases(800, 60 + ENTRIES.index(name)):
-        args = [garbage(rng) for _ in range(arity if rng.random() < 0.8 else rng.integers(0, 10))]
+        args = [garbage(rng) for _ in range(arity.get(name, 4) if rng.random() < 0.8 else rng.integers(0, 10))]
         if rng.random() < 0.7 and len(args) > 3:  # nearly right: what is checked last is reached too
             x = array(rng, shape_of(rng, 3, 50), DTYPES[rng.integers(10)])
             if name in ("elementwise", "rows"):
