@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import constructors, creation, dtypes
-from .errors import DTypeError
+from .errors import DTypeError, GradError
 from .free import CREATING, free
 from .kinds.formulas import REGISTRY
 from .ops import (
@@ -318,7 +318,9 @@ def delete(self: Tensor, index: Any) -> None:
 
 
 def detach_(self: Tensor) -> Tensor:
-    """Forget the history of this tensor; returns it."""
+    """Forget the history of this tensor; returns it. Not for views, whose base would keep one."""
+    if getattr(self, "origin", None) is not None:
+        raise GradError("detach_: Can't detach views in-place; use detach() instead")
     if not self.is_leaf:
         self.node = None
     return self

@@ -274,6 +274,18 @@ def second_derivatives_through_copies(t):
 
 
 @case
+def views_are_not_detached_in_place(t):
+    start(t)[1][0].detach_()
+
+
+@case
+def detached_in_place(t):
+    y = start(t)[1]
+    y.detach_()
+    return [y.requires_grad, y.is_leaf]
+
+
+@case
 def results_written_to_out(t):
     x, out = t.tensor([1.0, 2.0]), t.zeros(2)
     t.sum(x.view(1, 2), dim=0, out=out)
