@@ -1,5 +1,8 @@
 // Between arrays and tiles: loads and stores with conversion, casts between registers, Philox.
 #include <type_traits>
+#if defined(__F16C__)
+#include <immintrin.h>
+#endif
 
 #include "half.h"
 #include "kernels.h"
@@ -66,6 +69,9 @@ void load_run(typename S::Register* dst, const char* src, int64_t n, int64_t str
   if (contiguous_and_aligned<Stored>(src, stride)) {
     const Stored* x = reinterpret_cast<const Stored*>(src);
     GF_LOOP(n) dst[i] = S::load(x[i]);
+  } else if (contiguous_and_aligned<Stored>(src, -stride)) {  // backwards
+    const Stored* last = reinterpret_cast<const Stored*>(src) - (n - 1);
+    GF_LOOP(n) dst[i] = S::load(last[n - 1 - i]);
   } else {
     GF_LOOP(n) {
       Stored x;
@@ -74,6 +80,32 @@ void load_run(typename S::Register* dst, const char* src, int64_t n, int64_t str
     }
   }
 }
+
+#if defined(__F16C__)
+// The hardware's conversions; g++ does not find them.
+template <>
+void load_run<Half>(float* dst, const char* src, int64_t n, int64_t stride) {
+  int64_t i = 0;
+  for (; stride == 2 && i + 8 <= n; i += 8)
+    _mm256_storeu_ps(dst + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(src + 2 * i))));
+  for (; i < n; ++i) {
+    uint16_t x;
+    __builtin_memcpy(&x, src + i * stride, 2);
+    dst[i] = half_to_float(x);
+  }
+}
+
+void store_halves(char* dst, const float* src, int64_t n) {
+  int64_t i = 0;
+  for (; i + 8 <= n; i += 8)
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(dst + 2 * i),
+                     _mm256_cvtps_ph(_mm256_loadu_ps(src + i), _MM_FROUND_TO_NEAREST_INT));
+  for (; i < n; ++i) {
+    const uint16_t y = float_to_half(src[i]);
+    __builtin_memcpy(dst + 2 * i, &y, 2);
+  }
+}
+#endif
 
 template <class S>
 void fill_run(typename S::Register* dst, const char* src, int64_t n) {
@@ -177,6 +209,14 @@ void store(char* dst, const void* tile, int64_t n0, int64_t s0, int64_t n1, int6
     }
   }
   for (int64_t row = 0; row < n1; ++row, src += n0, dst += s1) {
+#if defined(__F16C__)
+    if constexpr (std::is_same<S, Half>::value && !accumulate) {
+      if (s0 == 2) {
+        store_halves(dst, src, n0);
+        continue;
+      }
+    }
+#endif
     if (contiguous_and_aligned<Stored>(dst, s0)) {
       Stored* y = reinterpret_cast<Stored*>(dst);
       GF_LOOP(n0) y[i] = S::store(accumulate ? S::add(S::load(y[i]), src[i]) : src[i]);

@@ -44,6 +44,24 @@ namespace {
     }                                                                                       \
   }
 
+// Remainders of float32: in vectors where all quotients of the tile are moderate, else the library's, one by one.
+#define GF_DIVISION_FN(near, exact)                                                         \
+  [](void* dst, const void* a, const void* b, const void*, int64_t n) {                     \
+    float* d = static_cast<float*>(dst);                                                    \
+    const float* p = static_cast<const float*>(a);                                          \
+    const float* q = static_cast<const float*>(b);                                          \
+    int far = 0;                                                                            \
+    for (int64_t i = 0; i < n; ++i) far += !float32::is_near(p[i], q[i]);                   \
+    if (far == 0) {                                                                         \
+      GF_LOOP {                                                                             \
+        const float x = p[i], y = q[i], m = float32::fmod_near(x, y);                       \
+        d[i] = near;                                                                        \
+      }                                                                                     \
+    } else {                                                                                \
+      for (int64_t i = 0; i < n; ++i) d[i] = exact(p[i], q[i]);                             \
+    }                                                                                       \
+  }
+
 // M(type, name) for each register type of the primitive's domain sets one entry of the table.
 #define GF_SET_UNARY(T, name) k.op[kOp_##name][RegOf<T>::value] = GF_UNARY_FN(name, T);
 #define GF_SET_BINARY(T, name) k.op[kOp_##name][RegOf<T>::value] = GF_BINARY_FN(name, T, T);
@@ -63,6 +81,9 @@ void fill_primitives(Kernels& k) {
   k.op[kOp_##name][kRegFloat32] = GF_PAIR_FN(float, formula); \
   k.op[kOp_##name][kRegFloat64] = GF_PAIR_FN(double, formula);
   GF_PAIRS(GF_SET_PAIR)
+  k.op[kOp_fmod][kRegFloat32] = GF_DIVISION_FN(m, prim::fmod);
+  k.op[kOp_remainder][kRegFloat32] = GF_DIVISION_FN(prim::remainder_of(m, y), prim::remainder);
+  k.op[kOp_floor_divide][kRegFloat32] = GF_DIVISION_FN(prim::floor_divide_of(m, x, y), prim::floor_divide);
 }
 
 }  // namespace GF_ISA

@@ -218,7 +218,7 @@ void Runner::start_prefetch(int64_t steps) {
     const int slot = k < t.n_inputs ? t.input_slot(k) : run_.out_slot[k - t.n_inputs];
     const int64_t bytes = length_ * item_size(op.dtype);
     const char* next = static_cast<const char*>(slot_[slot]) + bytes;
-    ahead_[n_ahead_++] = {next, next + bytes, bytes / steps + 64 & ~int64_t(63)};
+    ahead_[n_ahead_++] = {next, next + bytes, (bytes / steps + 64) & ~int64_t(63)};
   }
 }
 

@@ -199,7 +199,7 @@ def zeros(*size: Any, **kwargs: Any) -> Tensor:
 
 def filled(shape: tuple[int, ...], code: int, value: Any) -> Any:
     array = backends.empty(shape, code)
-    array.fill(value)
+    backends.copy(value, array)
     return array
 
 
@@ -239,7 +239,7 @@ def like(op: str, input: Tensor, kwargs: dict) -> tuple[Any, bool]:
 
 def filled_like(op: str, input: Tensor, value: Any, kwargs: dict) -> Tensor:
     array, requires_grad = like(op, input, kwargs)
-    array.fill(element(op, value, dtypes.of(array)))
+    backends.copy(element(op, value, dtypes.of(array)), array)
     return done(array, requires_grad)
 
 

@@ -212,7 +212,7 @@ def fill_(self: Tensor, value: Any) -> Tensor:
 def filled(self: Tensor, value: Any, op: str) -> Tensor:
     number = element(op, value, self.dtype)
     recorded = change_in_place(self, op)
-    self.array.fill(number)
+    backends.copy(number, self.array)
     note(self)
     if recorded:
         overwrite(self, None, (), None, ZERO if op == "zero_" else FILL)

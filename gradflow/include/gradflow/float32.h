@@ -158,6 +158,14 @@ GF_FN float tan(float x) {
   return x == 0 ? x : float(y);
 }
 
+// fmod where |x| < 2^27 |y|, y finite: then the rounded quotient of doubles lies on the right side of every integer.
+GF_FN float fmod_near(float x, float y) {
+  double a = x, b = y;
+  float m = float(fma(-__builtin_trunc(a / b), b, a));
+  return m == 0 ? copysign(0.0f, x) : m;
+}
+GF_FN bool is_near(float x, float y) { return abs(x) < abs(y) * 134217728.0f && abs(y) < 1e30f && abs(y) > 1e-30f; }
+
 GF_FN float log2(float x) { return float(wide::log(x) * (1 / wide::LN2)); }
 GF_FN float log10(float x) { return float(wide::log(x) * 0.434294481903251828); }
 GF_FN float asin(float x) { return float(wide::asin(x)); }

@@ -90,6 +90,7 @@ GF_FN float copysign(float x, float s) { return ::copysignf(x, s); }
 GF_FN double copysign(double x, double s) { return ::copysign(x, s); }
 GF_LIBRARY_BINARY(fmod)
 GF_LIBRARY_BINARY(pow)
+GF_FN int32 quotient(int32 a, int32 b) { return a / b; }
 #else
 GF_FN float sqrt(float x) { return __builtin_sqrtf(x); }
 GF_FN double sqrt(double x) { return __builtin_sqrt(x); }
@@ -108,6 +109,7 @@ GF_FN double copysign(double x, double s) { return __builtin_copysign(x, s); }
 GF_FN float fmod(float x, float y) { return std::fmod(x, y); }
 GF_FN double fmod(double x, double y) { return std::fmod(x, y); }
 GF_LIBRARY_BINARY(pow)
+GF_FN int32 quotient(int32 a, int32 b) { return int32(double(a) / double(b)); }  // exact, and in vectors
 
 GF_FN double lgamma(double x) {
   int sign;
@@ -199,38 +201,49 @@ GF_FN T minimum(T a, T b) {
   return a < b || a != a ? a : b;
 }
 
-// --- division of integers: by 0 gives 0, the least number by -1 wraps -----------------------------------------
+// --- division: of integers by 0 it gives 0, and the least number by -1 wraps ------------------------------------
 
+GF_FN int64 quotient(int64 a, int64 b) { return a / b; }  // towards zero
+// A divisor that can be divided by.
 template <class T>
-GF_FN T quotient(T a, T b) {  // towards zero, b not 0
-  return b == -1 ? neg(a) : T(a / (b == -1 ? 1 : b));
+GF_FN T safe_divisor(T b) {
+  return b == 0 || b == -1 ? 1 : b;
 }
 template <class T>
 GF_FN T integer_fmod(T a, T b) {
-  return b == 0 || b == -1 ? 0 : T(a % (b == 0 || b == -1 ? 1 : b));
+  T c = safe_divisor(b);
+  return a - quotient(a, c) * c;
 }
 GF_FN int32 fmod(int32 a, int32 b) { return integer_fmod(a, b); }
 GF_FN int64 fmod(int64 a, int64 b) { return integer_fmod(a, b); }
 
-// The sign of the divisor, as Python's %.
+// The sign of the divisor, as Python's %; m is a fmod b.
+template <class T>
+GF_FN T remainder_of(T m, T b) {
+  return m != 0 && (m < 0) != (b < 0) ? add(m, b) : m;
+}
 template <class T>
 GF_FN T remainder(T a, T b) {
-  T m = fmod(a, b);
-  return m != 0 && (m < 0) != (b < 0) ? add(m, b) : m;
+  return remainder_of(fmod(a, b), b);
 }
 
 template <class T>
+GF_FN T floor_divide_of(T m, T a, T b) {
+  T q = (a - m) / b;  // exact up to rounding: a - m is a multiple of b
+  q = m != 0 && (m < 0) != (b < 0) ? q - 1 : q;
+  T whole = floor(q);
+  whole = q - whole > T(0.5) ? whole + 1 : whole;
+  T y = q != 0 ? whole : copysign(T(0), a / b);
+  return b == 0 ? a / b : y;
+}
+template <class T>
 GF_FN T floor_divide(T a, T b) {
   if constexpr (is_float_v<T>) {
-    T m = fmod(a, b), q = (a - m) / b;  // exact up to rounding: a - m is a multiple of b
-    q = m != 0 && (m < 0) != (b < 0) ? q - 1 : q;
-    T whole = floor(q);
-    whole = q - whole > T(0.5) ? whole + 1 : whole;
-    T y = q != 0 ? whole : copysign(T(0), a / b);
-    return b == 0 ? a / b : y;
+    return floor_divide_of(fmod(a, b), a, b);
   } else {
-    T q = b == 0 ? 0 : quotient(a, b == 0 ? 1 : b);
-    return fmod(a, b) != 0 && (a < 0) != (b < 0) ? q - 1 : q;
+    T c = safe_divisor(b), q = quotient(a, c), m = a - q * c;
+    q = m != 0 && (m < 0) != (c < 0) ? q - 1 : q;
+    return b == 0 ? 0 : b == -1 ? neg(a) : q;
   }
 }
 
