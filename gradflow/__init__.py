@@ -32,7 +32,7 @@ from .dtypes import (
     uint8,
 )
 from .tensor import Size, Tensor, device
-from . import autograd, constructors, creation, errors, methods
+from . import autograd, constructors, creation, errors, methods, numpy_calls
 from .autograd import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 from .constructors import (
     asarray,

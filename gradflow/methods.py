@@ -332,24 +332,6 @@ def contains(self: Tensor, element: Any) -> bool:
     return bool(pointwise.eq(self, element).array.any())
 
 
-def array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-    """``np.sin(t)`` is ``t.sin()``, with its gradient; ``ndarray * tensor`` is ``tensor * ndarray``."""
-    names = {
-        "absolute": "abs",
-        "multiply": "mul",
-        "subtract": "sub",
-        "divide": "div",
-        "power": "pow",
-        "arcsin": "asin",
-        "arccos": "acos",
-        "arctan": "atan",
-    }
-    function = FUNCTIONS.get(names.get(ufunc.__name__, ufunc.__name__))
-    if method != "__call__" or kwargs or function is None:
-        return NotImplemented
-    return function(*(creation.as_tensor(x) if isinstance(x, np.ndarray) else x for x in inputs))
-
-
 def new_like(name: str, function: Callable) -> Callable:
     """``x.new_zeros(...)``: a new tensor of x's type."""
 
@@ -389,7 +371,6 @@ REST: dict[str, Any] = {
     "__ne__": differs,
     "__contains__": contains,
     "__delitem__": delete,
-    "__array_ufunc__": array_ufunc,
     "detach_": detach_,
 }
 REST |= {f"new_{name}": new_like(name, getattr(creation, name)) for name in ("zeros", "ones", "empty", "full")}

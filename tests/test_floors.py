@@ -37,6 +37,7 @@ FLOORS = {
     "constructors": ({*OPS, "creation"} - {"kinds"}, set()),
     "free": (OPS, set()),
     "methods": ({*OPS, "free", "creation", "constructors"}, set()),
+    "numpy_calls": ({*TENSORS, "ops", "creation", "methods"}, set()),
     "special": ({"ops"}, set()),
     "settings": ({"errors", "dtypes", "tensor"}, set()),
     "nn": ({*PEOPLE, "kinds"}, set()),
