@@ -10,7 +10,7 @@ from . import backends, dtypes
 from .creation import done, empty, like, options, tensor
 from .errors import ArgumentError, DTypeError, ShapeError, relabel
 from .ops import random as r
-from .ops.axes import integer, new_shape
+from .ops.axes import integer, new_shape, shape_of
 from .ops.convert import LEGACY, element
 from .scalar.types import SIZES
 from .tensor import Tensor, wrap
@@ -31,7 +31,7 @@ def randint_like(input: Tensor, *args: Any, generator: Any = None, **kwargs: Any
 
 def empty_strided(size: Any, stride: Any, **kwargs: Any) -> Tensor:
     """A tensor of this size whose elements lie ``stride`` apart in memory; they are whatever the memory held."""
-    shape, steps = new_shape("empty_strided", (tuple(size),)), tuple(integer("empty_strided", "stride", s) for s in stride)
+    shape, steps = new_shape("empty_strided", (size,)), shape_of("empty_strided", (stride,))
     if len(shape) != len(steps):
         raise ShapeError(f"empty_strided: mismatch in length of strides and shape: {len(shape)} sizes, {len(steps)} strides")
     if any(s < 0 for s in steps):

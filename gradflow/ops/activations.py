@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..kinds import elementwise
 from ..kinds.out import into
@@ -13,6 +15,7 @@ from ..tape.node import named
 from ..tensor import Tensor
 from .convert import element
 from .pointwise import sigmoid, tanh
+from .reductions import float_only
 
 SQRT_HALF = math.sqrt(0.5)
 SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
@@ -219,27 +222,37 @@ def needs_tensor(op: str, x: Any, name: str = "input") -> None:
         raise DTypeError(f"{op}: argument '{name}' must be Tensor, not {type(x).__name__}")
 
 
+def numbers_only(op: str, **arguments: Any) -> None:
+    """Arguments that are numbers: a tensor in their place would be broadcast."""
+    for name, x in arguments.items():
+        if not isinstance(x, bool | int | float | np.number):
+            raise DTypeError(f"{op}: argument '{name}' must be Number, not {type(x).__name__}")
+
+
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """``input`` where positive, else ``negative_slope * input``; the derivative at 0 is ``negative_slope``."""
     needs_tensor("leaky_relu", input)
+    numbers_only("leaky_relu", negative_slope=negative_slope)
     return put(input, leaky_relu_of(input, negative_slope), inplace)
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``input`` where positive, else ``alpha * (exp(input) - 1)``; Clevert et al. 2015."""
-    needs_tensor("elu", input)
+    float_only("elu", input)
+    numbers_only("elu", alpha=alpha)
     return put(input, elu_of(input, alpha, 1.0, 1.0), inplace)
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """ELU scaled to keep mean 0 and variance 1; Klambauer et al. 2017."""
-    needs_tensor("selu", input)
+    float_only("selu", input)
     return put(input, elu_of(input, 1.6732632423543772848170429916717, 1.0507009873554804934193349852946, 1.0), inplace)
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``max(x, 0) + min(0, alpha * (exp(x / alpha) - 1))``; Barron 2017."""
-    needs_tensor("celu", input)
+    float_only("celu", input)
+    numbers_only("celu", alpha=alpha)
     if alpha == 0:
         raise ArgumentError("celu: ZeroDivisionError; alpha cannot be 0 for CELU")
     return put(input, named(elu_of(input, alpha, 1.0, 1 / alpha), "CeluBackward0"), inplace)
@@ -258,7 +271,8 @@ def gelu(input: Tensor, approximate: str = "none", *, out: Any = None) -> Tensor
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0, *, out: Any = None) -> Tensor:
     """``log(1 + exp(beta * x)) / beta``, and ``x`` itself where ``beta * x > threshold``."""
-    needs_tensor("softplus", input)
+    float_only("softplus", input)
+    numbers_only("softplus", beta=beta, threshold=threshold)
     return softplus_of(input, beta, threshold, out=out)
 
 
@@ -283,6 +297,8 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 
 def softshrink(input: Tensor, lambd: float = 0.5, *, out: Any = None) -> Tensor:
     """``x`` moved towards 0 by ``lambd``, and 0 where it is nearer than that."""
+    float_only("softshrink", input)
+    numbers_only("softshrink", lambd=lambd)
     if lambd < 0:
         raise ArgumentError(f"softshrink: lambda must be greater or equal to 0, but found to be {lambd}")
     return softshrink_of(input, lambd, out=out)
@@ -290,12 +306,15 @@ def softshrink(input: Tensor, lambd: float = 0.5, *, out: Any = None) -> Tensor:
 
 def hardshrink(input: Tensor, lambd: float = 0.5, *, out: Any = None) -> Tensor:
     """``x``, and 0 where ``|x| <= lambd``."""
+    float_only("hardshrink", input)
+    numbers_only("hardshrink", lambd=lambd)
     return hardshrink_of(input, lambd, out=out)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """``x`` where ``x > threshold``, else ``value``."""
     needs_tensor("threshold", input)
+    numbers_only("threshold", threshold=threshold, value=value)
     return put(input, threshold_of(input, threshold, value), inplace)
 
 

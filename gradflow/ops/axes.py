@@ -28,6 +28,8 @@ def flag(op: str, name: str, value: Any) -> bool:
 def axis_of(op: str, dim: Any, ndim: int) -> int:
     """``dim`` counted from the front; 0-d tensors have an axis 0 to name, as in torch."""
     try:
+        if dim is True or dim is False:
+            raise TypeError
         i = operator.index(dim)
     except TypeError:
         raise DTypeError(f"{op}: argument 'dim' must be int, not {type(dim).__name__}") from None

@@ -294,6 +294,8 @@ def cdist(x1: Tensor, x2: Tensor, p_: float = 2.0, compute_mode: str = "", **tor
             raise DTypeError(f"cdist: only supports floating-point dtypes, {name} is {x.dtype}")
         if x.array.ndim < 2:
             raise ShapeError(f"cdist: only supports at least 2D tensors, {name} is {x.ndim}D")
+    if x1.dtype is not x2.dtype:
+        raise DTypeError(f"cdist: x1 and x2 must have the same dtype, but they have {x1.dtype} and {x2.dtype}; convert one of them")
     if x1.array.shape[-1] != x2.array.shape[-1]:
         raise ShapeError(f"cdist: X1 and X2 must have the same number of columns. X1: {x1.array.shape[-1]} X2: {x2.array.shape[-1]}")
     if order < 0:

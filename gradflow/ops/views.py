@@ -406,7 +406,10 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     i, j = axis_of("diagonal", dim1, n), axis_of("diagonal", dim2, n)
     if i == j or n < 2:
         raise ShapeError(f"diagonal: diagonal dimensions cannot be identical {dim1}, {dim2}")
-    return diagonal_of(input, integer("diagonal", "offset", offset), i, j)
+    offset = integer("diagonal", "offset", offset)
+    if not -(2**31) < offset < 2**31:
+        raise ArgumentError(f"diagonal: the offset is out of range: {offset}")
+    return diagonal_of(input, offset, i, j)
 
 
 def narrow(input: Tensor, dim: Any, start: Any, length: int) -> Tensor:
