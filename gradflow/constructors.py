@@ -31,6 +31,9 @@ def randint_like(input: Tensor, *args: Any, generator: Any = None, **kwargs: Any
 
 def empty_strided(size: Any, stride: Any, **kwargs: Any) -> Tensor:
     """A tensor of this size whose elements lie ``stride`` apart in memory; they are whatever the memory held."""
+    for name, x in (("size", size), ("stride", stride)):
+        if not isinstance(x, tuple | list):
+            raise DTypeError(f"empty_strided: argument '{name}' must be tuple of ints, not {type(x).__name__}")
     shape, steps = new_shape("empty_strided", (size,)), shape_of("empty_strided", (stride,))
     if len(shape) != len(steps):
         raise ShapeError(f"empty_strided: mismatch in length of strides and shape: {len(shape)} sizes, {len(steps)} strides")
@@ -103,7 +106,10 @@ def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | Non
 def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:
     """A vector that shares memory with a buffer of bytes."""
     kind = dtypes.get(dtype, "frombuffer").numpy
-    size = memoryview(buffer).nbytes
+    try:
+        size = memoryview(buffer).nbytes
+    except TypeError:
+        raise ArgumentError(f"frombuffer: object does not implement Python buffer protocol: {type(buffer).__name__}") from None
     if not 0 <= offset < size:
         raise ArgumentError(f"frombuffer: offset must be non-negative and no greater than buffer length ({size}) but got {offset}")
     n = (size - offset) // kind.itemsize if count < 0 else count

@@ -126,6 +126,15 @@ def test_values(torch, name):
         (lambda t: t.nn.functional.alpha_dropout(t.ones(2), 2.0), ValueError),
         (lambda t: t.nn.functional.rrelu(t.ones(2), 2.0, 1.0, True), RuntimeError),
         (lambda t: t.poisson(-t.ones(2)), RuntimeError),
+        (lambda t: t.isin(t.ones(2), "x"), TypeError),
+        (lambda t: t.trapezoid(t.tensor(3.0)), IndexError),
+        (lambda t: t.histogram(t.ones(3), 3, range=(1,)), RuntimeError),
+        (lambda t: t.empty_strided(2, 1), TypeError),
+        (lambda t: t.frombuffer(3, dtype=t.int8), ValueError),
+        (lambda t: t.ones(2).map_(3, 4), TypeError),
+        (lambda t: t.clamp_max(t.ones(2), None), TypeError),
+        (lambda t: t.nn.functional.ctc_loss(t.ones(3, 1, 2), t.tensor([[1]]), 3, 1), TypeError),
+        (lambda t: t.nn.functional.gaussian_nll_loss(t.ones(2), t.ones(2), "a"), TypeError),
     ],
 )
 def test_refusals(torch, call, kind):

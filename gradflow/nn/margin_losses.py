@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import gradflow as gf
 
-from ..errors import ArgumentError, ShapeError
+from ..errors import ArgumentError, DTypeError, ShapeError
 from ..kinds import elementwise
 from ..ops.class_losses import reduce_loss
 from ..ops.pointwise import eq, minimum, ne, where
@@ -250,7 +250,9 @@ def gaussian_nll_loss(
 ) -> Tensor:
     """(log(var) + (input - target)^2 / var) / 2, with var not below eps, which has no part in the gradient; full adds log(2 pi) / 2."""
     tensors_only("gaussian_nll_loss", input=input, target=target)
-    spread = gf.ones_like(input) * var if isinstance(var, float) else var
+    if not isinstance(var, Tensor | int | float):
+        raise DTypeError(f"gaussian_nll_loss: argument 'var' must be Tensor or float, not {type(var).__name__}")
+    spread = var if isinstance(var, Tensor) else gf.ones_like(input) * var
     if (spread < 0).any():
         raise ArgumentError("gaussian_nll_loss: var has negative entry/entries")
     if spread.shape != input.shape:

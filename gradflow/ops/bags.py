@@ -37,7 +37,7 @@ def embedding_bag(
     index = index_array("embedding_bag", input)
     require_tensor("embedding_bag", weight, "weight")
     if weight.array.ndim != 2:
-        raise ShapeError(f"embedding_bag: 'weight' must be 2-D, it is {weight.ndim}-D")
+        raise ArgumentError(f"embedding_bag: weight has to be a 2D Tensor, but got Tensor of dimension {weight.ndim}")
     if mode not in ("sum", "mean", "max"):
         raise ArgumentError(f"embedding_bag: mode has to be one of sum, mean or max, not {mode!r}")
     if max_norm is not None or scale_grad_by_freq or sparse:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import ArgumentError, DTypeError, ShapeError
+from ..errors import ArgumentError, AxisError, DTypeError, ShapeError
 from ..tensor import Tensor, wrap
 from .axes import axis_of, integer
 from .joining import cat
@@ -19,7 +19,7 @@ def panels(op: str, y: Tensor, x: Tensor | None, dx: Any, dim: Any) -> tuple[Ten
     """Twice the area between every two neighbours along ``dim``."""
     axis = axis_of(op, dim, y.array.ndim)
     if not y.array.ndim:
-        raise ShapeError(f"{op}: the samples need at least one dimension")
+        raise AxisError(f"{op}: Dimension specified as {dim} but tensor has no dimensions")
     n = y.array.shape[axis]
     both = y.narrow(axis, 0, max(n - 1, 0)) + y.narrow(axis, min(1, n), max(n - 1, 0))
     if x is None:
@@ -131,6 +131,8 @@ def histogram(input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | N
     else:
         if integer("histogram", "bins", bins) <= 0:
             raise ArgumentError(f"histogram: bins must be > 0, but got {bins}")
+        if range is not None and (not isinstance(range, tuple | list) or len(range) != 2):
+            raise ArgumentError(f"histogram: range should have 2 elements, it is {range}")
         low, high = range if range is not None else (input.array.min(), input.array.max()) if input.array.size else (0.0, 1.0)
         if not (np.isfinite(low) and np.isfinite(high)) or low > high:
             raise ArgumentError(f"histogram: range of [{low}, {high}] is not finite, or min is larger than max")

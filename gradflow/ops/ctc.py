@@ -32,6 +32,8 @@ def log_add_three_partial(w, x, y, z):
 
 
 def lengths_of(name: str, lengths: Any, batch: int) -> np.ndarray:
+    if not isinstance(lengths, Tensor | tuple | list):
+        raise DTypeError(f"ctc_loss: argument '{name}' must be Tensor or tuple of ints, not {type(lengths).__name__}")
     values = lengths.array if isinstance(lengths, Tensor) else np.asarray(lengths)
     if values.dtype.kind not in "iu":
         raise DTypeError(f"ctc_loss: {name} must be integral")

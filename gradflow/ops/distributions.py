@@ -183,6 +183,7 @@ def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor,
 def rrelu(input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, inplace: bool = False) -> Tensor:
     """``x`` where it is positive, else times a slope: uniform in [lower, upper] while training, else their mean. Xu et al. 2015."""
     require_tensor("rrelu", input)
+    lower, upper = element("rrelu", lower, FLOAT), element("rrelu", upper, FLOAT)
     if lower > upper:
         raise ArgumentError(f"rrelu: Lower bound should be less than or equal to the upper bound: {lower}, {upper}")
     if not training:

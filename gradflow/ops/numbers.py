@@ -185,11 +185,15 @@ def real(input: Tensor) -> Tensor:
 
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """``clamp(input, min)``"""
+    if min is None:
+        raise DTypeError("clamp_min: argument 'min' must be Tensor or Number, not NoneType")
     return p.clamp(input, min)
 
 
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """``clamp(input, max=max)``"""
+    if max is None:
+        raise DTypeError("clamp_max: argument 'max' must be Tensor or Number, not NoneType")
     return p.clamp(input, max=max)
 
 
@@ -262,6 +266,9 @@ def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, inve
     """Is each element among ``test_elements``? One of the two may be a number; ``invert`` asks the contrary."""
     if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
         raise DTypeError("isin: one of elements and test_elements must be a Tensor")
+    for x in (elements, test_elements):
+        if not isinstance(x, Tensor | bool | int | float):
+            raise DTypeError(f"isin: an operand is a {type(x).__name__}; expected a Tensor or a number")
     a, b = (
         x.array.astype(np.float32) if isinstance(x, Tensor) and x.array.dtype.kind == "V" else x.array if isinstance(x, Tensor) else x
         for x in (elements, test_elements)

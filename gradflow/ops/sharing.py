@@ -174,7 +174,14 @@ def map2_(self: Tensor, x: Tensor, y: Tensor, callable: Callable) -> Tensor:
     return mapped(self, "map2_", callable, x, y)
 
 
+builtins_callable = callable
+
+
 def mapped(self: Tensor, op: str, callable: Callable, *others: Tensor) -> Tensor:
+    if not builtins_callable(callable):
+        raise DTypeError(f"{op}: argument 'callable' must be a function, not {type(callable).__name__}")
+    for t in others:
+        require_tensor(op, t, "tensor")
     if change_in_place(self, op):
         self.node = None
     lists = [t.detach().expand(tuple(self.array.shape)).reshape(-1).tolist() for t in (self, *others)]
