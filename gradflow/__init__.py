@@ -123,10 +123,12 @@ from .settings import (
     get_default_device,
     get_float32_matmul_precision,
     is_storage,
+    is_warn_always_enabled,
     set_default_device,
     set_default_tensor_type,
     set_flush_denormal,
     set_float32_matmul_precision,
+    set_warn_always,
 )
 
 globals().update(_layouts)

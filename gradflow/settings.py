@@ -54,3 +54,17 @@ def set_flush_denormal(mode: bool) -> bool:
 def is_storage(obj: object) -> bool:
     """Is ``obj`` a storage? There are none."""
     return False
+
+
+warn_always = False
+
+
+def set_warn_always(b: bool) -> None:
+    """Whether each warning is given every time; Python's ``warnings`` decide here."""
+    global warn_always
+    warn_always = bool(b)
+
+
+def is_warn_always_enabled() -> bool:
+    """What was set."""
+    return warn_always

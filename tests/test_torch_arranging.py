@@ -259,6 +259,9 @@ def test_settings():
     gf.set_float32_matmul_precision("highest")
     with pytest.raises(RuntimeError, match="precision"):
         gf.set_float32_matmul_precision("low")
+    gf.set_warn_always(True)
+    assert gf.is_warn_always_enabled()
+    gf.set_warn_always(False)
     gf.set_default_device("cpu")
     assert gf.get_default_device() == gf.device("cpu") and not gf.set_flush_denormal(True) and not gf.is_storage(1)
     with pytest.raises(RuntimeError, match="not available"):

@@ -76,3 +76,4 @@ FUNCTIONS |= {name: getattr(F, name) for name in PLAIN.split()} | {f.__name__: f
 FUNCTIONS |= {name: call for name, call in IN_PLACE.items() if name not in ("elu_", "hardtanh_", "leaky_relu_")}
 for _name in ("celu_", "elu_", "hardtanh_", "leaky_relu_", "relu_", "rrelu_", "selu_", "threshold_"):
     setattr(F, _name, IN_PLACE[_name])
+F.native_channel_shuffle = FUNCTIONS["native_channel_shuffle"] = F.channel_shuffle  # type: ignore[attr-defined]
