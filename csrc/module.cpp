@@ -14,7 +14,9 @@ namespace gf {
 
 void choose_isa();
 void init_arrays();
+void init_node_type();
 void register_bfloat16(PyObject* descr);
+extern PyTypeObject* node_type;
 extern const char* const kKindNames[kKinds];
 
 #define GF_BOUND(name) PyObject* name(PyObject*, PyObject* const*, Py_ssize_t);
@@ -28,6 +30,8 @@ GF_BOUND(scatter_add)
 GF_BOUND(take_rows)
 GF_BOUND(add_rows)
 GF_BOUND(expand)
+GF_BOUND(set_tape)
+GF_BOUND(set_watcher)
 GF_BOUND(lu)
 GF_BOUND(lu_permutation)
 GF_BOUND(cholesky)
@@ -241,6 +245,8 @@ PyMethodDef functions[] = {
     GF_METHOD("philox", philox_numbers, "philox(seed, offset, n): random numbers 0 ... 2**32 - 1"),
     GF_METHOD("set_default_dtype", set_default_dtype, "set_default_dtype(code): the dtype of Python floats"),
     GF_METHOD("register_bfloat16", bind_bfloat16, "register_bfloat16(dtype): NumPy's dtype for it"),
+    GF_METHOD("set_tape", set_tape, "set_tape(clock, folder, class): what nodes are made with"),
+    GF_METHOD("set_watcher", set_watcher, "set_watcher(f): f(node) for each node recorded; None for nobody"),
     GF_METHOD("set_fallback", set_fallback,
               "set_fallback(name, callable): takes calls with arrays that are not NumPy's"),
 #undef GF_METHOD
@@ -287,11 +293,13 @@ PYBIND11_MODULE(_ext, m) {
     choose_isa();
     init_arrays();
     init_program_type();
+    init_node_type();
   } catch (const PythonError&) {
     throw py::error_already_set();
   }
   fallbacks = PyDict_New();
   if (!fallbacks || PyModule_AddFunctions(m.ptr(), functions) < 0) throw py::error_already_set();
+  m.attr("TapeNode") = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(node_type));
   m.attr("Program") = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(program_type));
   py::dict opcodes, kinds;
   for (int op = 0; op < kOpcodes; ++op) opcodes[kOpcodeNames[op]] = op;

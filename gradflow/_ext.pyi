@@ -9,6 +9,22 @@ class Program:
     source: Any
     def __init__(self, typer: Any, n_inputs: int, n_outputs: int, raw_mask: int, flags: int, source: Any) -> None: ...
 
+class TapeNode:
+    plan: Any
+    parents: Any
+    saved: Any
+    guards: Any
+    irregular: Any
+    meta: Any
+    number: Any
+    place: Any
+    def __init__(
+        self, plan: Any, parents: tuple, saved: tuple | None = (), guards: tuple = (), irregular: Any = None, meta: Any = None
+    ) -> None: ...
+    def note_place(self) -> None: ...
+
+def set_tape(clock: Any, folder: str, cls: type, /) -> None: ...
+def set_watcher(f: Any, /) -> None: ...
 def elementwise(program: Any, inputs: tuple, out: Any = None, accumulate: int = 0, /) -> Any: ...
 def reduce(
     kind: int, program: Any, inputs: tuple, axes: Any, keepdims: bool, out: Any = None, accumulate: int = 0, scale: float = 1.0, /

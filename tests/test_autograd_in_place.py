@@ -1,6 +1,8 @@
 """Changes in place and views: what torch computes, or a refusal; never another gradient."""
 
 import random
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -316,15 +318,19 @@ def test_where_torch_refuses_and_we_need_not():
     assert x.grad.tolist() == [3 * 5 * 4, 2 * 5 * 3]
 
 
-def test_the_error_names_the_operation_and_the_line_that_changed():
+def test_the_error_names_the_operation_with_its_line_and_the_line_that_changed():
     w, x = gf.ones(3, requires_grad=True), gf.ones(3)
-    y = w * x
-    x[0] = 2.0  # this line
-    with pytest.raises(RuntimeError, match=r"MulBackward0.*changed in .*test_autograd_in_place.py:\d+, in test_the_error") as caught:
+    y = w * x  # saved
+    x[0] = 2.0  # changed
+    with pytest.raises(RuntimeError, match=r"MulBackward0.*modified by an inplace operation") as caught:
         y.sum().backward()
-    line = int(str(caught.value).partition("test_autograd_in_place.py:")[2].split(",")[0])
-    with open(__file__) as text:
-        assert text.readlines()[line - 1].endswith("# this line\n")
+    lines = Path(__file__).read_text().splitlines()
+    recorded, changed = (lines[int(n) - 1] for n in re.findall(r"test_autograd_in_place.py:(\d+), in test_the_error", str(caught.value)))
+    assert recorded.endswith("# saved") and changed.endswith("# changed")
+    z = gf.nn.functional.softmax(w, 0)  # made of other operations of the package
+    z.add_(1)
+    with pytest.raises(RuntimeError, match=r"recorded in .*test_autograd_in_place.py.*changed in .*test_autograd_in_place.py"):
+        z.sum().backward()
 
 
 def test_in_place_sums_make_no_temporary():

@@ -77,6 +77,7 @@ class FunctionNode(Node):
     def __init__(self, plan: Any, ctx: FunctionCtx):
         self.plan, self.ctx, self.extra = plan, ctx, None  # type: ignore[assignment]
         self.parents, self.saved, self.guards, self.irregular, self.meta = (), (), (), None, None
+        self.note_place()
 
     @property
     def next_functions(self) -> tuple:

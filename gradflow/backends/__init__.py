@@ -7,6 +7,7 @@ and ``copy``, ``empty``, ``zeros``, ``expand`` (a view). Of LAPACK ``lu``, ``lu_
 
 from .cpu import (
     KINDS,
+    TapeNode,
     add_rows,
     cholesky,
     copy,
@@ -27,6 +28,8 @@ from .cpu import (
     rows,
     scatter_add,
     set_default_float,
+    set_tape,
+    set_watcher,
     solve_triangular,
     take_rows,
     zeros,
@@ -35,6 +38,7 @@ from .owners import register
 
 __all__ = [
     "KINDS",
+    "TapeNode",
     "add_rows",
     "cholesky",
     "copy",
@@ -56,6 +60,8 @@ __all__ = [
     "rows",
     "scatter_add",
     "set_default_float",
+    "set_tape",
+    "set_watcher",
     "solve_triangular",
     "take_rows",
     "zeros",

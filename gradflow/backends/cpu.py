@@ -47,6 +47,9 @@ zeros = _ext.zeros
 irregular = _ext.irregular
 expand = _ext.expand
 result_type = _ext.result_type
+TapeNode = _ext.TapeNode
+set_tape = _ext.set_tape
+set_watcher = _ext.set_watcher
 KINDS: dict[str, int] = _ext.kinds
 
 default_float = 8

@@ -13,12 +13,13 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, ClassVar
 
-from ..backends import elementwise, kernel
+from ..backends import TapeNode, elementwise, kernel, set_tape
 from ..errors import GradError, InPlaceError
 from .hooks import Extra, RemovableHandle, add_hook
-from .place import caller, text
+from .place import ROOT, caller, text
 
-next_number: Callable[[], int] = count(1).__next__  # one clock for recordings and for changes in place
+clock = count(1)  # one for recordings and for changes in place
+next_number: Callable[[], int] = clock.__next__
 
 identity = kernel(lambda x: x)
 total = kernel(lambda x, y: x + y)
@@ -52,29 +53,27 @@ def changed(version: list[Any], depth: int = 1) -> None:
     version[PLACE] = caller(depth + 1)
 
 
-class Node:
+class Node(TapeNode):
     """One operation on the tape.
 
     ``plan`` knows how to go back; ``parents`` are the nodes of its inputs (``None`` where no gradient is wanted); ``saved`` are the
     arrays that the derivative reads (``None`` once they are freed) and ``guards`` their version cells; ``meta`` is whatever else the
     plan needs (shapes, axes); ``irregular`` is ``None`` unless an operand was broadcast or converted. ``number`` is its time on the
-    tape: parents have smaller ones. ``extra`` is only there once the node is :class:`Watched`.
+    tape: parents have smaller ones; ``place`` is where in the user's program it was recorded. ``extra`` is only there once the node is
+    :class:`Watched`. The fields are the extension's, which sets them faster than Python would.
     """
 
-    __slots__ = ("__weakref__", "extra", "guards", "irregular", "meta", "number", "parents", "plan", "saved")
+    __slots__ = ("__weakref__", "extra")
 
+    plan: Any
+    parents: Any
     saved: Any
-    extra: Extra
+    guards: Any
+    irregular: Any
+    meta: Any
     number: float
-
-    def __init__(self, plan: Any, parents: tuple, saved: tuple | None = (), guards: tuple = (), irregular: Any = None, meta: Any = None):
-        self.plan = plan
-        self.parents = parents
-        self.saved = saved
-        self.guards = guards
-        self.irregular = irregular
-        self.meta = meta
-        self.number = next_number()
+    place: Any
+    extra: Extra
 
     def name(self) -> str:
         """The operation, in torch's words: ``MulBackward0``."""
@@ -102,6 +101,9 @@ class Node:
         return f"<{self.plan.name.rpartition(':')[2]} object at {id(self):#x}>"
 
 
+set_tape(clock, ROOT, Node)
+
+
 class Output(Node):
     """One output of a node that has several: passes its gradient into that node's list at position ``meta``.
 
@@ -112,7 +114,8 @@ class Output(Node):
 
     def __init__(self, node: Node, index: int):
         self.plan, self.parents, self.meta = node.plan, (node,), index
-        self.saved, self.guards, self.irregular, self.number = (), (), None, node.number + 0.5
+        self.saved, self.guards, self.irregular = (), (), None
+        self.number = node.number + 0.5  # type: ignore[misc]  # the slot is the extension's
 
     def __eq__(self, other: object) -> bool:
         return other.__class__ is Output and self.parents[0] is other.parents[0] and self.meta == other.meta
@@ -283,10 +286,9 @@ def check(node: Node) -> None:
     for array, version in zip(node.saved, node.guards, strict=False):
         if version is not None and version[STAMP] > node.number:
             shape = "x".join(map(str, array.shape)) or "scalar"
-            made = (node.metadata.get("place") if node.__class__ is Watched else None) or "at a line that detect_anomaly() would name"
             raise InPlaceError(
                 f"{node.plan.name}: one of the variables needed for gradient computation has been modified by an inplace operation: "
                 f"a saved {array.dtype} tensor of shape [{shape}] is at version {version[COUNT]} and was saved before the last change; "
-                f"{node.plan.name} was recorded {made}, the tensor was changed in {text(version[PLACE])}; "
+                f"{node.plan.name} was recorded in {text(node.place)}, the tensor was changed in {text(version[PLACE])}; "
                 "change a clone() instead, or change it after backward"
             )

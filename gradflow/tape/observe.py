@@ -1,6 +1,6 @@
 """Those who watch operations being recorded: hooks that pack saved values away, and anomaly mode.
 
-While nobody does, recording pays nothing: ``Node`` gets the constructor that looks for them only as long as there are some, in any thread.
+While nobody does, recording pays nothing: the extension calls :func:`recorded` only as long as somebody watches, in any thread.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ..backends import set_watcher
 from ..errors import DTypeError, GradError
 from .node import COUNT, Leaf, Node, extra_of, mode
-from .place import caller, text
 
 
 class Watching(threading.local):
@@ -34,7 +34,6 @@ class Anomaly:
 
 anomaly = Anomaly()
 watching = Watching()
-plain_init = Node.__init__
 lock = threading.Lock()
 watchers = 0
 
@@ -44,19 +43,14 @@ def watch(more: int) -> None:
     global watchers
     with lock:
         watchers += more
-        Node.__init__ = watched_init if watchers else plain_init  # type: ignore[method-assign]
+        set_watcher(recorded if watchers else None)
 
 
-def watched_init(
-    self: Node, plan: Any, parents: tuple, saved: Any = (), guards: tuple = (), irregular: Any = None, meta: Any = None
-) -> None:
-    plain_init(self, plan, parents, saved, guards, irregular, meta)
+def recorded(node: Node) -> None:
     if anomaly.enabled:
-        metadata = extra_of(self).metadata
-        metadata["place"] = text(caller())
-        metadata["traceback_"] = traceback.format_stack()[:-2]
-    if watching.hooks and saved:
-        pack(self)
+        extra_of(node).metadata["traceback_"] = traceback.format_stack()[:-1]
+    if watching.hooks and node.saved:
+        pack(node)
 
 
 class Packed:

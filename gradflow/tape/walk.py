@@ -14,6 +14,7 @@ from ..backends import copy, elementwise
 from ..errors import GradError
 from .hooks import Extra
 from .node import Leaf, Node, Output, Watched, changed, check, identity, last_change
+from .place import text
 
 by_number = attrgetter("number")
 
@@ -352,5 +353,5 @@ def look_for_nan(node: Any, contributions: Iterable[Any]) -> None:
         if t is not None and t.array.dtype.kind == "f" and (t.array != t.array).any():
             raise GradError(
                 f"{node.name()}: Function '{node.name()}' returned nan values in its {i}th output; "
-                f"it was recorded {node.metadata.get('place') or 'outside detect_anomaly()'}; look for 0/0, inf - inf or a root of 0 there"
+                f"it was recorded in {text(node.place)}; look for 0/0, inf - inf or a root of 0 there"
             )
