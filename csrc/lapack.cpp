@@ -285,6 +285,7 @@ void keep_blas_on_one_thread() {
 // from 1, as LAPACK's; info is the number of the first zero on U's diagonal, or 0.
 PyObject* lu(PyObject*, PyObject* const* args, Py_ssize_t count) {
   if (count != 1) raise(ErrorKind::Type, "lu: takes 1 argument, got %d", int(count));
+  if (!is_array(args[0])) return call_fallback("lu", args, count);
   View v = read_writeable_stack(args[0], "lu");
   keep_blas_on_one_thread();
   npy_intp shape[kMaxDims];
@@ -298,6 +299,7 @@ PyObject* lu(PyObject*, PyObject* const* args, Py_ssize_t count) {
 // lu_permutation(pivots, rows) -> the rows of a in the order that the exchanges give: row i of P.T a is row p[i] of a.
 PyObject* lu_permutation(PyObject*, PyObject* const* args, Py_ssize_t count) {
   if (count != 2) raise(ErrorKind::Type, "lu_permutation: takes 2 arguments, got %d", int(count));
+  if (!is_array(args[0])) return call_fallback("lu_permutation", args, count);
   Ref pivots(PyArray_FROM_OTF(args[0], NPY_INT32, NPY_ARRAY_IN_ARRAY));
   if (!pivots) throw PythonError{};
   auto* array = reinterpret_cast<PyArrayObject*>(pivots.get());
@@ -326,6 +328,7 @@ PyObject* lu_permutation(PyObject*, PyObject* const* args, Py_ssize_t count) {
 // first leading minor that is not positive, or 0.
 PyObject* cholesky(PyObject*, PyObject* const* args, Py_ssize_t count) {
   if (count != 1) raise(ErrorKind::Type, "cholesky: takes 1 argument, got %d", int(count));
+  if (!is_array(args[0])) return call_fallback("cholesky", args, count);
   View v = read_writeable_stack(args[0], "cholesky");
   if (v.shape[v.ndim - 1] != v.shape[v.ndim - 2]) raise(ErrorKind::Shape, "cholesky: the matrices are not square");
   keep_blas_on_one_thread();
@@ -374,6 +377,7 @@ PyObject* ldl_solve(PyObject*, PyObject* const* args, Py_ssize_t count) {
 PyObject* solve_triangular(PyObject*, PyObject* const* args, Py_ssize_t count) {
   constexpr const char* kOp = "solve_triangular";
   if (count != 6) raise(ErrorKind::Type, "%s: takes 6 arguments, got %d", kOp, int(count));
+  if (!is_array(args[0]) || !is_array(args[1])) return call_fallback(kOp, args, count);
   View a = read_stack(args[0], kOp), x = read_writeable_stack(args[1], kOp);
   auto flag = [&](int k) { return int_argument(args[k], kOp, "a flag") != 0; };
   Triangle t{flag(2), flag(3), flag(4), flag(5)};

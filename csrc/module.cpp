@@ -68,14 +68,17 @@ int shape_argument(PyObject* object, const char* op, npy_intp* shape) {
   return int(ndim);
 }
 
+// The third argument is an array beside which the new one is to lie.
 PyObject* empty(PyObject*, PyObject* const* args, Py_ssize_t count) {
-  need(count, 2, 2, "empty");
+  need(count, 2, 3, "empty");
+  if (count > 2 && args[2] != Py_None && !is_array(args[2])) return call_fallback("empty", args, count);
   npy_intp shape[kMaxDims];
   int ndim = shape_argument(args[0], "empty", shape);
   return new_array(ndim, shape, dtype_argument(args[1], "empty"));
 }
 
 PyObject* zeros(PyObject* module, PyObject* const* args, Py_ssize_t count) {
+  if (count > 2 && args[2] != Py_None && !is_array(args[2])) return call_fallback("zeros", args, count);
   Ref array(empty(module, args, count));
   auto* a = reinterpret_cast<PyArrayObject*>(array.get());
   memset(PyArray_DATA(a), 0, size_t(PyArray_NBYTES(a)));

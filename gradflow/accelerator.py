@@ -1,18 +1,26 @@
-"""The device beside the CPU, whatever its make, as ``torch.accelerator`` shows it: none in this version."""
+"""The device beside the CPU, whatever its make, as ``torch.accelerator`` shows it."""
 
 from __future__ import annotations
 
+from typing import Any
+
 
 def is_available() -> bool:
-    """Is there an accelerator? No."""
-    return False
+    """Is there an accelerator?"""
+    from . import cuda
+
+    return cuda.is_available()
 
 
 def device_count() -> int:
-    """How many accelerators there are: none."""
-    return 0
+    """How many accelerators there are."""
+    from . import cuda
+
+    return cuda.device_count()
 
 
-def current_accelerator(check_available: bool = False) -> None:
+def current_accelerator(check_available: bool = False) -> Any:
     """The accelerator's device, ``None`` without one."""
-    return
+    from .tensor import device
+
+    return device("cuda") if is_available() else None

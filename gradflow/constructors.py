@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import backends, dtypes
-from .creation import done, empty, like, options, tensor
+from .creation import Want, done, empty, like, options, tensor
 from .errors import ArgumentError, DTypeError, ShapeError, relabel
 from .ops import random as r
 from .ops.axes import integer, new_shape, shape_of
@@ -24,9 +24,9 @@ def randint_like(input: Tensor, *args: Any, generator: Any = None, **kwargs: Any
     if given:
         raise DTypeError(f"randint_like: takes low and high, got {list(args)}")
     low, high = (integer("randint_like", n, v.item() if isinstance(v, Tensor) else v) for n, v in (("low", low), ("high", high)))
-    array, requires_grad = like("randint_like", input, kwargs)
+    array, want = like("randint_like", input, kwargs)
     r.check_integers("randint_like", low, high, dtypes.of(array))
-    return done(r.fill_integers(array, low, high, generator), requires_grad)
+    return done(r.fill_integers(array, low, high, generator), want)
 
 
 def empty_strided(size: Any, stride: Any, **kwargs: Any) -> Tensor:
@@ -39,19 +39,19 @@ def empty_strided(size: Any, stride: Any, **kwargs: Any) -> Tensor:
         raise ShapeError(f"empty_strided: mismatch in length of strides and shape: {len(shape)} sizes, {len(steps)} strides")
     if any(s < 0 for s in steps):
         raise ShapeError(f"empty_strided: Negative strides are not supported at the moment, got strides: {list(steps)}")
-    code, requires_grad = options("empty_strided", kwargs)
+    code, want = options("empty_strided", kwargs)
     room = 1 + sum((n - 1) * s for n, s in zip(shape, steps, strict=True)) if 0 not in shape else 0
     storage = backends.empty((max(room, 1),), code)
     array = np.lib.stride_tricks.as_strided(storage, shape, tuple(s * SIZES[code] for s in steps))
-    return done(array, requires_grad)
+    return done(array, want)
 
 
 def scalar_tensor(s: Any, **kwargs: Any) -> Tensor:
     """A 0-d tensor of the default type."""
-    code, requires_grad = options("scalar_tensor", kwargs)
+    code, want = options("scalar_tensor", kwargs)
     array = backends.empty((), code)
     array.fill(element("scalar_tensor", s, dtypes.BY_CODE[code]))
-    return done(array, requires_grad)
+    return done(array, want)
 
 
 def triangle(op: str, row: Any, col: Any, offset: Any, below: bool, kwargs: dict) -> Tensor:
@@ -60,13 +60,13 @@ def triangle(op: str, row: Any, col: Any, offset: Any, below: bool, kwargs: dict
         raise ArgumentError(f"{op}: row and col must be non-negative, got {row} and {col}")
     if kwargs.get("dtype") is None:
         kwargs["dtype"] = dtypes.int64
-    code, requires_grad = options(op, kwargs)
+    code, want = options(op, kwargs)
     if code not in (dtypes.int32.code, dtypes.int64.code):
         raise DTypeError(f"{op}: not implemented for {dtypes.BY_CODE[code].name}; ask for int64 or int32")
     places = np.stack(np.tril_indices(row, offset, col) if below else np.triu_indices(row, offset, col))
     array = backends.empty(places.shape, code)
     array[...] = places
-    return done(array, requires_grad)
+    return done(array, want)
 
 
 def tril_indices(row: int, col: int, offset: int = 0, **kwargs: Any) -> Tensor:
@@ -117,7 +117,7 @@ def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, req
         raise ArgumentError(
             f"frombuffer: {size} bytes after offset {offset} do not hold {'whole' if count < 0 else count} elements of {dtype}"
         )
-    return done(np.frombuffer(buffer, kind, n, offset), requires_grad)
+    return done(np.frombuffer(buffer, kind, n, offset), Want(requires_grad, None))
 
 
 # By the name of a type

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,9 +17,16 @@ from .scalar.types import FLOAT64, INT64, UINT8, category
 from .tensor import Tensor, new, wrap
 
 
+class Want(NamedTuple):
+    """What creation functions are asked for besides shape and type."""
+
+    requires_grad: bool
+    place: Any  # None: the CPU
+
+
 def finish(op: str, array: Any, dev: Any, requires_grad: bool) -> Tensor:
-    on_device(op, dev)
-    t = wrap(array)
+    """Without a device what is on one stays there."""
+    t = wrap(array if dev is None else backends.move(array, on_device(op, dev)))
     return t.requires_grad_(True) if requires_grad else t
 
 
@@ -108,8 +115,7 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """A tensor that shares memory with ``data`` if it is an array, or ``data`` itself if it is a tensor of that type."""
     if isinstance(data, Tensor):
-        on_device("as_tensor", device)
-        return data if dtype is None else data.to(dtypes.get(dtype))
+        return data if dtype is None and device is None else data.to(device, dtype)
     return finish("as_tensor", from_data("as_tensor", data, dtype, False), device, False)
 
 
@@ -154,23 +160,22 @@ def sized(op: str, size: tuple, kwargs: dict) -> tuple[int, ...]:
     return new_shape(op, size)
 
 
-def options(op: str, kwargs: dict) -> tuple[int, bool]:
-    """(type code, requires_grad) from the keyword arguments that all creation functions share."""
+def options(op: str, kwargs: dict) -> tuple[int, Want]:
+    """(type code, what else is wanted) from the keyword arguments that all creation functions share."""
     code = code_of(op, kwargs.pop("dtype", None))
-    on_device(op, kwargs.pop("device", None))
-    requires_grad = bool(kwargs.pop("requires_grad", False))
+    want = Want(bool(kwargs.pop("requires_grad", False)), on_device(op, kwargs.pop("device", None)))
     for ignored in ("layout", "pin_memory", "memory_format"):
         kwargs.pop(ignored, None)
     if kwargs:
         raise DTypeError(f"{op}: got unexpected keyword arguments {sorted(kwargs)}")
-    return code, requires_grad
+    return code, want
 
 
-def float_options(op: str, kwargs: dict) -> tuple[int, bool]:
+def float_options(op: str, kwargs: dict) -> tuple[int, Want]:
     """:func:`options` of a function that draws real numbers."""
-    code, requires_grad = options(op, kwargs)
+    code, want = options(op, kwargs)
     need_float(op, code)
-    return code, requires_grad
+    return code, want
 
 
 def need_float(op: str, code: int) -> None:
@@ -178,27 +183,27 @@ def need_float(op: str, code: int) -> None:
         raise DTypeError(f"{op}: not implemented for {dtypes.BY_CODE[code].name}; draw a floating point dtype and convert")
 
 
-def done(array: Any, requires_grad: bool) -> Tensor:
-    t = wrap(array)
-    return t.requires_grad_(True) if requires_grad else t
+def done(array: Any, want: Want) -> Tensor:
+    t = wrap(array if want.place is None else backends.move(array, want.place))
+    return t.requires_grad_(True) if want.requires_grad else t
 
 
 def empty(*size: Any, **kwargs: Any) -> Tensor:
     """A tensor whose elements are whatever the memory held."""
     shape = sized("empty", size, kwargs)
-    code, requires_grad = options("empty", kwargs)
-    return done(backends.empty(shape, code), requires_grad)
+    code, want = options("empty", kwargs)
+    return done(backends.empty(shape, code, want.place), want)
 
 
 def zeros(*size: Any, **kwargs: Any) -> Tensor:
     """A tensor of zeros. Keyword arguments: ``dtype``, ``device``, ``requires_grad``."""
     shape = sized("zeros", size, kwargs)
-    code, requires_grad = options("zeros", kwargs)
-    return done(backends.zeros(shape, code), requires_grad)
+    code, want = options("zeros", kwargs)
+    return done(backends.zeros(shape, code, want.place), want)
 
 
-def filled(shape: tuple[int, ...], code: int, value: Any) -> Any:
-    array = backends.empty(shape, code)
+def filled(shape: tuple[int, ...], code: int, value: Any, want: Want) -> Any:
+    array = backends.empty(shape, code, want.place)
     backends.copy(value, array)
     return array
 
@@ -206,8 +211,8 @@ def filled(shape: tuple[int, ...], code: int, value: Any) -> Any:
 def ones(*size: Any, **kwargs: Any) -> Tensor:
     """A tensor of ones. Keyword arguments: ``dtype``, ``device``, ``requires_grad``."""
     shape = sized("ones", size, kwargs)
-    code, requires_grad = options("ones", kwargs)
-    return done(filled(shape, code, 1), requires_grad)
+    code, want = options("ones", kwargs)
+    return done(filled(shape, code, 1, want), want)
 
 
 def full(size: Any, fill_value: Any, **kwargs: Any) -> Tensor:
@@ -219,28 +224,31 @@ def full(size: Any, fill_value: Any, **kwargs: Any) -> Tensor:
         kwargs["dtype"] = (
             dtypes.bool_ if isinstance(fill_value, bool) else dtypes.int64 if isinstance(fill_value, int) else dtypes.get_default_dtype()
         )
-    code, requires_grad = options("full", kwargs)
-    return done(filled(shape, code, element("full", fill_value, dtypes.BY_CODE[code])), requires_grad)
+    code, want = options("full", kwargs)
+    return done(filled(shape, code, element("full", fill_value, dtypes.BY_CODE[code]), want), want)
 
 
-def like(op: str, input: Tensor, kwargs: dict) -> tuple[Any, bool]:
-    """(an array of ``input``'s shape and, where its elements are all apart, of its order in memory; requires_grad)."""
+def like(op: str, input: Tensor, kwargs: dict) -> tuple[Any, Want]:
+    """(an array of ``input``'s shape and, where its elements are all apart, of its order in memory; what else is wanted)."""
     if not isinstance(input, Tensor):
         raise DTypeError(f"{op}: argument 'input' must be Tensor, not {type(input).__name__}")
     if kwargs.get("dtype") is None:
         kwargs["dtype"] = input.dtype
+    if kwargs.get("device") is None:
+        kwargs["device"] = input.device
     dense = str(kwargs.get("memory_format")).endswith("contiguous_format")
-    code, requires_grad = options(op, kwargs)
+    code, want = options(op, kwargs)
     a = input.array
     if dense or a.flags.c_contiguous or 0 in a.strides:
-        return backends.empty(a.shape, code), requires_grad
-    return np.empty_like(a, dtypes.BY_CODE[code].numpy), requires_grad
+        return backends.empty(a.shape, code, want.place), want
+    order = sorted(range(a.ndim), key=lambda d: -abs(a.strides[d]))
+    return backends.empty(tuple(a.shape[d] for d in order), code, want.place).transpose(np.argsort(order)), want
 
 
 def filled_like(op: str, input: Tensor, value: Any, kwargs: dict) -> Tensor:
-    array, requires_grad = like(op, input, kwargs)
+    array, want = like(op, input, kwargs)
     backends.copy(element(op, value, dtypes.of(array)), array)
-    return done(array, requires_grad)
+    return done(array, want)
 
 
 def empty_like(input: Tensor, **kwargs: Any) -> Tensor:
@@ -265,16 +273,16 @@ def full_like(input: Tensor, fill_value: Any, **kwargs: Any) -> Tensor:
 
 def rand_like(input: Tensor, *, generator: Any = None, **kwargs: Any) -> Tensor:
     """:func:`rand` with the shape, type and order in memory of ``input``."""
-    array, requires_grad = like("rand_like", input, kwargs)
+    array, want = like("rand_like", input, kwargs)
     need_float("rand_like", dtypes.of(array).code)
-    return done(r.fill_uniform(array, 0.0, 1.0, generator), requires_grad)
+    return done(r.fill_uniform(array, 0.0, 1.0, generator), want)
 
 
 def randn_like(input: Tensor, *, generator: Any = None, **kwargs: Any) -> Tensor:
     """:func:`randn` with the shape, type and order in memory of ``input``."""
-    array, requires_grad = like("randn_like", input, kwargs)
+    array, want = like("randn_like", input, kwargs)
     need_float("randn_like", dtypes.of(array).code)
-    return done(r.fill_normal(array, 0.0, 1.0, generator), requires_grad)
+    return done(r.fill_normal(array, 0.0, 1.0, generator), want)
 
 
 def arange(*args: Any, start: Any = None, end: Any = None, step: Any = None, **kwargs: Any) -> Tensor:
@@ -301,7 +309,7 @@ def arange(*args: Any, start: Any = None, end: Any = None, step: Any = None, **k
         raise ArgumentError(f"arange: unsupported range: {first} -> {last}")
     if kwargs.get("dtype") is None and all(isinstance(v, int | np.integer) for v in values):
         kwargs["dtype"] = dtypes.int64
-    code, requires_grad = options("arange", kwargs)
+    code, want = options("arange", kwargs)
     exact = category(code) == 1
     if exact:  # as torch: counted in int64, the number of elements from what was given unless the result is int64
         whole = [element("arange", v, dtypes.int64) for v in values]
@@ -316,16 +324,16 @@ def arange(*args: Any, start: Any = None, end: Any = None, step: Any = None, **k
     first, _, by = whole if exact else values
     if n:
         array[...] = first + by * np.arange(n)
-    return done(array, requires_grad)
+    return done(array, want)
 
 
 def linspace(start: Any, end: Any, steps: int, **kwargs: Any) -> Tensor:
     """``steps`` numbers from ``start`` to ``end``, both included, at equal distances."""
-    code, requires_grad = options("linspace", kwargs)
+    code, want = options("linspace", kwargs)
     values = spaced("linspace", start, end, steps, code)
     array = backends.empty(values.shape, code)
     array[...] = values
-    return done(array, requires_grad)
+    return done(array, want)
 
 
 def spaced(op: str, start: Any, end: Any, steps: Any, code: int) -> np.ndarray:
@@ -341,35 +349,35 @@ def spaced(op: str, start: Any, end: Any, steps: Any, code: int) -> np.ndarray:
 
 def logspace(start: Any, end: Any, steps: int, base: float = 10.0, **kwargs: Any) -> Tensor:
     """``base`` to the powers :func:`linspace` gives."""
-    code, requires_grad = options("logspace", kwargs)
+    code, want = options("logspace", kwargs)
     values = np.power(float(base), spaced("logspace", start, end, steps, code))
     array = backends.empty(values.shape, code)
     array[...] = values
-    return done(array, requires_grad)
+    return done(array, want)
 
 
 def eye(n: int, m: int | None = None, **kwargs: Any) -> Tensor:
     """The identity matrix: ones on the diagonal, zeros elsewhere."""
-    code, requires_grad = options("eye", kwargs)
+    code, want = options("eye", kwargs)
     shape = new_shape("eye", (n, n if m is None else m))
-    array = backends.zeros(shape, code)
+    array = backends.zeros(shape, code, want.place)
     i = np.arange(min(shape))
     array[i, i] = 1
-    return done(array, requires_grad)
+    return done(array, want)
 
 
 def rand(*size: Any, generator: Any = None, **kwargs: Any) -> Tensor:
     """Uniform random numbers in [0, 1)."""
     shape = sized("rand", size, kwargs)
-    code, requires_grad = float_options("rand", kwargs)
-    return done(r.fill_uniform(backends.empty(shape, code), 0.0, 1.0, generator), requires_grad)
+    code, want = float_options("rand", kwargs)
+    return done(r.fill_uniform(backends.empty(shape, code, want.place), 0.0, 1.0, generator), want)
 
 
 def randn(*size: Any, generator: Any = None, **kwargs: Any) -> Tensor:
     """Normal random numbers with mean 0 and standard deviation 1."""
     shape = sized("randn", size, kwargs)
-    code, requires_grad = float_options("randn", kwargs)
-    return done(r.fill_normal(backends.empty(shape, code), 0.0, 1.0, generator), requires_grad)
+    code, want = float_options("randn", kwargs)
+    return done(r.fill_normal(backends.empty(shape, code, want.place), 0.0, 1.0, generator), want)
 
 
 def randint(*args: Any, generator: Any = None, **kwargs: Any) -> Tensor:
@@ -391,9 +399,9 @@ def randint(*args: Any, generator: Any = None, **kwargs: Any) -> Tensor:
     shape = new_shape("randint", (size,))
     if kwargs.get("dtype") is None:
         kwargs["dtype"] = dtypes.int64
-    code, requires_grad = options("randint", kwargs)
+    code, want = options("randint", kwargs)
     r.check_integers("randint", low, high, dtypes.BY_CODE[code])
-    return done(r.fill_integers(backends.empty(shape, code), low, high, generator), requires_grad)
+    return done(r.fill_integers(backends.empty(shape, code, want.place), low, high, generator), want)
 
 
 def randperm(n: int, *, generator: Any = None, **kwargs: Any) -> Tensor:
@@ -403,13 +411,13 @@ def randperm(n: int, *, generator: Any = None, **kwargs: Any) -> Tensor:
         raise ArgumentError(f"randperm: n must be non-negative, got {n}")
     if kwargs.get("dtype") is None:
         kwargs["dtype"] = dtypes.int64
-    code, requires_grad = options("randperm", kwargs)
+    code, want = options("randperm", kwargs)
     element("randperm", max(n - 1, 0), dtypes.BY_CODE[code])
     keys = r.fill_integers(backends.empty((n,), INT64), 0, 2**62, generator)
     order = np.argsort(keys, kind="stable")
     array = backends.empty((n,), code)
     array[...] = order
-    return done(array, requires_grad)
+    return done(array, want)
 
 
 def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any = None, **kwargs: Any) -> Tensor:
@@ -419,8 +427,8 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any 
         raise ArgumentError("normal: normal expects all elements of std >= 0.0")
     if size is not None:
         shape = new_shape("normal", (size,))
-        code, requires_grad = float_options("normal", kwargs)
-        return done(r.fill_normal(backends.empty(shape, code), centre, scale, generator), requires_grad)
+        code, want = float_options("normal", kwargs)
+        return done(r.fill_normal(backends.empty(shape, code, want.place), centre, scale, generator), want)
     given = [x for x in (mean, std) if isinstance(x, Tensor)]
     if kwargs or not given:
         raise DTypeError("normal: pass the size of the result, or mean or std as a Tensor")
@@ -438,7 +446,7 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Any = None) -> Tensor:
     chance = input.array if p is None else r.probability("bernoulli", p, input.array.shape)
     if not np.all((chance >= 0) & (chance <= 1)):
         raise ArgumentError("bernoulli: Expected p_in >= 0 && p_in <= 1")
-    draws = r.fill_uniform(backends.empty(input.array.shape, FLOAT64), 0.0, 1.0, generator)
+    draws = r.fill_uniform(backends.empty(input.array.shape, FLOAT64, input.array), 0.0, 1.0, generator)
     return wrap((draws < chance).astype(input.array.dtype))
 
 
@@ -466,5 +474,5 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
     else:  # exponential races: the smallest of Exp(weight) come first (Efraimidis and Spirakis 2006)
         with np.errstate(divide="ignore"):
             picks = np.argsort(-np.log1p(-u) / weights, 1)[:, :num_samples]
-    picks = np.ascontiguousarray(picks, dtype=np.int64)
+    picks = backends.dense(picks, dtype=np.int64)
     return wrap(picks if input.array.ndim == 2 else picks[0])

@@ -48,6 +48,10 @@ class DeviceError(GradflowError, RuntimeError):
     """A device that does not exist, or operands on different devices."""
 
 
+class DeviceMemoryError(DeviceError, MemoryError):
+    """The device's memory does not suffice: ``cuda.OutOfMemoryError``. Tensors stay as they are."""
+
+
 class GradError(GradflowError, RuntimeError):
     """A derivative that cannot be computed, or would be wrong."""
 

@@ -17,13 +17,13 @@ from .tensor import Tensor
 
 def frequencies(op: str, n: Any, d: float, half: bool, kwargs: dict) -> Tensor:
     (n,) = new_shape(op, (integer(op, "n", n),))
-    code, requires_grad = options(op, kwargs)
+    code, want = options(op, kwargs)
     dtype = dtypes.BY_CODE[code]
     if not dtype.is_floating_point:
         raise DTypeError(f"{op}: requires a floating point dtype, not {dtype}")
     steps = np.arange(n // 2 + 1) if half else np.arange(n) - n * (np.arange(n) >= (n + 1) // 2)
     with np.errstate(all="ignore"):
-        return done((steps / np.float64(n * d)).astype(dtype.numpy), requires_grad)
+        return done((steps / np.float64(n * d)).astype(dtype.numpy), want)
 
 
 def fftfreq(n: int, d: float = 1.0, **kwargs: Any) -> Tensor:

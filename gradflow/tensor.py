@@ -204,7 +204,8 @@ class Tensor:
 
     @property
     def device(self) -> Any:
-        return CPU
+        where = self.array.device
+        return CPU if where == "cpu" else device(where)
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or its entry ``dim``."""
@@ -239,7 +240,7 @@ class Tensor:
     def storage_offset(self) -> int:
         """Where the first element lies in the storage, in elements."""
         base = self.array
-        while isinstance(base.base, np.ndarray):
+        while hasattr(base.base, "strides"):
             base = base.base
         return (self.array.ctypes.data - base.ctypes.data) // self.array.itemsize if self.array.size else 0
 
@@ -269,7 +270,8 @@ class Tensor:
         node = self.node
         leaf = node is None or node.__class__ is Leaf
         return format_tensor(
-            self.array,
+            np.asarray(self.array),
+            device=None if self.array.device == "cpu" else str(self.device),
             prefix="tensor(" if type(self).__name__ in ("Tensor", "Parameter") else f"{type(self).__name__}(",
             requires_grad=node is not None and leaf,
             grad_fn_name=None if leaf else node.plan.name.rpartition(":")[2],
@@ -282,7 +284,7 @@ class Tensor:
         """The array itself: memory is shared. A tensor that requires a gradient must be detached first, or ``force=True``."""
         if self.node is not None and not force:
             raise GradError("numpy: Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
-        return self.array
+        return self.array if self.array.device == "cpu" else self.array.for_numpy(force)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         array = self.numpy()

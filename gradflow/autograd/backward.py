@@ -87,7 +87,7 @@ def seeds(tensors: Sequence[Tensor], gradients: Any, op: str) -> list[Tensor]:
 
 
 def one(like: Any) -> Any:
-    array = empty(like.shape, FROM_NUMPY[like.dtype].code)
+    array = empty(like.shape, FROM_NUMPY[like.dtype].code, like)
     array.fill(1)
     return array
 

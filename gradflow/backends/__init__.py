@@ -34,7 +34,7 @@ from .cpu import (
     take_rows,
     zeros,
 )
-from .owners import register
+from .owners import cuda_place, dense, is_array, move, place_of, register, started_driver, why_no_cuda
 
 __all__ = [
     "KINDS",
@@ -42,17 +42,22 @@ __all__ = [
     "add_rows",
     "cholesky",
     "copy",
+    "cuda_place",
+    "dense",
     "dot",
     "elementwise",
     "empty",
     "expand",
     "gather",
     "irregular",
+    "is_array",
     "kernel",
     "ldl",
     "ldl_solve",
     "lu",
     "lu_permutation",
+    "move",
+    "place_of",
     "prepare",
     "reduce",
     "register",
@@ -63,6 +68,8 @@ __all__ = [
     "set_tape",
     "set_watcher",
     "solve_triangular",
+    "started_driver",
     "take_rows",
+    "why_no_cuda",
     "zeros",
 ]

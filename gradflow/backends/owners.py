@@ -6,8 +6,11 @@ owner of the outermost array among the arguments.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
+
+import numpy as np
 
 from .cpu import _ext
 
@@ -30,6 +33,63 @@ def rank(values: Iterable[Any]) -> int:
     return best
 
 
+def dense(a: Any, dtype: Any = None) -> Any:
+    """The array in C order, of one dimension at least: itself or a copy."""
+    return a.dense(dtype) if is_array(a) and not isinstance(a, np.ndarray) else np.ascontiguousarray(a, dtype)
+
+
+class Place:
+    """A CUDA device, where a new array may be wanted."""
+
+    __slots__ = ("device",)
+
+    def __init__(self, device: int):
+        self.device = device
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Place) and self.device == other.device
+
+    def __hash__(self) -> int:
+        return self.device
+
+
+def place_of(array: Any) -> Place | None:
+    """Where an array is: ``None`` for the CPU."""
+    where = getattr(array, "device", "cpu")
+    return None if where == "cpu" else Place(int(where.rpartition(":")[2]))
+
+
+def cuda_place(index: int | None) -> Place:
+    """The device of that number, or the one in use; the CUDA backend is started."""
+    from .cuda import start
+
+    return Place(start(index))
+
+
+def started_driver() -> Any:
+    """What works the CUDA devices, if they have been used."""
+    module = sys.modules.get(f"{__package__}.cuda.array")
+    return None if module is None else module.driver
+
+
+def why_no_cuda() -> str | None:
+    """What is missing to compute on a CUDA device, ``None`` if nothing is."""
+    if started_driver() is not None:
+        return None
+    from .cupy_driver import why_not
+
+    return why_not()
+
+
+def move(array: Any, place: Place | None) -> Any:
+    """The array at a place: itself if it is there."""
+    if place_of(array) == place:
+        return array
+    from .cuda import move as to_place
+
+    return to_place(array, place)
+
+
 def hand_over(name: str) -> Callable:
     def call(*args: Any) -> Any:
         at = rank(args)
@@ -40,6 +100,14 @@ def hand_over(name: str) -> Callable:
     return call
 
 
-FUNCTIONS = ("elementwise", "reduce", "rows", "dot", "gather", "scatter_add", "take_rows", "add_rows", "copy", "irregular", "result_type")
+def is_array(x: Any) -> bool:
+    """Is ``x`` an array, NumPy's or a registered one?"""
+    return isinstance(x, np.ndarray) or any(isinstance(x, t) for t, _ in OWNERS)
+
+
+FUNCTIONS = (
+    *("elementwise", "reduce", "rows", "dot", "gather", "scatter_add", "take_rows", "add_rows", "copy", "expand", "empty", "zeros"),
+    *("irregular", "result_type", "lu", "lu_permutation", "cholesky", "solve_triangular"),
+)
 for name in FUNCTIONS:
     _ext.set_fallback(name, hand_over(name))

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakValueDictionary
 
-import numpy as np
-
+from ..backends import is_array
 from ..tape.node import Node, Output, mode
 from ..tensor import Tensor, version_of, wrap
 from .formulas import REGISTRY, camel
@@ -31,7 +30,7 @@ class CustomPlan:
         was, mode.enabled = mode.enabled, False
         try:
             given = {k: wrap(v) for k, v in g.items()} if g.__class__ is dict else wrap(g)
-            contributions = self.rule(node, given, [wrap(a) if isinstance(a, np.ndarray) else a for a in node.saved or ()])
+            contributions = self.rule(node, given, [wrap(a) if is_array(a) else a for a in node.saved or ()])
         finally:
             mode.enabled = was
         for parent, c in zip(node.parents, contributions, strict=True):
@@ -46,7 +45,7 @@ class CustomPlan:
     def derive(self, node: Node, g: Any) -> list[Any]:
         saved: list[Any] = []
         for source, array in zip(node.meta[0], node.saved or (), strict=True):
-            if not isinstance(array, np.ndarray):
+            if not is_array(array):
                 saved.append(array)
             elif source is None:
                 saved.append(wrap(array))

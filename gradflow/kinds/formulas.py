@@ -144,7 +144,7 @@ class Elementwise:
         program = self.program
         if not program.rows:
             return irregular(tensors[0].array, tuple(arrays))
-        full = [a for i, a in enumerate(arrays) if i not in program.row_inputs and isinstance(a, np.ndarray)]
+        full = [a for i, a in enumerate(arrays) if i not in program.row_inputs and backends.is_array(a)]
         if len(full) == 1 and full[0].dtype == tensors[0].array.dtype:
             return None
         # operands with one value a row get theirs by folding rows, which the pullback does itself

@@ -72,7 +72,7 @@ def repeats(a: Any) -> bool:
 
 def relative(origin: Any) -> bool:
     """Does a step count from the start of a storage that is not all the base's?"""
-    if not isinstance(origin[BASE].array.base, np.ndarray):
+    if not backends.is_array(origin[BASE].array.base):
         return False
     steps = origin[STEPS]
     while steps is not None:
@@ -107,12 +107,12 @@ def order_of(a: Any) -> tuple[int, ...] | None:
 def copy_in(order: tuple[int, ...] | None, g: Any) -> Any:
     """A copy of ``g`` with its axes in memory as ``order`` says, so that the steps find views in it."""
     if order is None:
-        out = backends.empty(g.shape, plan.FROM_NUMPY[g.dtype].code)
+        out = backends.empty(g.shape, plan.FROM_NUMPY[g.dtype].code, g)
     else:
         inverse = [0] * len(order)
         for i, axis in enumerate(order):
             inverse[axis] = i
-        out = backends.empty(tuple(g.shape[i] for i in order), plan.FROM_NUMPY[g.dtype].code).transpose(inverse)
+        out = backends.empty(tuple(g.shape[i] for i in order), plan.FROM_NUMPY[g.dtype].code, g).transpose(inverse)
     backends.copy(g, out)
     return out
 

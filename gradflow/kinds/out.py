@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import backends, dtypes
-from ..errors import ArgumentError, DTypeError, GradError, ShapeError
+from ..errors import ArgumentError, DeviceError, DTypeError, GradError, ShapeError
 from ..tape.node import mode
 from ..tensor import Tensor, changed, leave, version_of
 
@@ -35,7 +35,7 @@ def into(op: str, out: Any, function: Callable, args: tuple, kwargs: dict) -> An
     for t, r in zip(outs, results, strict=True):
         if t.array.shape != r.array.shape:
             leave(t)
-            t.array = backends.empty(r.array.shape, t.dtype.code)
+            t.array = backends.empty(r.array.shape, t.dtype.code, r.array)
         backends.copy(r.array, t.array)
         changed(version_of(t))
     if not several:
@@ -57,6 +57,10 @@ def check(op: str, out: Tensor, result: Tensor, inputs: tuple) -> None:
             f"{op}: result type {result.dtype.name} can't be cast to the desired output type {out.dtype.name}; give an out of {result.dtype}"
         )
     a = out.array
+    if backends.place_of(a) != backends.place_of(result.array):
+        raise DeviceError(
+            f"{op}: Expected all tensors to be on the same device, but out is on {out.device} and the result on {result.device}; move one with .to()"
+        )
     if a.shape != result.array.shape and a.size:
         raise ShapeError(
             f"{op}: out has the shape {tuple(a.shape)}, the result {tuple(result.shape)}; give one of that shape, or an empty one, which takes it"

@@ -142,7 +142,7 @@ class Plan:
             parent = node.parents[i]
             if walk.wants(parent):
                 shape, code = (node.irregular and node.irregular[i]) or (g.shape, FROM_NUMPY[g.dtype].code)
-                walk.add(parent, backends.zeros(shape, code), True)
+                walk.add(parent, backends.zeros(shape, code, g), True)
 
     def pull_irregular(self, node: Node, g: Any, walk: Any) -> None:
         """Some operand was broadcast or converted: its gradient is summed to its shape and has its type."""
@@ -166,7 +166,7 @@ class Plan:
             if entry is None:
                 walk.arrive(parent, backends.elementwise(kernel, inputs, out, accumulate))
             else:
-                full = np.broadcast_shapes(*(x.shape for x in inputs if isinstance(x, np.ndarray)))
+                full = np.broadcast_shapes(*(x.shape for x in inputs if backends.is_array(x)))
                 shape, code = entry
                 walk.arrive(parent, sum_to(kernel, inputs, full, shape, code, out, accumulate))
         if self.zero:
@@ -191,7 +191,7 @@ class Plan:
         for i in self.zero:
             like = g[min(g)] if g.__class__ is dict else g
             shape, code = (node.irregular and node.irregular[i]) or (like.array.shape, like.dtype.code)
-            result[i] = wrap(backends.zeros(shape, code))
+            result[i] = wrap(backends.zeros(shape, code, like.array))
         if self.computed:
             plan: Plan = self
             seeds: tuple = (g,)
@@ -205,7 +205,7 @@ class Plan:
             have = dict(zip(self.reads, node.saved, strict=True))
             for r in plan.reads:
                 value = have[r]
-                if not isinstance(value, np.ndarray):
+                if not backends.is_array(value):
                     saved.append(value)
                     continue
                 source = parents[r] if r < n else node if len(op.program.outputs) == 1 else Output(node, r - n)
@@ -228,7 +228,7 @@ def sum_to(kernel: Any, inputs: tuple, full: tuple, shape: tuple, code: int, out
     lead = len(full) - len(shape)
     axes = tuple(range(lead)) + tuple(lead + i for i, n in enumerate(shape) if n == 1 and full[lead + i] != 1)
     if out is None:
-        out, accumulate = backends.empty(shape, code), 0
+        out, accumulate = backends.empty(shape, code, inputs[0]), 0
     if not axes:
         return backends.elementwise(kernel, inputs, out, accumulate)
     kept = (1,) * lead + tuple(shape)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import backends
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..tape.node import named
 from ..tensor import Size, Tensor, wrap
@@ -135,7 +136,7 @@ def index_reduce(input: Tensor, dim: Any, index: Tensor, source: Tensor, reduce:
         return index_reduce(input.reshape(1), dim, index, source.reshape(-1), reduce, include_self=include_self).reshape(())
     i, axis = index_vector("index_reduce", input, dim, index, source)
     full = np.broadcast_to(i.reshape([-1 if d == axis else 1 for d in range(source.array.ndim)]), source.array.shape)
-    result = scatter_reduce(input, axis, wrap(np.ascontiguousarray(full)), source, reduce, include_self=include_self)
+    result = scatter_reduce(input, axis, wrap(backends.dense(full)), source, reduce, include_self=include_self)
     return named(result, "IndexReduceBackward0")
 
 
@@ -225,5 +226,5 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     if p < 0:
         raise ArgumentError(f"pdist: only supports non-negative p values: {p}")
     i, j = np.triu_indices(input.array.shape[0], 1)
-    difference = sub(rows_at(input, 0, np.ascontiguousarray(i)), rows_at(input, 0, np.ascontiguousarray(j)))
+    difference = sub(rows_at(input, 0, backends.dense(i)), rows_at(input, 0, backends.dense(j)))
     return named(difference.norm(p, 1), "PdistBackward0")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import backends
 from ..errors import ArgumentError, OutOfRangeError, ShapeError
 from ..tensor import Tensor, wrap
 from .axes import integer
@@ -67,7 +68,7 @@ def embedding_bag(
         return largest(rows, bag, bags)
     if per_sample_weights is not None:
         rows = mul(rows, rows_at(per_sample_weights.reshape(-1), 0, keep).unsqueeze(1))
-    total = rows_zeros(rows, (bags, weight.array.shape[1]), 0, np.ascontiguousarray(bag))
+    total = rows_zeros(rows, (bags, weight.array.shape[1]), 0, backends.dense(bag))
     if mode == "sum":
         return total
     counts = np.maximum(np.bincount(bag, minlength=bags), 1)[:, None]

@@ -43,7 +43,7 @@ def cross_entropy_of(x, index, weight, axis):
     lse = backends.rows((wide_logsumexp if narrow else logsumexp_of).op.kernel, (x,), axis)
     loss = backends.elementwise(loss_of_row, (lse, backends.gather(x, axis, index), weight))
     if narrow:
-        loss = backends.elementwise(identity, (loss,), backends.empty(loss.shape, dtypes.of(x).code))
+        loss = backends.elementwise(identity, (loss,), backends.empty(loss.shape, dtypes.of(x).code, x))
     return loss, (x, lse)
 
 
@@ -55,11 +55,11 @@ def cross_entropy_pull(node, g, walk):
     index, weight, axis = node.meta[1]
     out, accumulate = walk.destination(parent)
     if out is None:
-        out = backends.empty(x.shape, dtypes.of(x).code)
+        out = backends.empty(x.shape, dtypes.of(x).code, x)
     scaled = g if isinstance(weight, float) and weight == 1 else backends.elementwise(times, (g, weight))
     backends.elementwise(gradient_of_row, (scaled, x, lse), out, accumulate)
     if index.size:
-        less = backends.elementwise(minus_times, (scaled, 1.0), backends.empty(index.shape, dtypes.of(x).code))
+        less = backends.elementwise(minus_times, (scaled, 1.0), backends.empty(index.shape, dtypes.of(x).code, x))
         backends.scatter_add(out, axis, index, less)
     walk.arrive(parent, out)
 

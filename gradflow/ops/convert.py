@@ -17,7 +17,7 @@ from ..tensor import Tensor, device
 
 @linear(grad_name="ToCopyBackward0")
 def converted(a, code, source):
-    out = backends.empty(a.shape, code)
+    out = backends.empty(a.shape, code, a)
     backends.copy(a, out)
     return out
 
@@ -75,22 +75,35 @@ def to(
             where = arg
         elif arg is not None and not isinstance(arg, bool):
             dtype = dtypes.get(arg, "to")
-    on_device("to", where)
-    if dtype is None:
-        return input.clone() if copy else input
-    return convert(input, dtypes.get(dtype, "to"), copy)
+    if dtype is not None:
+        target = dtypes.get(dtype, "to")
+        copy, input = copy and input.dtype is target, convert(input, target)
+    if where is not None:
+        to_place = on_device("to", where)
+        if to_place != backends.place_of(input.array):
+            return moved(input, to_place, backends.place_of(input.array))
+    return input.clone() if copy else input
 
 
-def on_device(op: str, where: Any) -> None:
-    """Refuse a device that this backend is not."""
+@linear(grad_name="ToCopyBackward0")
+def moved(a, to_place, source):
+    return backends.move(a, to_place)
+
+
+@moved.adjoint
+def moved_adjoint(g, shape, to_place, source):
+    return moved(g, source, to_place)
+
+
+def on_device(op: str, where: Any) -> Any:
+    """The place of a device that tensors can be on: ``None`` for the CPU."""
     if where is None:
-        return
+        return None
     try:
-        kind = device(where).type
+        found = device(where)
+        return None if found.type == "cpu" else backends.cuda_place(found.index)
     except (DeviceError, DTypeError) as error:
         raise relabel(error, op) from None
-    if kind != "cpu":
-        raise DeviceError(f"{op}: device {where} is not available: this build computes on the CPU; use device='cpu'")
 
 
 CPU = device("cpu")
@@ -140,9 +153,9 @@ def type_as(input: Tensor, other: Tensor) -> Tensor:
 
 def cpu(input: Tensor, memory_format: Any = None) -> Tensor:
     """The tensor on the CPU: itself if it is there."""
-    return input
+    return to(input, CPU)
 
 
 def cuda(input: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Tensor:
-    """The tensor on the GPU."""
-    raise DeviceError("cuda: Torch not compiled with CUDA enabled: this build computes on the CPU; leave out .cuda()")
+    """The tensor on the GPU: itself if it is there; ``device`` is a device or its number."""
+    return to(input, "cuda" if device is None else f"cuda:{device}" if isinstance(device, int) else device)

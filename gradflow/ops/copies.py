@@ -81,7 +81,7 @@ COPIES: dict[str, Callable] = {f"{view.__name__}_copy": copy_of(view) for view i
 @custom(inputs=2, grad_name="SliceScatterBackward0")
 def overwritten(a, src, view):
     """A copy of ``a`` in which ``view`` of it holds ``src``."""
-    out = backends.empty(a.shape, of(a).code)
+    out = backends.empty(a.shape, of(a).code, a)
     backends.copy(a, out)
     place = view(wrap(out)).array
     if place.size:

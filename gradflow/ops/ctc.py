@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import backends
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..kinds import elementwise
 from ..scalar import primitives as s
@@ -117,7 +118,7 @@ def alignments(lp: Tensor, labels: np.ndarray, times: np.ndarray, counts: np.nda
     states[:, 1::2] = labels
     jump = np.zeros(states.shape, bool)  # from one label to the next, unless they are equal
     jump[:, 3::2] = labels[:, 1:] != labels[:, :-1]
-    emitted = gather_at(lp, 2, np.ascontiguousarray(np.broadcast_to(states, (steps, *states.shape))))
+    emitted = gather_at(lp, 2, backends.dense(np.broadcast_to(states, (steps, *states.shape))))
     first, can_jump = wrap(np.broadcast_to(np.arange(states.shape[1]) < 2, states.shape).copy()), wrap(jump)
     none = -math.inf
     alpha = where(first, emitted[0], none) if steps else wrap(np.full(states.shape, none, lp.array.dtype))

@@ -24,7 +24,7 @@ from .views import require_tensor
 def draw(self: Tensor, op: str, generator: Generator | None, inverse: Callable) -> Tensor:
     """``inverse`` of uniform numbers in (0, 1), in place."""
     array = writable(self, op)
-    u = fill_uniform(backends.empty(array.shape, FLOAT64), 0.0, 1.0, generator) + 2.0**-54
+    u = fill_uniform(backends.empty(array.shape, FLOAT64, array), 0.0, 1.0, generator) + 2.0**-54
     with np.errstate(over="ignore"):
         array[...] = inverse(u)
     return note(self)
@@ -64,7 +64,7 @@ def log_normal_(self: Tensor, mean: float = 1, std: float = 2, *, generator: Gen
         raise ArgumentError(f"log_normal_: expects std > 0.0, but found std={std}")
     array = writable(self, "log_normal_")
     with np.errstate(over="ignore"):
-        array[...] = np.exp(fill_normal(backends.empty(array.shape, FLOAT64), float(mean), float(std), generator))
+        array[...] = np.exp(fill_normal(backends.empty(array.shape, FLOAT64, array), float(mean), float(std), generator))
     return note(self)
 
 
@@ -110,7 +110,7 @@ def noise(op: str, input: Tensor, p: float, by_channel: bool) -> Tensor:
     if by_channel and input.array.ndim < 2:
         raise ShapeError(f"{op}: Feature dropout requires at least 2 dimensions in the input, it has {input.ndim}")
     shape = (*input.array.shape[:2], *(1,) * (input.array.ndim - 2)) if by_channel else input.array.shape
-    ones = backends.empty(shape, input.dtype.code)
+    ones = backends.empty(shape, input.dtype.code, input.array)
     ones.fill(1)
     return ne(dropout(wrap(ones), p), 0).to(input.dtype)
 
@@ -189,14 +189,14 @@ def rrelu(input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: b
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
     float_only("rrelu", input)
-    slopes = wrap(fill_uniform(backends.empty(input.array.shape, input.dtype.code), float(lower), float(upper), None))
+    slopes = wrap(fill_uniform(backends.empty(input.array.shape, input.dtype.code, input.array), float(lower), float(upper), None))
     return put(input, mul(input, where(le(input.detach(), 0), slopes, 1.0)), inplace)
 
 
 def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
     """A sample of the categories of ``logits`` that has a gradient: softmax of them with Gumbel noise; with ``hard`` one-hot. Jang et al. 2017."""
     float_only("gumbel_softmax", logits)
-    noisy = exponential_(wrap(backends.empty(logits.array.shape, logits.dtype.code))).log()
+    noisy = exponential_(wrap(backends.empty(logits.array.shape, logits.dtype.code, logits.array))).log()
     soft = ((logits - noisy) / tau).softmax(dim)
     if not hard:
         return soft

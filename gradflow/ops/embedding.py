@@ -48,7 +48,7 @@ def embedding_pull(node, g, walk):
         return
     out, accumulate = walk.destination(parent)
     if out is None:
-        out = backends.zeros(shape, of(g).code)
+        out = backends.zeros(shape, of(g).code, g)
     elif not accumulate:
         out.fill(0)
     if not index.ndim:
@@ -56,7 +56,7 @@ def embedding_pull(node, g, walk):
     if padding is not None:
         keep = index != padding
         index, g = index[keep], g[keep]
-    backends.add_rows(out, 0, np.ascontiguousarray(index), np.ascontiguousarray(g))
+    backends.add_rows(out, 0, backends.dense(index), backends.dense(g))
     walk.arrive(parent, out)
 
 

@@ -74,7 +74,7 @@ def batch_element(info: Any) -> tuple[str, int]:
 def take_rows(x: Tensor, order: Any) -> Tensor:
     """Rows of each matrix in the order given for it."""
     index = np.broadcast_to(order[..., None], (*order.shape, x.array.shape[-1]))
-    return gather_at(x, x.array.ndim - 2, np.ascontiguousarray(index))
+    return gather_at(x, x.array.ndim - 2, backends.dense(index))
 
 
 # ---- LU ----------------------------------------------------------------------------------------------------------------

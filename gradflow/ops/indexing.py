@@ -33,7 +33,7 @@ def part_into(g, out, accumulate, shape, key):
     """Only the part that was read is touched when there is a gradient already."""
     if out is None or not accumulate:
         if out is None:
-            out = backends.zeros(shape, of(g).code)
+            out = backends.zeros(shape, of(g).code, g)
         else:
             out.fill(0)
         backends.copy(g, out[key])
@@ -67,7 +67,7 @@ def row_adjoint(g, shape, i):
 @linear
 def embed(a, shape, key):
     """Zeros of ``shape`` with the array at ``key``: the adjoint of reading there."""
-    out = backends.zeros(shape, of(a).code)
+    out = backends.zeros(shape, of(a).code, a)
     backends.copy(a, out[key])
     return out
 
@@ -83,7 +83,7 @@ def embed_adjoint(g, small, shape, key):
 @linear(grad_name="IndexBackward0")
 def take(a, key):
     if len(key) == 1 and key[0].dtype.kind in "iu" and a.ndim and a.shape[0]:
-        return backends.take_rows(a, 0, np.ascontiguousarray(key[0] % a.shape[0], dtype=np.int64))
+        return backends.take_rows(a, 0, backends.dense(key[0] % a.shape[0], dtype=np.int64))
     return np.asarray(a[key], order="C")
 
 
@@ -95,16 +95,16 @@ def take_adjoint(g, shape, key):
 @linear(grad_name="IndexPutBackward0")
 def put_zeros(a, shape, key):
     """Zeros of ``shape`` with the array added at ``key``; equal indices add up."""
-    out = backends.zeros(shape, of(a).code)
+    out = backends.zeros(shape, of(a).code, a)
     if len(key) == 1 and key[0].dtype.kind != "b":
         rows_ = key[0].reshape(-1)
         if rows_.size:
-            backends.add_rows(out, 0, np.ascontiguousarray(rows_ % shape[0], dtype=np.int64), a.reshape(rows_.size, *shape[1:]))
+            backends.add_rows(out, 0, backends.dense(rows_ % shape[0], dtype=np.int64), a.reshape(rows_.size, *shape[1:]))
     elif len(key) == 1:
         out[key] = a  # a mask names every element once
     else:
         positions = np.arange(out.size).reshape(shape)[key]
-        backends.add_rows(out.reshape(-1), 0, np.ascontiguousarray(positions.reshape(-1)), np.ascontiguousarray(a).reshape(-1))
+        backends.add_rows(out.reshape(-1), 0, backends.dense(positions.reshape(-1)), backends.dense(a).reshape(-1))
     return out
 
 
@@ -300,7 +300,7 @@ def gather_at_adjoint(g, shape, axis, index):
 @linear(grad_name="ScatterAddBackward0")
 def scatter_zeros(a, shape, axis, index):
     """Zeros of ``shape`` with the array added at ``index`` along ``axis``."""
-    out = backends.zeros(shape, of(a).code)
+    out = backends.zeros(shape, of(a).code, a)
     backends.scatter_add(out, axis, index, a)
     return out
 
@@ -319,7 +319,7 @@ def rows_at(a, axis, index):
 def rows_into(g, out, accumulate, shape, axis, index):
     """Only the rows that were read are touched when there is a gradient already."""
     if out is None:
-        out = backends.zeros(shape, of(g).code)
+        out = backends.zeros(shape, of(g).code, g)
     elif not accumulate:
         out.fill(0)
     backends.add_rows(out, axis, index, g)
@@ -333,7 +333,7 @@ def rows_adjoint(g, shape, axis, index):
 
 @linear
 def rows_zeros(a, shape, axis, index):
-    out = backends.zeros(shape, of(a).code)
+    out = backends.zeros(shape, of(a).code, a)
     backends.add_rows(out, axis, index, a)
     return out
 
@@ -426,8 +426,8 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The places of the elements that differ from zero, a row each; or a tuple of index tensors."""
     if as_tuple:
-        return tuple(wrap(np.ascontiguousarray(i)) for i in np.nonzero(np.atleast_1d(input.array)))
-    return wrap(np.ascontiguousarray(np.argwhere(input.array)))
+        return tuple(wrap(backends.dense(i)) for i in np.nonzero(np.atleast_1d(input.array)))
+    return wrap(backends.dense(np.argwhere(input.array)))
 
 
 __all__ = ["AxisError"]

@@ -80,7 +80,7 @@ def joined(op: str, tensors: list[Tensor], dim: Any) -> Tensor:
             raise ShapeError(f"{op}: Sizes of tensors must match except in dimension {axis}: {[tuple(t.shape) for t in tensors]}")
         sizes.append(s[axis])
     shape[axis] = sum(sizes)
-    out = backends.empty(tuple(shape), code)
+    out = backends.empty(tuple(shape), code, tensors[0].array)
     start = 0
     for t, size in zip(tensors, sizes, strict=True):
         if size:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import backends
 from ..dtypes import float64
 from ..errors import ArgumentError, DTypeError, labelled
 from ..tape.node import named
@@ -172,7 +173,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     if not isinstance(condition, Tensor):
         raise DTypeError(f"where: argument 'condition' must be Tensor, not {type(condition).__name__}")
     if input is None and other is None:
-        return tuple(wrap(np.ascontiguousarray(i)) for i in np.nonzero(np.atleast_1d(condition.array)))
+        return tuple(wrap(backends.dense(i)) for i in np.nonzero(np.atleast_1d(condition.array)))
     if condition.array.dtype.kind not in "b" and condition.array.dtype != np.uint8:
         raise DTypeError(f"where: expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}; compare first")
     return where_of(condition, input, other)

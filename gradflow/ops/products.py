@@ -267,7 +267,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out: An
         raise DTypeError(f"linear: mat1 and mat2 must have the same dtype, but got {input.dtype}, {weight.dtype} and bias {bias.dtype}")
     if b.shape != (w.shape[0],) or x.ndim == 1:
         return p.add(matmul(input, weight.t()), bias)
-    result = backends.empty((*x.shape[:-1], w.shape[0]), CODE[w.dtype])
+    result = backends.empty((*x.shape[:-1], w.shape[0]), CODE[w.dtype], x)
     rows = result if result.ndim == 2 else result.reshape(-1, w.shape[0])
     backends.copy(b, rows)
     product(x if x.ndim == 2 else x.reshape(-1, x.shape[-1]), w.T, rows, 1)

@@ -180,7 +180,7 @@ def fill_integers(array: Any, low: int, high: int, generator: Generator | None) 
     (seed, offset), (_, more) = g.take(array.size), g.take(array.size)
     if high - low <= 2**62:
         return backends.elementwise(integers64, (low, high - low, seed, offset, more), array)
-    bits = backends.elementwise(bits64, (seed, offset, more), backends.empty(array.shape, INT64)).view("uint64")
+    bits = backends.elementwise(bits64, (seed, offset, more), backends.empty(array.shape, INT64, array)).view("uint64")
     array[...] = (bits % np.uint64(high - low) + np.uint64(low % 2**64)).view("int64")  # both wrap, to what is meant
     return array
 
@@ -283,7 +283,7 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None
     """1 with probability ``p``, else 0, in place."""
     chance = probability("bernoulli_", p, self.array.shape)
     array = writable(self, "bernoulli_")
-    draws = fill_uniform(backends.empty(array.shape, FLOAT64), 0.0, 1.0, generator)
+    draws = fill_uniform(backends.empty(array.shape, FLOAT64, array), 0.0, 1.0, generator)
     array[...] = draws < chance
     return note(self)
 

@@ -24,7 +24,7 @@ from .views import diagonal, diagonal_embed, expand, reshape_to
 
 def dense(a: Any) -> Any:
     """A copy in C order, in the backend's memory."""
-    out = backends.empty(a.shape, of(a).code)
+    out = backends.empty(a.shape, of(a).code, a)
     backends.copy(a, out)
     return out
 
@@ -65,7 +65,7 @@ def windows_adjoint(g, shape, axis, size, step):
         key = (slice(None),) * axis + (slice(i, i + (count - 1) * step + 1, step), Ellipsis)
         piece = embed(g[..., i], shape, key)
         total = piece if total is None else p.add(total, piece)
-    return wrap(backends.zeros(shape, of(g.array).code)) if total is None else total
+    return wrap(backends.zeros(shape, of(g.array).code, g.array)) if total is None else total
 
 
 @linear(view=True, grad_name="AsStridedBackward0")
@@ -426,7 +426,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
             index = np.pad(np.arange(*cut), grown, mode="wrap") if cut[0] < cut[1] else np.arange(n)[:0]
         else:
             index = np.pad(np.arange(n), grown, mode=names[mode])[cut[0] : grown[0] + cut[1] + grown[1]]  # type: ignore[call-overload]
-        out = rows_at(out, axis, np.ascontiguousarray(index, dtype=np.int64))
+        out = rows_at(out, axis, backends.dense(index, dtype=np.int64))
     return out
 
 
@@ -437,7 +437,7 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     i, n = index.array, input.array.size
     if i.size and (i.min() < -n or i.max() >= n):
         raise OutOfRangeError(f"take: index out of range: tried to access an element outside of {n} elements")
-    return rows_at(input.reshape(-1), 0, np.ascontiguousarray(i.reshape(-1) % n if n else i.reshape(-1))).reshape(i.shape)
+    return rows_at(input.reshape(-1), 0, backends.dense(i.reshape(-1) % n if n else i.reshape(-1))).reshape(i.shape)
 
 
 builtin_abs, builtin_max, builtin_min = abs, max, min

@@ -168,7 +168,7 @@ def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
 
 
 def as_type(a: Any, code: int) -> Any:
-    out = backends.empty(a.shape, code)
+    out = backends.empty(a.shape, code, a)
     backends.copy(a, out)
     return out
 

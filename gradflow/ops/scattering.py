@@ -93,7 +93,7 @@ def widened(g: Tensor, shape: tuple) -> Tensor:
 def scatter_add_to(a, src, axis, index):
     out = a.copy()
     if index.size:
-        backends.scatter_add(out, axis, index, np.ascontiguousarray(overlap(src, index)))
+        backends.scatter_add(out, axis, index, backends.dense(overlap(src, index)))
     return out, (src.shape,)
 
 
@@ -256,7 +256,7 @@ def index_copy(input: Tensor, dim: Any, index: Tensor, source: Tensor) -> Tensor
     full = np.broadcast_to(i.reshape([-1 if d == axis else 1 for d in range(len(want))]), want)
     if not i.size:
         return input.clone()
-    return scatter_to(input.reshape(padded(input)), source.reshape(want), axis, np.ascontiguousarray(full)).reshape(input.array.shape)
+    return scatter_to(input.reshape(padded(input)), source.reshape(want), axis, backends.dense(full)).reshape(input.array.shape)
 
 
 def index_fill(input: Tensor, dim: Any, index: Tensor, value: Any) -> Tensor:
@@ -289,7 +289,7 @@ def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumula
         out[tuple(indices)] = values
         return out
     spread = p.add(wrap(np.zeros(positions.shape, input.array.dtype)), values)
-    flat = rows_zeros(spread.reshape(-1), (input.array.size,), 0, np.ascontiguousarray(positions.reshape(-1)))
+    flat = rows_zeros(spread.reshape(-1), (input.array.size,), 0, backends.dense(positions.reshape(-1)))
     return p.add(input, flat.reshape(tuple(input.array.shape)))
 
 
@@ -307,8 +307,8 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     index = np.maximum(np.cumsum(where.reshape(-1)) - 1, 0).reshape(where.shape)
     if not count:
         return p.add(input, 0) if input.node is not None else input.clone()
-    picked = rows_at(source.reshape(-1), 0, np.ascontiguousarray(index.reshape(-1))).reshape(where.shape)
-    return p.where(wrap(np.ascontiguousarray(where)), picked, input)
+    picked = rows_at(source.reshape(-1), 0, backends.dense(index.reshape(-1))).reshape(where.shape)
+    return p.where(wrap(backends.dense(where)), picked, input)
 
 
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
@@ -320,7 +320,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
     if source.array.size != i.size:
         raise OutOfRangeError(f"put: Expected source and index to have the same number of elements, but got {source.numel()} and {i.size}")
     flat = input.reshape(-1)
-    key = np.ascontiguousarray(i.reshape(-1) % n if n else i.reshape(-1))
+    key = backends.dense(i.reshape(-1) % n if n else i.reshape(-1))
     values = same_dtype("put", input, source).reshape(-1)
     out = p.add(flat, rows_zeros(values, (n,), 0, key)) if accumulate else scatter_to(flat, values, 0, key) if key.size else flat.clone()
     return out.reshape(tuple(input.array.shape))

@@ -100,10 +100,10 @@ def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
         raise GradError("resize_: cannot resize variables that require grad")
     shape = new_shape("resize_", sizes)
     n = int(np.prod(shape, dtype=object))
-    dense = self.array if self.array.flags.c_contiguous else np.ascontiguousarray(self.array)
+    dense = self.array if self.array.flags.c_contiguous else backends.dense(self.array)
     flat = dense.reshape(-1)
     if n > flat.size:
-        grown = backends.empty((n,), self.dtype.code)
+        grown = backends.empty((n,), self.dtype.code, flat)
         grown[: flat.size] = flat
         flat = grown
     leave(self)

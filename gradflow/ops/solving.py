@@ -47,7 +47,7 @@ def dense(a: Any) -> Any:
     n, item = a.shape[-1], a.itemsize
     line, step = a.strides[-2:]
     fits = (step == item and line >= n * item) or (line == item and step >= n * item)
-    return a if n <= 1 or (fits and line % item == 0 == step % item) else np.ascontiguousarray(a)
+    return a if n <= 1 or (fits and line % item == 0 == step % item) else backends.dense(a)
 
 
 @custom(inputs=2, grad_name="LinalgSolveTriangularBackward0")
@@ -111,7 +111,7 @@ def solve_triangular(input: Any, B: Any, *, upper: bool, left: bool = True, unit
 
 def lu_solved(lu: Any, pivots: Any, b: Any) -> Any:
     order = backends.lu_permutation(pivots, lu.shape[-1])
-    x = np.ascontiguousarray(np.take_along_axis(b, order[..., None], -2))
+    x = backends.dense(np.take_along_axis(b, order[..., None], -2))
     backends.solve_triangular(lu, x, False, False, True, True)
     return backends.solve_triangular(lu, x, True, False, False, True)
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import dtypes
+from .. import backends, dtypes
 from ..errors import ArgumentError, AxisError, DTypeError, OutOfRangeError, ShapeError
 from ..tape.node import named
 from ..tensor import Tensor, wrap
@@ -36,7 +36,7 @@ def order_of(a: Any, axis: int, descending: bool) -> Any:
 
 
 def chosen(op: str, grad_name: str, input: Tensor, axis: int, index: Any) -> Sorted:
-    index = np.ascontiguousarray(index, dtype=np.int64)
+    index = backends.dense(index, dtype=np.int64)
     return Sorted(named(gather_at(input, axis, index), grad_name), wrap(index))
 
 
@@ -223,9 +223,7 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
     inverse = inverse.reshape(input.array.shape) if dim is None else inverse
     counts = np.diff(np.append(np.flatnonzero(differs), n))
     result = (
-        [wrap(np.ascontiguousarray(values))]
-        + [wrap(inverse.astype(np.int64))] * return_inverse
-        + [wrap(counts.astype(np.int64))] * return_counts
+        [wrap(backends.dense(values))] + [wrap(inverse.astype(np.int64))] * return_inverse + [wrap(counts.astype(np.int64))] * return_counts
     )
     return tuple(result) if len(result) > 1 else result[0]
 

@@ -18,7 +18,7 @@ from .axes import axes_of, axis_of, fill_shape, integer, shape_of
 
 def dense(array: Any) -> Any:
     """The array in C order: itself, or a copy in the backend's memory."""
-    return array if array.flags.c_contiguous else backends.elementwise(identity, (np.ascontiguousarray(array),))
+    return array if array.flags.c_contiguous else backends.elementwise(identity, (backends.dense(array),))
 
 
 @linear(view=True, grad_name="ViewBackward0")
@@ -180,7 +180,7 @@ def diagonal_adjoint(g, shape, offset, i, j):
 
 @linear(grad_name="DiagEmbedBackward0")
 def diagonal_embed(a, shape, offset, i, j):
-    out = backends.zeros(shape, of(a).code)
+    out = backends.zeros(shape, of(a).code, a)
     diagonal_view(out, offset, i, j)[...] = a
     return out
 

@@ -21,13 +21,13 @@ def window(op: str, length: Any, periodic: bool, values: Callable, options: dict
     dtype = dtypes.get_default_dtype() if options.get("dtype") is None else dtypes.get(options["dtype"], op)
     if not dtype.is_floating_point:
         raise DTypeError(f"{op}: expects floating point dtypes, got: {dtype.name}")
-    on_device(op, options.get("device"))
+    place = on_device(op, options.get("device"))
     unknown = set(options) - {"dtype", "device", "layout", "pin_memory", "requires_grad"}
     if unknown:
         raise DTypeError(f"{op}: got unexpected keyword arguments {sorted(unknown)}")
     array = backends.empty((n,), dtype.code)
     array[...] = values(n + 1)[:-1] if periodic and n > 1 else values(n) if n > 1 else np.ones(n)
-    t = wrap(array)
+    t = wrap(array if place is None else backends.move(array, place))
     return t.requires_grad_(True) if options.get("requires_grad") else t
 
 

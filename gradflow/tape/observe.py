@@ -10,9 +10,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from ..backends import set_watcher
+from ..backends import is_array, set_watcher
 from ..errors import DTypeError, GradError
 from .node import COUNT, Leaf, Node, extra_of, mode
 
@@ -67,7 +65,7 @@ def pack(node: Any) -> None:
     hook, unhook = watching.hooks[-1]
     was, mode.enabled = mode.enabled, False
     try:
-        node.saved = tuple(Packed(packed(hook, a)) if isinstance(a, np.ndarray) else a for a in node.saved)
+        node.saved = tuple(Packed(packed(hook, a)) if is_array(a) else a for a in node.saved)
     finally:
         mode.enabled = was
     node.guards = ()

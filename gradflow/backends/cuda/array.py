@@ -1,0 +1,365 @@
+"""Arrays in the memory of a CUDA device.
+
+A :class:`DeviceArray` keeps a *ghost*: a NumPy array over the device's addresses, which is never read. Shapes, strides and views are NumPy's
+own work on the ghost; values are computed by kernels. What has no kernel is computed by NumPy on the host: the values come over and go
+back, so every operation works, and those that do cost two copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from ...errors import DeviceError, DTypeError
+from ...scalar.types import NAMES
+
+DTYPES = tuple(np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name) for name in NAMES)
+CODES = {dtype: code for code, dtype in enumerate(DTYPES)}
+
+driver: Any = None  # cupy_driver, or what tests put in its place
+new = object.__new__
+
+
+class Address:
+    """Bytes at an address, as NumPy takes them."""
+
+    def __init__(self, pointer: int, nbytes: int):
+        self.__array_interface__ = {"data": (pointer, False), "shape": (nbytes,), "typestr": "|u1", "version": 3}
+
+
+class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
+    """``memory`` is the driver's; ``base`` the array that this one is a view of, as NumPy has it."""
+
+    __slots__ = ("__weakref__", "base", "ghost", "memory", "pointer_")
+
+    ghost: np.ndarray
+    memory: Any
+    base: Any
+    pointer_: int | None
+
+    __hash__ = object.__hash__
+
+    def view_of(self, ghost: np.ndarray) -> DeviceArray:
+        v = new(DeviceArray)
+        v.ghost, v.memory, v.pointer_ = ghost, self.memory, None
+        v.base = self if self.base is None else self.base
+        return v
+
+    @property
+    def pointer(self) -> int:
+        p = self.pointer_
+        if p is None:
+            p = self.pointer_ = self.ghost.ctypes.data
+        return p
+
+    # What the ghost knows
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.ghost.shape
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        return self.ghost.strides
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.ghost.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.ghost.ndim
+
+    @property
+    def size(self) -> int:
+        return self.ghost.size
+
+    @property
+    def itemsize(self) -> int:
+        return self.ghost.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.ghost.nbytes
+
+    @property
+    def flags(self) -> Any:
+        return self.ghost.flags
+
+    @property
+    def ctypes(self) -> Any:
+        return self.ghost.ctypes
+
+    @property
+    def device(self) -> str:
+        return f"cuda:{self.memory.device}"
+
+    def __len__(self) -> int:
+        return len(self.ghost)
+
+    # Views
+
+    @property
+    def T(self) -> DeviceArray:
+        return self.view_of(self.ghost.T)
+
+    def transpose(self, *axes: Any) -> DeviceArray:
+        return self.view_of(self.ghost.transpose(*axes))
+
+    def swapaxes(self, i: int, j: int) -> DeviceArray:
+        return self.view_of(self.ghost.swapaxes(i, j))
+
+    def squeeze(self, axis: Any = None) -> DeviceArray:
+        return self.view_of(self.ghost.squeeze(axis))
+
+    def view(self, dtype: Any = None) -> DeviceArray:
+        return self.view_of(self.ghost.view() if dtype is None else self.ghost.view(dtype))
+
+    def reshape(self, *shape: Any) -> DeviceArray:
+        """A view where strides allow it, else a copy, as NumPy's."""
+        target = shape[0] if len(shape) == 1 else shape
+        try:
+            return self.view_of(np.reshape(self.ghost, target, copy=False) if NO_COPY else probed(self.ghost, target))
+        except (ValueError, AttributeError):
+            if not self.flags.c_contiguous:
+                return self.copy().reshape(target)
+            raise
+
+    def ravel(self) -> DeviceArray:
+        return self.reshape(-1)
+
+    flatten = ravel
+
+    def __getitem__(self, key: Any) -> DeviceArray:
+        keys = key if isinstance(key, tuple) else (key,)
+        if any(isinstance(k, DeviceArray | np.ndarray | list | np.bool_ | bool) for k in keys):
+            return upload(np.asarray(download(self)[on_host(key)]), self.memory.device)
+        if Ellipsis not in keys:
+            keys = (*keys, Ellipsis)  # without it NumPy would read a single element
+        return self.view_of(self.ghost[keys])
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        keys = key if isinstance(key, tuple) else (key,)
+        if any(isinstance(k, DeviceArray | np.ndarray | list | np.bool_ | bool) for k in keys):
+            host = download(self)
+            host[on_host(key)] = on_host(value)
+            assign(self, host)
+        else:
+            assign(self[key], value)
+
+    # Copies
+
+    def copy(self, order: str = "C") -> DeviceArray:
+        return self.astype(self.dtype, order)
+
+    def astype(self, dtype: Any, order: str = "K", copy: bool = True) -> DeviceArray:
+        """Dense arrays keep the order of their axes in memory, if ``order`` is "K"."""
+        if not copy and self.dtype == np.dtype(dtype):
+            return self
+        axes = sorted(range(self.ndim), key=lambda d: -abs(self.strides[d])) if order == "K" else list(range(self.ndim))
+        out = empty(tuple(self.shape[d] for d in axes), np.dtype(dtype), self.memory.device).transpose(np.argsort(axes))
+        out.base = None  # nobody else has what it is a view of
+        assign(out, self)
+        return out
+
+    def dense(self, dtype: Any = None) -> DeviceArray:
+        """As ``np.ascontiguousarray``."""
+        a = self if dtype is None else self.astype(dtype, "C", copy=False)
+        a = a if a.flags.c_contiguous else a.copy()
+        return a if a.ndim else a.reshape(1)
+
+    def fill(self, value: Any) -> None:
+        assign(self, value)
+
+    def item(self) -> Any:
+        return download(self).item()
+
+    def tolist(self) -> Any:
+        return download(self).tolist()
+
+    def for_numpy(self, force: bool) -> np.ndarray:
+        if not force:
+            raise DTypeError(
+                f"numpy: can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first."
+            )
+        return download(self)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return download(self) if dtype is None else download(self).astype(dtype)
+
+    def __bool__(self) -> bool:
+        return bool(download(self))
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    __index__ = __int__
+
+    def __float__(self) -> float:
+        return float(download(self).reshape(()))
+
+    def __deepcopy__(self, memo: dict) -> DeviceArray:
+        return self.copy("K")
+
+    def __reduce__(self) -> Any:
+        return rebuilt, (download(self), self.memory.device)
+
+    def __getattr__(self, name: str) -> Any:
+        """NumPy's other methods, on the host."""
+        if name not in HOST_METHODS:
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+        def method(*args: Any, **kwargs: Any) -> Any:
+            host = download(self)
+            result = getattr(host, name)(*map(on_host, args), **{k: on_host(v) for k, v in kwargs.items()})
+            if name in ("sort", "put", "partition"):
+                assign(self, host)
+            return on_device(result, self.memory.device)
+
+        return method
+
+    # NumPy's functions
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
+        given = {k: on_host(v) for k, v in kwargs.items()}
+        hosts = [on_host(x) for x in inputs]
+        result = getattr(ufunc, method)(*hosts, **given)
+        if method == "at":
+            assign(inputs[0], hosts[0])
+            return None
+        if out is not None:
+            results = result if isinstance(result, tuple) else (result,)
+            for target, value in zip(out, results, strict=True):
+                target[...] = value
+            return out if len(out) > 1 else out[0]
+        return on_device(result, next(x.memory.device for x in inputs if isinstance(x, DeviceArray)))
+
+    def __array_function__(self, func: Callable, types: Any, args: tuple, kwargs: dict) -> Any:
+        if func in VIEWS and isinstance(args[0], DeviceArray):
+            result = func(args[0].ghost, *args[1:], **kwargs)
+            return args[0].view_of(result)
+        if func in ATTRIBUTES:
+            return getattr(args[0], func.__name__)
+        if func in (np.empty_like, np.zeros_like, np.ones_like, np.full_like) and args[0] is self:
+            dtype = kwargs.get("dtype") or (args[1] if len(args) > 1 and func is not np.full_like else None) or self.dtype
+            like = self.astype(dtype, "K") if self.flags.c_contiguous is False else empty(self.shape, np.dtype(dtype), self.memory.device)
+            if func is not np.empty_like:
+                value = args[1] if len(args) > 1 else kwargs.get("fill_value")
+                like.fill(0 if func is np.zeros_like else 1 if func is np.ones_like else value)
+            return like
+        hosts = [on_host(a) for a in args]
+        out = kwargs.pop("out", None)
+        result = func(*hosts, **{k: on_host(v) for k, v in kwargs.items()})
+        if func in MUTATING:
+            args[0][...] = hosts[0]
+            return None
+        if out is not None:
+            out[...] = result
+            return out
+        return on_device(result, self.memory.device)
+
+
+NO_COPY = tuple(int(n) for n in np.__version__.split(".")[:2]) >= (2, 1)
+VIEWS = {np.broadcast_to, np.expand_dims, np.moveaxis, np.swapaxes, np.transpose, np.squeeze, np.diagonal, np.flip, np.rollaxis}
+ATTRIBUTES = {np.ndim, np.shape, np.size}
+MUTATING = {np.copyto, np.put_along_axis, np.putmask, np.place, np.put, np.fill_diagonal}
+HOST_METHODS = frozenset(
+    "all any argmax argmin argsort clip conj cumprod cumsum diagonal max mean min nonzero partition prod put repeat round searchsorted sort "
+    "std sum take tobytes trace var".split()
+)
+
+
+def probed(ghost: np.ndarray, shape: Any) -> np.ndarray:
+    """Another shape without a copy, for NumPy 2.0."""
+    view = ghost.view()
+    sizes = shape if isinstance(shape, tuple | list) else (shape,)
+    view.shape = tuple(sizes)
+    return view
+
+
+def on_host(x: Any) -> Any:
+    """The same with NumPy's arrays in place of the device's."""
+    if isinstance(x, DeviceArray):
+        return download(x)
+    if isinstance(x, tuple | list):
+        return type(x)(on_host(v) for v in x) if type(x) in (tuple, list) else x
+    return x
+
+
+def on_device(x: Any, device: int) -> Any:
+    """The same with the device's arrays in place of NumPy's."""
+    if isinstance(x, np.ndarray) and x.dtype in CODES:
+        return upload(x, device)
+    if type(x) in (tuple, list):
+        return type(x)(on_device(v, device) for v in x)
+    if isinstance(x, tuple) and hasattr(x, "_fields"):
+        return type(x)(*(on_device(v, device) for v in x))
+    return x
+
+
+def empty(shape: tuple[int, ...], dtype: np.dtype, device: int) -> DeviceArray:
+    a = new(DeviceArray)
+    nbytes = dtype.itemsize
+    for n in shape:
+        nbytes *= n
+    a.memory = memory = driver.alloc(nbytes, device)
+    a.pointer_ = memory.pointer
+    a.base = None
+    a.ghost = np.ndarray(shape, dtype, np.asarray(Address(memory.pointer, nbytes)))
+    return a
+
+
+def upload(host: np.ndarray, device: int) -> DeviceArray:
+    """A copy of a NumPy array on a device, in C order."""
+    if host.dtype not in CODES:
+        raise DTypeError(f"to: arrays of {host.dtype} cannot be on a device; convert to one of {', '.join(NAMES)}")
+    a = empty(host.shape, host.dtype, device)
+    if host.size:
+        dense = np.ascontiguousarray(host)
+        driver.to_device(a.pointer, dense.ctypes.data, dense.nbytes, device)
+    return a
+
+
+def download(a: DeviceArray) -> np.ndarray:
+    """A copy of the values for NumPy."""
+    host = np.empty(a.shape, a.dtype)
+    if a.size:
+        dense = a if a.flags.c_contiguous else a.copy()
+        driver.to_host(host.ctypes.data, dense.pointer, host.nbytes, a.memory.device)
+    return host
+
+
+def assign(out: DeviceArray, value: Any) -> None:
+    """``out[...] = value``"""
+    from . import copy
+
+    if not out.flags.writeable:
+        raise ValueError("assignment destination is read-only")
+    copy(value if isinstance(value, DeviceArray) else np.asarray(value), out)
+
+
+def rebuilt(host: np.ndarray, device: int) -> DeviceArray:
+    from . import start
+
+    return upload(host, start(device))
+
+
+def same_device(op: str, arrays: list[DeviceArray]) -> int:
+    """The device of all arrays; refused if there are several."""
+    device = arrays[0].memory.device
+    for a in arrays:
+        if a.memory.device != device:
+            raise DeviceError(
+                f"{op}: Expected all tensors to be on the same device, but found at least two devices, cuda:{device} and {a.device}; "
+                "move one with .to()"
+            )
+    return device
+
+
+def refuse_host(op: str) -> None:
+    raise DeviceError(
+        f"{op}: Expected all tensors to be on the same device, but found at least two devices, cuda and cpu; move one with .to()"
+    )

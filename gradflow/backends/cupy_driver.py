@@ -1,0 +1,321 @@
+"""What works the device: the only module that imports CuPy, and all that is asked of it.
+
+Kernels are compiled by NVRTC itself, not by CuPy's compiler, which would flush small numbers to zero (``-ftz=true``), and are launched with
+parameters in memory, not with CuPy's, which passes every Python number in 8 bytes. The backend reaches this module by its functions; tests put
+another in its place that has them too.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import importlib.util
+import os
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from ..errors import DeviceError, DeviceMemoryError
+from ..scalar.types import BFLOAT16, FLOAT16, FLOAT32, FLOAT64
+
+INSTALL = 'pip install "cupy-cuda13x[ctk]"'
+INCLUDE = Path(__file__).parents[1] / "include"
+GRAIN = 512  # what CuPy's pool rounds sizes up to
+
+allow_tf32 = False
+allocated: dict[int, int] = {}
+peak: dict[int, int] = {}
+
+
+# Is there a device?
+
+
+@functools.cache
+def devices_of_driver() -> int | str:
+    """How many devices NVIDIA's driver has, or why there is none. CuPy is not imported for it."""
+    try:
+        library = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return "cuda: NVIDIA's driver is missing (libcuda.so.1 cannot be loaded); install it on this machine, or use device='cpu'"
+    count = ctypes.c_int()
+    if library.cuInit(0) or library.cuDeviceGetCount(ctypes.byref(count)) or not count.value:
+        return "cuda: NVIDIA's driver finds no device; see nvidia-smi, or use device='cpu'"
+    return count.value
+
+
+def why_not() -> str | None:
+    """What is missing to compute on a device, and how to get it; ``None`` if nothing is. Quick where there is no driver."""
+    found = devices_of_driver()
+    if isinstance(found, str):
+        return found
+    packages = sorted({d.metadata["Name"] for d in metadata.distributions() if str(d.metadata["Name"]).lower().startswith("cupy")})
+    if len(packages) > 1:
+        return f"cuda: two CuPy packages are installed, {' and '.join(packages)}; keep one: pip uninstall {' '.join(packages[1:])}"
+    if importlib.util.find_spec("cupy") is None:
+        return f"cuda: CuPy is missing; {INSTALL}"
+    try:
+        nvrtc().getVersion()
+    except Exception as error:  # whatever a library that does not load raises
+        return f"cuda: NVRTC cannot be loaded ({str(error).splitlines()[0]}); {INSTALL}"
+    if headers() is None:
+        return f"cuda: CUDA's headers are missing (cuda_fp16.h); {INSTALL}"
+    return None
+
+
+@functools.cache
+def runtime() -> Any:
+    from cupy_backends.cuda.api import runtime
+
+    return runtime
+
+
+@functools.cache
+def nvrtc() -> Any:
+    from cupy_backends.cuda.libs import nvrtc
+
+    return nvrtc
+
+
+@functools.cache
+def headers() -> Path | None:
+    """The folder of CUDA's headers: of the wheels, of ``CUDA_PATH``, or of the system."""
+    spec = importlib.util.find_spec("nvidia")
+    places = [p for place in (spec.submodule_search_locations or []) for p in Path(place).glob("*/include")] if spec else []
+    places += [Path(os.environ[name]) / "include" for name in ("CUDA_PATH", "CUDA_HOME") if name in os.environ]
+    return next((p for p in [*places, Path("/usr/local/cuda/include"), Path("/usr/include")] if (p / "cuda_fp16.h").exists()), None)
+
+
+def device_count() -> int:
+    found = devices_of_driver()
+    return found if isinstance(found, int) else 0
+
+
+def current_device() -> int:
+    return runtime().getDevice()
+
+
+def set_device(device: int) -> None:
+    runtime().setDevice(device)
+
+
+class On:
+    """A device made current for a call."""
+
+    __slots__ = ("before", "device")
+
+    def __init__(self, device: int):
+        self.device = device
+
+    def __enter__(self) -> None:
+        self.before = runtime().getDevice()
+        if self.before != self.device:
+            runtime().setDevice(self.device)
+
+    def __exit__(self, *_: Any) -> None:
+        if self.before != self.device:
+            runtime().setDevice(self.before)
+
+
+def device_name(device: int) -> str:
+    return runtime().getDeviceProperties(device)["name"].decode()
+
+
+def capability(device: int) -> tuple[int, int]:
+    properties = runtime().getDeviceProperties(device)
+    return properties["major"], properties["minor"]
+
+
+def total_memory(device: int) -> int:
+    return runtime().getDeviceProperties(device)["totalGlobalMem"]
+
+
+def stream(device: int) -> int:
+    """The current stream's handle."""
+    from cupy.cuda import get_current_stream
+
+    return get_current_stream(device).ptr
+
+
+def synchronize(device: int) -> None:
+    with On(device):
+        runtime().deviceSynchronize()
+
+
+# Memory
+
+
+class Memory:
+    """A block of CuPy's pool, which gets it back when nobody holds this any more."""
+
+    __slots__ = ("block", "device", "nbytes", "pointer")
+
+    def __init__(self, nbytes: int, device: int):
+        from cupy.cuda import alloc
+
+        self.device, self.nbytes = device, 0
+        self.block = alloc(nbytes)
+        self.pointer = self.block.ptr
+        self.nbytes = -(-nbytes // GRAIN) * GRAIN
+        held = allocated[device] = allocated.get(device, 0) + self.nbytes
+        if held > peak.get(device, 0):
+            peak[device] = held
+
+    def __del__(self) -> None:
+        if self.nbytes:
+            allocated[self.device] -= self.nbytes
+
+
+def alloc(nbytes: int, device: int) -> Memory:
+    """Where memory is short, the pool's unused blocks are given back, once, before this fails."""
+    from cupy.cuda.memory import OutOfMemoryError
+
+    with On(device):
+        try:
+            return Memory(nbytes, device)
+        except OutOfMemoryError:
+            empty_cache()
+        try:
+            return Memory(nbytes, device)
+        except OutOfMemoryError:
+            free, total = runtime().memGetInfo()
+            raise DeviceMemoryError(
+                f"CUDA out of memory. Tried to allocate {nbytes} bytes; device {device} has {total} in all, {free} free, and "
+                f"{allocated.get(device, 0)} are in use by tensors; delete some, or use smaller batches"
+            ) from None
+
+
+def to_device(to: int, host: int, nbytes: int, device: int) -> None:
+    with On(device):
+        runtime().memcpyAsync(to, host, nbytes, runtime().memcpyHostToDevice, stream(device))
+        runtime().streamSynchronize(stream(device))  # the host's memory may be gone soon
+
+
+def to_host(host: int, source: int, nbytes: int, device: int) -> None:
+    with On(device):
+        runtime().memcpyAsync(host, source, nbytes, runtime().memcpyDeviceToHost, stream(device))
+        runtime().streamSynchronize(stream(device))
+
+
+def copy(to: int, to_device: int, source: int, from_device: int, nbytes: int) -> None:
+    with On(from_device):
+        runtime().memcpyPeerAsync(to, to_device, source, from_device, nbytes, stream(from_device))
+        runtime().streamSynchronize(stream(from_device))
+
+
+def clear(pointer: int, nbytes: int, device: int) -> None:
+    with On(device):
+        runtime().memsetAsync(pointer, 0, nbytes, stream(device))
+
+
+def memory(device: int) -> dict[str, int]:
+    from cupy import get_default_memory_pool
+
+    with On(device):
+        held = get_default_memory_pool().total_bytes()
+    return {"allocated": allocated.get(device, 0), "reserved": held, "peak": peak.get(device, 0)}
+
+
+def reset_peak(device: int) -> None:
+    peak[device] = allocated.get(device, 0)
+
+
+def empty_cache() -> None:
+    from cupy import get_default_memory_pool
+
+    get_default_memory_pool().free_all_blocks()
+
+
+# Kernels
+
+
+def function(name: str, text: str, device: int) -> Any:
+    """A kernel, compiled or found on disk, and loaded."""
+    from cupy.cuda.function import Module
+
+    with On(device):
+        module = Module()
+        module.load(compiled(text, "".join(map(str, capability(device)))))
+        return module.get_function(name)
+
+
+def compiled(text: str, arch: str) -> bytes:
+    """Machine code, kept in ``GRADFLOW_CACHE`` (else ``~/.cache/gradflow``) by all that it depends on."""
+    parts = [text, arch, str(nvrtc().getVersion()), *(p.read_text() for p in sorted(INCLUDE.rglob("*.h")))]
+    key = hashlib.blake2s("\0".join(parts).encode()).hexdigest()
+    folder = Path(os.environ.get("GRADFLOW_CACHE") or Path.home() / ".cache" / "gradflow")
+    path = folder / f"{key}.cubin"
+    try:
+        return path.read_bytes()
+    except OSError:
+        pass
+    program = nvrtc().createProgram(text, "kernel.cu", (), ())
+    options = [f"--gpu-architecture=sm_{arch}", "-std=c++17", f"-I{INCLUDE}", f"-I{headers()}"]
+    try:
+        nvrtc().compileProgram(program, tuple(options))
+        code = nvrtc().getCUBIN(program)
+    except nvrtc().NVRTCError:
+        raise DeviceError(f"cuda: NVRTC does not compile a kernel: {nvrtc().getProgramLog(program)[:2000]}") from None
+    finally:
+        nvrtc().destroyProgram(program)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        new = path.with_suffix(f".{os.getpid()}")
+        new.write_bytes(code)
+        new.replace(path)
+    except OSError:  # a disk that is full or not ours: it is compiled again next time
+        pass
+    return code
+
+
+@functools.cache
+def launcher() -> Any:
+    from cupy_backends.cuda.api.driver import launchKernel
+
+    return launchKernel
+
+
+def launch(function: Any, grid: tuple[int, int], block: tuple[int, int], shared: int, parameters: int, device: int) -> None:
+    """``parameters``: the address of an array of pointers to the kernel's parameters."""
+    with On(device):
+        launcher()(function.ptr, grid[0], grid[1], 1, block[0], block[1], 1, shared, stream(device), parameters, 0)
+
+
+# Matrix products
+
+Matrix = tuple[int, bool, int, int]  # address, is it read transposed, leading dimension, elements to the next matrix of the batch
+
+
+@functools.cache
+def number(value: int, wide: bool) -> Any:
+    return (ctypes.c_double if wide else ctypes.c_float)(value)
+
+
+def gemm(
+    code: int,
+    sizes: tuple[int, int, int],
+    a: Matrix,
+    b: Matrix,
+    accumulate: int,
+    c: tuple[int, int, int],
+    count: int,
+    device: int,
+) -> None:
+    """As BLAS, which works by columns: c = a b, or c + a b, for ``count`` matrices; float16 and bfloat16 are summed in float32."""
+    from cupy.cuda.device import get_cublas_handle
+    from cupy_backends.cuda.libs import cublas
+
+    r = runtime()
+    kind = {FLOAT16: r.CUDA_R_16F, BFLOAT16: r.CUDA_R_16BF, FLOAT32: r.CUDA_R_32F, FLOAT64: r.CUDA_R_64F}[code]
+    wide = code == FLOAT64
+    fast = code == FLOAT32 and allow_tf32
+    compute = cublas.CUBLAS_COMPUTE_64F if wide else cublas.CUBLAS_COMPUTE_32F_FAST_TF32 if fast else cublas.CUBLAS_COMPUTE_32F
+    one, beta = (ctypes.addressof(number(v, wide)) for v in (1, int(bool(accumulate))))
+    m, n, k = sizes
+    with On(device):
+        handle = get_cublas_handle()
+        cublas.setStream(handle, stream(device))
+        cublas.gemmStridedBatchedEx(
+            *(handle, int(a[1]), int(b[1]), m, n, k, one, a[0], kind, a[2], a[3], b[0], kind, b[2], b[3]),
+            *(beta, c[0], kind, c[1], c[2], count, compute, cublas.CUBLAS_GEMM_DEFAULT),
+        )

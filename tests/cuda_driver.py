@@ -1,0 +1,300 @@
+"""A CUDA device for tests, made of the CPU: what gradflow/backends/cupy_driver.py does with CuPy, this does with NumPy and g++.
+
+Its addresses are not the host's: who reads the device's memory without asking the driver crashes, as on a real device. Kernels are compiled by
+g++ with CUDA's names; the threads of a block are fibers that change at ``__syncthreads``, in either order. Compiling takes most of the time, so
+:meth:`Driver.collect` first runs a piece of program without computing, to know its kernels, and compiles all of them at once.
+"""
+
+import ctypes
+import hashlib
+import os
+import re
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import numpy as np
+from cuda_emulator import BF16, FP16, ROOT
+
+from gradflow.backends.cuda.array import DTYPES
+
+SHIFT = 1 << 62
+BATCH = 24  # kernels in one compilation
+CACHE = ROOT / "build" / "emulated"
+FLAGS = ["-O1", "-std=c++17", "-shared", "-fPIC", "-w", "-fno-math-errno", "-fno-trapping-math"]
+
+SHIM = r"""
+#include <ucontext.h>
+#include <cstdlib>
+#include <vector>
+#include <csrc/half.h>
+#define __global__ static
+#define __launch_bounds__(threads)
+#define __grid_constant__
+#define GF_SHARED(name) unsigned char* name = gf_shared_memory
+struct Three { unsigned x, y; };
+static Three blockIdx, blockDim, gridDim, threadIdx;
+alignas(16) static unsigned char gf_shared_memory[1 << 14];
+
+static void (*gf_kernel)(void**);
+static void** gf_parameters;
+static ucontext_t gf_scheduler;
+struct Fiber { ucontext_t context; char* stack; bool done; };
+static std::vector<Fiber> gf_fibers;
+static unsigned gf_current;
+
+static __attribute__((noinline)) void __syncthreads() { swapcontext(&gf_fibers[gf_current].context, &gf_scheduler); }
+static void gf_fiber() {
+  gf_kernel(gf_parameters);
+  gf_fibers[gf_current].done = true;
+  swapcontext(&gf_fibers[gf_current].context, &gf_scheduler);
+}
+template <class T>
+static T* gf_pointer(void* p) {
+  const unsigned long long address = *static_cast<unsigned long long*>(p);
+  return address ? reinterpret_cast<T*>(address - (1ull << 62)) : nullptr;
+}
+// 1: some threads of a block are done while others wait for them
+static int gf_run(void (*kernel)(void**), void** parameters, bool waits, bool backwards, unsigned gx, unsigned gy, unsigned bx, unsigned by) {
+  gf_kernel = kernel;
+  gf_parameters = parameters;
+  gridDim = {gx, gy};
+  blockDim = {bx, by};
+  const unsigned n = bx * by;
+  if (waits)
+    while (gf_fibers.size() < n) gf_fibers.push_back({{}, static_cast<char*>(malloc(1 << 16)), false});
+  for (unsigned b = 0; b < gx * gy; ++b) {
+    blockIdx = {b % gx, b / gx};
+    if (!waits) {
+      for (unsigned i = 0; i < n; ++i) {
+        const unsigned t = backwards ? n - 1 - i : i;
+        threadIdx = {t % bx, t / bx};
+        kernel(parameters);
+      }
+      continue;
+    }
+    for (unsigned t = 0; t < n; ++t) {
+      Fiber& f = gf_fibers[t];
+      f.done = false;
+      getcontext(&f.context);
+      f.context.uc_stack.ss_sp = f.stack;
+      f.context.uc_stack.ss_size = 1 << 16;
+      f.context.uc_link = nullptr;
+      makecontext(&f.context, gf_fiber, 0);
+    }
+    for (unsigned done = 0; done < n;) {
+      done = 0;
+      for (unsigned i = 0; i < n; ++i) {
+        const unsigned t = gf_current = backwards ? n - 1 - i : i;
+        threadIdx = {t % bx, t / bx};
+        swapcontext(&gf_scheduler, &gf_fibers[t].context);
+        done += gf_fibers[t].done;
+      }
+      if (done && done < n) return 1;
+    }
+  }
+  return 0;
+}
+"""
+
+
+def entry(name, text):
+    """A function that takes a kernel's parameters as the driver does: pointers to them."""
+    lines = re.search(rf"{name}\((.*?)\) {{", text, re.S).group(1).split(",\n")
+    arguments = []
+    for i, line in enumerate(lines):
+        kind = re.sub(r"__grid_constant__|\w+$", "", line.strip()).strip()
+        if kind.endswith("*"):
+            arguments.append(f"gf_pointer<{kind[:-1]}>(p[{i}])")
+        else:
+            arguments.append(f"*static_cast<{kind}*>(p[{i}])")
+    waits = "true" if "lanes.join" in text or "__syncthreads" in text else "false"
+    return f"""
+static void gf_call_{name}(void** p) {{ {name}({", ".join(arguments)}); }}
+extern "C" int gf_launch_{name}(void** p, bool backwards, unsigned gx, unsigned gy, unsigned bx, unsigned by) {{
+  return gf_run(gf_call_{name}, p, {waits}, backwards, gx, gy, bx, by);
+}}
+"""
+
+
+class Compiler:
+    """Kernels compiled by g++, kept on disk by their text and all that they include."""
+
+    def __init__(self, flags=()):
+        CACHE.mkdir(parents=True, exist_ok=True)
+        self.flags = [*FLAGS, *flags]
+        headers = [*sorted((ROOT / "gradflow" / "include").rglob("*.h")), ROOT / "csrc" / "half.h"]
+        self.base = hashlib.blake2s("".join([SHIM, FP16, BF16, *self.flags, *(h.read_text() for h in headers)]).encode())
+        self.libraries = {}
+        self.functions = {}
+
+    def digest(self, text):
+        h = self.base.copy()
+        h.update(text.encode())
+        return h.hexdigest()[:24]
+
+    def build(self, kernels):
+        """``kernels``: text by name."""
+        todo = {n: t for n, t in kernels.items() if n not in self.functions and not (CACHE / self.digest(t)).exists()}
+        names = list(todo)
+        count = -(-len(names) // BATCH)
+        count += count % 2
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(self.batch, [{n: todo[n] for n in names[i::count]} for i in range(count)]))
+        for name, text in kernels.items():
+            if name not in self.functions:
+                library = os.readlink(CACHE / self.digest(text))
+                if library not in self.libraries:
+                    self.libraries[library] = ctypes.CDLL(str(CACHE / library))
+                self.functions[name] = getattr(self.libraries[library], f"gf_launch_{name}")
+
+    def batch(self, kernels):
+        if not kernels:
+            return
+        key = self.digest("".join(kernels.values()))
+        folder = CACHE / f"{key}.{os.getpid()}"
+        folder.mkdir(exist_ok=True)
+        for file, text in (("shim.h", SHIM), ("cuda_fp16.h", FP16), ("cuda_bf16.h", BF16)):
+            (folder / file).write_text(text)
+        body = "\n".join(t.replace('extern "C" ', "") + entry(n, t) for n, t in kernels.items())
+        (folder / "kernels.cpp").write_text(f'#include "shim.h"\n{body}')
+        include = [f"-I{folder}", f"-I{ROOT}", f"-I{ROOT / 'gradflow' / 'include'}"]
+        output = folder / f"{key}.so"
+        subprocess.run(["g++", *self.flags, *include, str(folder / "kernels.cpp"), "-o", str(output)], check=True)
+        os.replace(output, CACHE / f"{key}.so")
+        for text in kernels.values():
+            link = CACHE / self.digest(text)
+            if not link.is_symlink():
+                link.symlink_to(f"{key}.so")
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()
+
+
+class Memory:
+    """Bytes of the device."""
+
+    def __init__(self, driver, nbytes, device):
+        self.driver, self.nbytes, self.device = driver, nbytes, device
+        self.bytes = np.full(nbytes + 256, 0xA5, np.uint8)  # whatever the memory held
+        self.pointer = -(-self.bytes.ctypes.data // 256) * 256 + SHIFT
+        driver.allocated[device] += nbytes
+        driver.peak[device] = max(driver.peak[device], driver.allocated[device])
+        driver.allocations += 1
+
+    def __del__(self):
+        self.driver.allocated[self.device] -= self.nbytes
+
+
+class Driver:
+    """The narrow module that the backend knows, with ``devices`` devices."""
+
+    def __init__(self, devices=2, compiler=None):
+        self.devices, self.compiler = devices, compiler or Compiler()
+        self.allocated, self.peak = [0] * devices, [0] * devices
+        self.allocations = self.launches = 0
+        self.backwards = False
+        self.collected = None
+        self.current = 0
+
+    # What is asked of the machine
+
+    def why_not(self):
+        return None
+
+    def device_count(self):
+        return self.devices
+
+    def current_device(self):
+        return self.current
+
+    def set_device(self, device):
+        self.current = device
+
+    def device_name(self, device):
+        return "Emulated device"
+
+    def capability(self, device):
+        return (9, 0)
+
+    def total_memory(self, device):
+        return 1 << 34
+
+    def synchronize(self, device):
+        pass
+
+    def memory(self, device):
+        return {"allocated": self.allocated[device], "reserved": self.allocated[device], "peak": self.peak[device]}
+
+    def reset_peak(self, device):
+        self.peak[device] = self.allocated[device]
+
+    def empty_cache(self):
+        pass
+
+    # Memory
+
+    def alloc(self, nbytes, device):
+        return Memory(self, nbytes, device)
+
+    def to_device(self, to, host, nbytes, device):
+        ctypes.memmove(to - SHIFT, host, nbytes)
+
+    def to_host(self, host, source, nbytes, device):
+        ctypes.memmove(host, source - SHIFT, nbytes)
+
+    def copy(self, to, to_device, source, from_device, nbytes):
+        ctypes.memmove(to - SHIFT, source - SHIFT, nbytes)
+
+    def clear(self, pointer, nbytes, device):
+        ctypes.memset(pointer - SHIFT, 0, nbytes)
+
+    # Kernels
+
+    @contextmanager
+    def collect(self):
+        """Nothing is computed inside; afterwards every kernel that was asked for is compiled."""
+        self.collected = {}
+        try:
+            yield
+        finally:
+            kernels, self.collected = self.collected, None
+            self.compiler.build(kernels)
+
+    def function(self, name, text, device):
+        if self.collected is not None:
+            self.collected[name] = text
+        return name, text
+
+    def launch(self, function, grid, block, shared, address, device):
+        assert shared <= 1 << 14 and block[0] * block[1] <= 1024
+        name, text = function
+        self.launches += 1
+        if self.collected is not None:
+            self.collected[name] = text
+            return
+        if name not in self.compiler.functions:
+            self.compiler.build({name: text})
+        run = self.compiler.functions[name]
+        assert run(ctypes.c_void_p(address), self.backwards, *grid, *block) == 0, f"{name}: some threads left before a barrier"
+
+    def gemm(self, code, sizes, a, b, accumulate, c, count, device):
+        """As BLAS: columns are dense, c = a b or c + a b."""
+        m, n, k = sizes
+        if self.collected is not None:
+            return
+        self.launches += 1
+        x = self.matrices(code, a[0], m, k, a[2], a[3], count, a[1])
+        y = self.matrices(code, b[0], k, n, b[2], b[3], count, b[1])
+        z = self.matrices(code, c[0], m, n, c[1], c[2], count, False)
+        wide = np.float64 if z.dtype == np.float64 else np.float32
+        result = x.astype(wide) @ y.astype(wide)
+        z[...] = (z.astype(wide) + result if accumulate else result).astype(z.dtype)
+
+    def matrices(self, code, pointer, rows, columns, leading, stride, count, turned):
+        dtype = DTYPES[code]
+        down, across = (leading, 1) if turned else (1, leading)
+        last = (rows - 1) * down + (columns - 1) * across + (count - 1) * stride
+        memory = (ctypes.c_char * ((last + 1) * dtype.itemsize)).from_address(pointer - SHIFT)
+        strides = [s * dtype.itemsize for s in (stride, down, across)]
+        return np.ndarray((count, rows, columns), dtype, memory, strides=strides)
