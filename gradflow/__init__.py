@@ -33,7 +33,7 @@ from .dtypes import (
 )
 from .tensor import Size, Tensor, device
 from . import autograd, constructors, creation, errors, methods, numpy_calls
-from .autograd import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
+from .autograd import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, safe_grad, set_grad_enabled
 from .constructors import (
     asarray,
     empty_strided,

@@ -9,6 +9,7 @@ from .. import tensor
 from ..backends import empty
 from ..dtypes import FROM_NUMPY
 from ..errors import ArgumentError, DTypeError, GradError
+from ..kinds.safe import derive, safe
 from ..tape.node import Leaf, Output, keep, kept_by, mode
 from ..tape.observe import anomaly
 from ..tape.walk import RecordedWalk, Walk, arriving, collect, leading_to, leaves_early, walks
@@ -116,7 +117,7 @@ def run(
             if place is None:
                 raise GradError(f"{op}: One of the differentiated Tensors does not require grad; set requires_grad=True before using it")
             targets.append(place)
-    careful = anomaly.enabled
+    careful = anomaly.enabled or safe.enabled
     direct = inputs is None and not create and not careful
     nodes, watched = collect([n for n in dict.fromkeys(roots) if n.__class__ is not Leaf or not direct], not direct)
     held = direct and not watched and arriving.acquire(blocking=False)
@@ -131,7 +132,8 @@ def run(
     watched = watched or careful
     if watched:
         walk.nodes = nodes = leaves_early(nodes)
-        walk.undo, walk.nan = [], careful and anomaly.nan
+        walk.undo, walk.nan = [], anomaly.enabled and anomaly.nan
+        walk.derive = derive if safe.enabled else None
         walks.running.append(walk)
     was, mode.enabled = mode.enabled, create
     try:

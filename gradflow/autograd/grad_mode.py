@@ -8,6 +8,7 @@ from functools import wraps
 from typing import Any
 
 from ..errors import DTypeError
+from ..kinds.safe import safe
 from ..tape.node import mode
 
 
@@ -130,3 +131,34 @@ def is_grad_enabled() -> bool:
 def is_inference_mode_enabled() -> bool:
     """Is :class:`inference_mode` on in this thread?"""
     return mode.inference
+
+
+class safe_grad(SetMode):
+    """Backward runs inside keep zeros: where the cotangent is 0, a derivative that is inf or nan gives 0, not nan.
+
+    So the branch that was not taken poisons nothing: ``where(x > 0, sqrt(x), 0)`` at 0, rows of a batch that are masked out, 0 * inf on the way
+    back. It holds for backward, ``grad`` and the transforms that run inside, of every order; the values computed forward are as ever. Off by
+    default, as in torch; inside, backward is slower. ``with safe_grad():``, ``@safe_grad()`` or ``@safe_grad``.
+
+    >>> x = gf.tensor([0.0, 4.0], requires_grad=True)
+    >>> with gf.safe_grad():
+    ...     gf.where(x > 0, x.sqrt(), 0.0).sum().backward()
+    >>> x.grad
+    tensor([0.0000, 0.2500])
+    """
+
+    def __new__(cls, function: Callable | None = None) -> Any:
+        return object.__new__(cls) if function is None else cls()(function)
+
+    def __init__(self, function: Callable | None = None):
+        self.was: list[bool] = []
+
+    def __enter__(self) -> None:
+        self.was.append(safe.enabled)
+        safe.enabled = True
+
+    def __exit__(self, *exc: Any) -> None:
+        safe.enabled = self.was.pop()
+
+    def clone(self) -> safe_grad:
+        return safe_grad()

@@ -53,17 +53,20 @@ class Elementwise:
         ]
         self.constant = all(op in Primitive.table and Primitive.table[op].domain in "CI" for op in last)  # bool: nothing to differentiate
 
-    def plan(self, wanted: int, tied: bool = False, present: tuple[int, ...] | None = None) -> Plan:
-        """The pullback for the inputs whose bits are set in ``wanted``, when cotangents of the outputs ``present`` arrive."""
+    def plan(self, wanted: int, tied: bool = False, present: tuple[int, ...] | None = None, safe: bool = False) -> Plan:
+        """The pullback for the inputs whose bits are set in ``wanted``, when cotangents of the outputs ``present`` arrive.
+
+        In a ``safe`` one, cotangents that are zero stay zero.
+        """
         if self.refused:
             raise GradError(
                 f"{self.name}: the formula uses a primitive that is not differentiable everywhere; give its derivative with "
                 f"@{self.name}.partial, or say smooth=True if the derived one is right"
             )
-        key = (wanted, tied, present)
+        key = (wanted, tied, present, safe)
         plan = self.plans.get(key)
         if plan is None:
-            plan = self.plans[key] = Plan(self, tuple(i for i in range(self.program.inputs) if wanted >> i & 1), tied, present)
+            plan = self.plans[key] = Plan(self, tuple(i for i in range(self.program.inputs) if wanted >> i & 1), tied, present, safe)
         return plan
 
     def pullback(

@@ -13,6 +13,7 @@ from ..backends import elementwise as run_kernel
 from ..backends import prepare
 from ..dtypes import FROM_NUMPY
 from ..errors import GradError
+from ..scalar import derive
 from ..scalar.program import Program
 from ..scalar.trace import Value
 from ..tape.node import Node, Output, identity
@@ -46,22 +47,30 @@ class Plan:
         "operation",
         "own",
         "pick",
+        "present",
         "program",
         "reads",
         "rows",
+        "safe",
         "second",
         "through",
+        "tied",
         "wanted",
         "zero",
     )
 
-    def __init__(self, op: Elementwise, wanted: tuple[int, ...], tied: bool = False, present: tuple[int, ...] | None = None):
+    def __init__(
+        self, op: Elementwise, wanted: tuple[int, ...], tied: bool = False, present: tuple[int, ...] | None = None, safe: bool = False
+    ):
         self.op, self.name, self.wanted, self.rows = op, op.grad_name, wanted, op.program.rows
+        self.tied, self.present, self.safe = tied, present, safe
         present = tuple(range(len(op.program.outputs))) if present is None else present
         try:
             g, inputs, outputs, cotangents = op.pullback(wanted, present)
         except NotImplementedError as error:
             raise GradError(f"{op.name}: {error}; use an operation that has it") from None
+        if safe:
+            cotangents = derive.zeros_kept(cotangents, g)
         if tied:  # both operands are the same tensor: one gradient, the sum
             first, second = cotangents
             cotangents = [first if second is None else second if first is None else first + second, None]
@@ -178,9 +187,13 @@ class Plan:
         seeds = tuple(g[k] for k in present)
         if len(present) == len(self.op.program.outputs):
             return self, (*seeds, *(node.saved or ()))
-        plan = self.op.plan(sum(1 << i for i in self.wanted), False, present)
+        plan = self.op.plan(sum(1 << i for i in self.wanted), False, present, self.safe)
         have = dict(zip(self.reads, node.saved or (), strict=True))
         return plan, (*seeds, *(have[r] for r in plan.reads))
+
+    def kept(self) -> Plan:
+        """The same plan, in which a cotangent that is zero stays zero."""
+        return self.op.plan(sum(1 << i for i in self.wanted), self.tied, self.present, True)
 
     def derive(self, node: Node, g: Any) -> list[Any]:
         """The same over tensors, recorded."""

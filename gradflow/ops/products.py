@@ -27,6 +27,7 @@ class ProductPlan:
     """Back through a @ b: ``a`` gets g @ b.T, ``b`` gets a.T @ g, each straight into its buffer."""
 
     __slots__ = ("name",)
+    products = True
 
     def __init__(self, name: str):
         self.name = name

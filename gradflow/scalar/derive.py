@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from .primitives import ROW_FOLDS, eq, row_sum, where
+from .primitives import ROW_FOLDS, eq, ne, row_sum, where
 from .program import Program
 from .trace import Primitive, Value, ordered
 
@@ -30,6 +30,27 @@ def scaled(g: Value, partial: Value | int | float | None) -> Value | None:
     if isinstance(partial, Value) and partial.op == "div" and partial.args[0].op == "const" and partial.args[0].data == 1:
         return Primitive.table["div"](g, partial.args[1])
     return Primitive.table["mul"](g, partial)
+
+
+LINEAR = frozenset(("add", "sub", "neg", "where", "cast", "row_sum"))
+
+
+def zeros_kept(results: Sequence[Value | None], cotangents: Sequence[Value]) -> list[Value | None]:
+    """``results``, linear in ``cotangents``, so that a product of 0 and inf or nan on the way is 0: nothing flowed there."""
+    flows = {id(g) for g in cotangents}
+    new: dict[int, Value] = {}
+    for v in ordered(tuple(r for r in results if r is not None)):
+        args = tuple(new[id(a)] for a in v.args)
+        new[id(v)] = value = v if all(a is b for a, b in zip(args, v.args, strict=True)) else Value(v.op, args, v.data)
+        carriers = [a for a, old in zip(args, v.args, strict=True) if id(old) in flows]
+        if carriers:
+            flows.add(id(v))
+            if v.op not in LINEAR:
+                lost = ne(value - value, 0)  # inf or nan
+                for a in carriers:
+                    lost = lost & eq(a, 0)
+                new[id(v)] = where(lost, 0, value)
+    return [None if r is None else new[id(r)] for r in results]
 
 
 def has_kink(program: Program) -> bool:

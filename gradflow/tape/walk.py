@@ -91,7 +91,7 @@ class Careful:
     ``needed`` are the nodes to go through, ``None`` for all; ``captured`` those whose gradient is asked for.
     """
 
-    __slots__ = ("__weakref__", "captured", "direct", "grads", "nan", "needed", "nodes", "undo")
+    __slots__ = ("__weakref__", "captured", "derive", "direct", "grads", "nan", "needed", "nodes", "undo")
 
     recorded = False
 
@@ -103,6 +103,7 @@ class Careful:
         self.captured: dict[Any, Any] = dict.fromkeys(targets) if targets else {}
         self.direct = direct  # write to leaves at once
         self.nan = False  # look for nan in what every node gives
+        self.derive: Any = None  # goes through a node in its plan's place
         self.undo: list[tuple[Leaf, Any, Any]] | None = None  # gradients as they were, where code of the user's may fail
 
     def wants(self, parent: Any) -> bool:
@@ -137,7 +138,7 @@ class Careful:
         if unpack is not None:
             node.saved = unpack(packed)
         try:
-            contributions = node.plan.derive(node, g)
+            contributions = (self.derive or node.plan.derive)(node, g)
         finally:
             if unpack is not None:
                 node.saved = packed
@@ -212,7 +213,7 @@ class Walk(Careful):
     __slots__ = ()
 
     def run(self, nodes: list[Any], retain: bool) -> None:
-        grads, needed, captured, nan = self.grads, self.needed, self.captured, self.nan
+        grads, needed, captured, special = self.grads, self.needed, self.captured, self.nan or self.derive is not None
         node: Any = None
         try:
             for node in nodes:
@@ -222,7 +223,7 @@ class Walk(Careful):
                 owned = g.__class__ is not tuple
                 if not owned:
                     g = g[0]
-                if node.__class__ is not Node or nan:
+                if node.__class__ is not Node or special:
                     self.special(node, g, owned, retain)
                     continue
                 if captured and node in captured:
@@ -249,7 +250,9 @@ class Walk(Careful):
                     node.arrive(g)
                 else:
                     node.arrive(elementwise(identity, (g,), out, accumulate))
-        elif cls is Watched and not node.extra.after and not node.extra.unpack and not self.captured and not self.nan:
+        elif (
+            cls is Watched and not node.extra.after and not node.extra.unpack and not self.captured and not self.nan and self.derive is None
+        ):
             self.pulled(node, g, retain)
         else:
             self.visit(node, {k: Leaf.wrap(v) for k, v in g.items()} if g.__class__ is dict else Leaf.wrap(g), retain)
