@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -97,7 +98,7 @@ def cholesky_inverse(input: Any, upper: bool = False) -> Tensor:
     """The inverse of ``L @ L.mT`` (``L.mT @ L`` if ``upper``), from the triangle L that :func:`cholesky` gives."""
     op = "cholesky_inverse"
     matrices(op, input, "input", square=True)
-    zeros = (input.array.diagonal(0, -2, -1) == 0).reshape(-1, input.array.shape[-1])
+    zeros = (input.array.diagonal(0, -2, -1) == 0).reshape(math.prod(input.array.shape[:-2]), input.array.shape[-1])
     if zeros.any():
         element, k = (int(i) for i in np.argwhere(zeros)[0])
         where = f" (Batch element {element})" if input.array.ndim > 2 else ""
