@@ -29,6 +29,7 @@ GF_BOUND(gather)
 GF_BOUND(scatter_add)
 GF_BOUND(take_rows)
 GF_BOUND(add_rows)
+GF_BOUND(scan)
 GF_BOUND(expand)
 GF_BOUND(set_tape)
 GF_BOUND(set_watcher)
@@ -233,6 +234,7 @@ PyMethodDef functions[] = {
     GF_METHOD("scatter_add", scatter_add, "scatter_add(out, axis, index, src)"),
     GF_METHOD("take_rows", take_rows, "take_rows(x, axis, index, out=None)"),
     GF_METHOD("add_rows", add_rows, "add_rows(out, axis, index, src)"),
+    GF_METHOD("scan", scan, "scan(kind, x, axis): running sums (0), products (1); places of maxima (2), minima (3)"),
     GF_METHOD("lu", lu, "lu(work) -> (pivots, info): factors stacks of transposed matrices in place"),
     GF_METHOD("lu_permutation", lu_permutation, "lu_permutation(pivots, rows) -> the rows' order"),
     GF_METHOD("cholesky", cholesky, "cholesky(work) -> info: factors stacks of matrices in place"),

@@ -559,6 +559,31 @@ def test_gather_and_scatter_add():
             near(table, want if is_float(dtype) else want.astype(dtype), 8, np.abs(want) + 10)
 
 
+def test_scan():
+    for rng in cases(300, 43):
+        dtype = DTYPES[rng.integers(10)]
+        x = array(rng, shape_of(rng, 3, least=1), dtype)
+        axis = int(rng.integers(x.ndim))
+        wide = x.astype(np.float64) if is_float(dtype) else x
+        with np.errstate(all="ignore"):
+            total = np.add.accumulate(wide, axis, dtype=None if is_float(dtype) else dtype)
+            scale = np.add.accumulate(np.abs(wide), axis) + 1 if is_float(dtype) else 1
+        near(b.scan(0, x, axis), total, 4, scale)
+        for kind, fold in ((2, np.maximum), (3, np.minimum)):
+            best = fold.accumulate(wide, axis)
+            count = np.arange(x.shape[axis]).reshape([-1 if d == axis else 1 for d in range(x.ndim)])
+            hit = (wide == best) | (wide != wide)
+            same(b.scan(kind, x, axis), np.maximum.accumulate(np.where(hit, count, 0), axis))
+    ones = np.full((3, 200, 70), 3, np.int64)
+    same(b.scan(1, ones, 1), np.multiply.accumulate(ones, 1))  # wraps
+    halves = np.full(5000, 0.5, np.float16)
+    same(b.scan(0, halves, 0)[[2, 1023, 4999]], np.array([1.5, 512, 2500], np.float16))  # kept in float32
+    large = np.random.default_rng(1).standard_normal((600, 300)).astype(np.float32)
+    for x in (large, large.T, large[::2, 5:]):
+        for axis in (0, 1):
+            near(b.scan(0, x, axis), np.cumsum(x.astype(np.float64), axis), 1, np.cumsum(np.abs(x.astype(np.float64)), axis))
+
+
 def test_take_rows_and_add_rows():
     for rng in cases(400, 41):
         dtype = DTYPES[rng.integers(10)]
@@ -875,6 +900,7 @@ ENTRIES = [
     "scatter_add",
     "take_rows",
     "add_rows",
+    "scan",
     "copy",
     "expand",
     "irregular",
@@ -893,7 +919,7 @@ ENTRIES = [
 def test_garbage_raises_or_computes_and_never_crashes(name):
     call = getattr(ext, name)
     arity = {"elementwise": 4, "reduce": 8, "rows": 5, "irregular": 2, "result_type": 1, "copy": 2, "expand": 2}
-    arity |= {"lu": 1, "lu_permutation": 2, "cholesky": 1, "solve_triangular": 6, "ldl": 1, "ldl_solve": 3}
+    arity |= {"scan": 3, "lu": 1, "lu_permutation": 2, "cholesky": 1, "solve_triangular": 6, "ldl": 1, "ldl_solve": 3}
     kernels = (identity, b.kernel(lambda p, q: p + q), b.kernel(lambda p: (p, p)), b.kernel(lambda p: p / s.row_sum(p)))
     outcomes = {True: 0, False: 0}
     for rng in cases(800, 60 + ENTRIES.index(name)):

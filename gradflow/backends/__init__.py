@@ -1,7 +1,8 @@
-"""What computes: eight functions over arrays, the same on every device.
+"""What computes: nine functions over arrays, the same on every device.
 
 ``elementwise(program, inputs, out, accumulate)``, ``reduce(kind, program, inputs, axes, keepdims, out, accumulate, scale)``,
-``rows(program, inputs, axis, out, accumulate, summed)``, ``dot(a, b, out, accumulate)``, ``gather``, ``scatter_add``, ``take_rows``, ``add_rows``;
+``rows(program, inputs, axis, out, accumulate, summed)``, ``dot(a, b, out, accumulate)``, ``gather``, ``scatter_add``, ``take_rows``, ``add_rows``,
+``scan``;
 and ``copy``, ``empty``, ``zeros``, ``expand`` (a view). Of LAPACK ``lu``, ``lu_permutation``, ``cholesky``, ``solve_triangular``, ``ldl``, ``ldl_solve``. The CPU's are in front: they hand arrays that are not NumPy's to the backend that owns them.
 """
 
@@ -26,6 +27,7 @@ from .cpu import (
     reduce,
     result_type,
     rows,
+    scan,
     scatter_add,
     set_default_float,
     set_tape,
@@ -63,6 +65,7 @@ __all__ = [
     "register",
     "result_type",
     "rows",
+    "scan",
     "scatter_add",
     "set_default_float",
     "set_tape",

@@ -35,6 +35,7 @@ gather = _ext.gather
 scatter_add = _ext.scatter_add
 take_rows = _ext.take_rows
 add_rows = _ext.add_rows
+scan = _ext.scan
 lu = _ext.lu
 lu_permutation = _ext.lu_permutation
 cholesky = _ext.cholesky

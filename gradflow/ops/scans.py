@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes
+from .. import backends, dtypes
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..kinds import custom, linear
 from ..scalar.types import category
@@ -21,18 +21,16 @@ from .rearranging import flip_over
 from .reductions import sum_over
 
 
-def accumulated(ufunc: Any, a: Any, axis: int) -> Any:
-    """NumPy's running fold; the narrow float types in float32."""
-    if not a.ndim:
-        return a.copy()
-    wide = a.astype(np.float32) if a.dtype.itemsize == 2 and a.dtype.kind in "fV" else a
-    with np.errstate(all="ignore"):
-        return np.asarray(ufunc.accumulate(wide, axis), dtype=a.dtype)
+def running(kind: int, a: Any, axis: int) -> Any:
+    return backends.scan(kind, a, axis) if a.ndim else a.copy()
+
+
+SUM, PRODUCT, LARGEST, LEAST = range(4)
 
 
 @linear(grad_name="CumsumBackward0")
 def cumsum_along(a, axis):
-    return accumulated(np.add, a, axis)
+    return running(SUM, a, axis)
 
 
 @cumsum_along.adjoint
@@ -47,7 +45,7 @@ def reverse_sum(g: Tensor, axis: int) -> Tensor:
 
 @custom(grad_name="CumprodBackward0")
 def cumprod_along(a, axis):
-    y = accumulated(np.multiply, a, axis)
+    y = running(PRODUCT, a, axis)
     return y, (a, y)
 
 
@@ -69,7 +67,9 @@ def cumprod_vjp(g, needs, x, y, axis):
 
 @custom(grad_name="LogcumsumexpBackward0")
 def logcumsumexp_along(a, axis):
-    y = accumulated(np.logaddexp, a, axis)
+    wide = a.astype(np.float32) if a.dtype.itemsize == 2 else a
+    with np.errstate(all="ignore"):
+        y = np.asarray(np.logaddexp.accumulate(wide, axis) if a.ndim else a.copy(), dtype=a.dtype)
     return y, (a, y)
 
 
@@ -115,28 +115,23 @@ def logcumsumexp(input: Tensor, dim: Any) -> Tensor:
     return logcumsumexp_along(input, axis_of("logcumsumexp", dim, input.array.ndim))
 
 
-def running_extreme(op: str, ufunc: Any, input: Tensor, dim: Any) -> Extreme:
+def running_extreme(op: str, kind: int, input: Tensor, dim: Any) -> Extreme:
     a = input.array
     axis = axis_of(op, dim, a.ndim)
     if not a.ndim:
         return Extreme(input.clone(), wrap(np.zeros((), np.int64)))
-    values = accumulated(ufunc, a, axis)
-    hit = (a == values) | np.isnan(a) if a.dtype.kind == "f" else a == values
-    shape = [1] * a.ndim
-    shape[axis] = -1
-    index = np.where(hit, np.arange(a.shape[axis]).reshape(shape), 0)
-    index = np.maximum.accumulate(index, axis)
+    index = backends.scan(kind, a, axis)
     return Extreme(named(gather_at(input, axis, index), f"C{op[1:]}Backward0"), wrap(index))
 
 
 def cummax(input: Tensor, dim: Any) -> Extreme:
     """(the largest element so far, its place: the last of equals) along ``dim``."""
-    return running_extreme("cummax", np.maximum, input, dim)
+    return running_extreme("cummax", LARGEST, input, dim)
 
 
 def cummin(input: Tensor, dim: Any) -> Extreme:
     """(the smallest element so far, its place: the last of equals) along ``dim``."""
-    return running_extreme("cummin", np.minimum, input, dim)
+    return running_extreme("cummin", LEAST, input, dim)
 
 
 def diff(input: Tensor, n: int = 1, dim: Any = -1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:

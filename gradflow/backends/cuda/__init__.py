@@ -19,7 +19,7 @@ from .array import CODES, DTYPES, DeviceArray, download, upload
 from .elementwise import elementwise
 from .folds import reduce, rows
 from .launch import code_of_scalar, combined
-from .moves import add_rows, gather, scatter_add, take_rows
+from .moves import add_rows, gather, scan, scatter_add, take_rows
 from .products import dot, identity
 
 

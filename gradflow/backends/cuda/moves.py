@@ -1,4 +1,4 @@
-"""Values by index. Indices may be on the host."""
+"""Values by index, and running sums. Indices may be on the host."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ def gather(x: Any, axis: int, index: Any, out: Any = None) -> Any:
 
 def take_rows(x: Any, axis: int, index: Any, out: Any = None) -> Any:
     return _read(cpu.take_rows, x, axis, index, out)
+
+
+def scan(kind: int, x: DeviceArray, axis: int) -> Any:
+    return upload(cpu.scan(kind, on_host(x), axis), x.memory.device)
 
 
 def _add(function: Any, out: DeviceArray, axis: int, index: Any, src: Any) -> Any:
