@@ -179,6 +179,7 @@ __all__ = [
     "reduce",
     "result_type",
     "rows",
+    "scan",
     "scatter_add",
     "take_rows",
     "upload",
