@@ -139,8 +139,8 @@ newaxis = None
 
 
 def __getattr__(name: str) -> object:
-    """``gradflow.special`` and ``gradflow.func``, which are read when they are first asked for."""
-    if name in ("special", "func"):
+    """``gradflow.special``, ``gradflow.func`` and ``gradflow.memory``, which are read when they are first asked for."""
+    if name in ("special", "func", "memory"):
         import importlib
 
         return importlib.import_module(f"gradflow.{name}")

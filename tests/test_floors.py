@@ -45,6 +45,7 @@ FLOORS = {
     "utils": ({"errors", "tensor", "tape", "autograd", "gradflow"}, set()),
     "serialization": ({"errors", "tensor", "nn", "gradflow"}, set()),
     "testing": (TENSORS, set()),
+    "memory": ({"errors", "tape", "tensor"}, set()),
     "runtime": ({"backends"}, {"errors", "_version"}),
     "cuda": ({"errors"}, {"backends", "ops", "tensor"}),
     "accelerator": (set(), {"cuda", "tensor"}),
