@@ -139,8 +139,8 @@ newaxis = None
 
 
 def __getattr__(name: str) -> object:
-    """``gradflow.special``, ``gradflow.func`` and ``gradflow.memory``, which are read when they are first asked for."""
-    if name in ("special", "func", "memory"):
+    """``gradflow.special``, ``gradflow.func`` and others, which are read when they are first asked for."""
+    if name in ("special", "func", "memory", "mxnet"):
         import importlib
 
         return importlib.import_module(f"gradflow.{name}")

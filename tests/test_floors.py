@@ -50,12 +50,14 @@ FLOORS = {
     "cuda": ({"errors"}, {"backends", "ops", "tensor"}),
     "accelerator": (set(), {"cuda", "tensor"}),
     "__main__": ({"runtime"}, {"backends"}),
+    "mxnet": ({"errors", "tensor", "tape", "nn", "gradflow"}, set()),
 }
 # Floors that may be entered by some names only.
 DOORS = {
     ("nn", "kinds"): {"elementwise"},  # gf.elementwise: the losses are formulas
     ("optim", "backends"): {"elementwise", "kernel"},  # a step is one fused program over arrays
     ("creation", "tape"): {"node"},
+    ("mxnet", "tape"): {"node", "walk"},  # which leaves lead to an array
     ("utils", "tape"): {"hooks", "walk"},  # the handles, which users' tools share; which backward is running
 }
 DEPENDENCIES = {"numpy", "ml_dtypes", "safetensors", "cupy", "cupy_backends"}
