@@ -31,7 +31,19 @@ from .activations import (
     Tanhshrink,
     Threshold,
 )
+from .batchnorm import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    GroupNorm,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+    LocalResponseNorm,
+    SyncBatchNorm,
+)
 from .containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
+from .conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from .embedding import Embedding, EmbeddingBag
 from .linear import Bilinear, Flatten, Identity, Linear, Unflatten
@@ -82,6 +94,26 @@ from .padding import (
     ZeroPad3d,
 )
 from .parameter import Buffer, Parameter
+from .pooling import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveAvgPool3d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AdaptiveMaxPool3d,
+    AvgPool1d,
+    AvgPool2d,
+    AvgPool3d,
+    LPPool1d,
+    LPPool2d,
+    LPPool3d,
+    MaxPool1d,
+    MaxPool2d,
+    MaxPool3d,
+    MaxUnpool1d,
+    MaxUnpool2d,
+    MaxUnpool3d,
+)
 from .shuffles import ChannelShuffle, PixelShuffle, PixelUnshuffle
 
 __all__ = [
@@ -94,6 +126,14 @@ __all__ = [
     "AlphaDropout", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout", "ChannelShuffle", "PixelShuffle", "PixelUnshuffle",
     "CircularPad1d", "CircularPad2d", "CircularPad3d", "ConstantPad1d", "ConstantPad2d", "ConstantPad3d", "ReflectionPad1d",
     "ReflectionPad2d", "ReflectionPad3d", "ReplicationPad1d", "ReplicationPad2d", "ReplicationPad3d", "ZeroPad1d", "ZeroPad2d", "ZeroPad3d",
+    "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d",
+    # normalisation
+    "BatchNorm2d", "BatchNorm1d", "BatchNorm3d", "SyncBatchNorm", "InstanceNorm2d", "InstanceNorm1d",
+    "InstanceNorm3d", "GroupNorm", "LocalResponseNorm",
+    # pooling
+    "MaxPool2d", "MaxPool1d", "MaxPool3d", "MaxUnpool2d", "MaxUnpool1d", "MaxUnpool3d", "AvgPool1d",
+    "AvgPool2d", "AvgPool3d", "LPPool2d", "LPPool1d", "LPPool3d", "AdaptiveAvgPool2d", "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool3d", "AdaptiveMaxPool2d", "AdaptiveMaxPool1d", "AdaptiveMaxPool3d",
     # activations
     "RReLU", "Softmax2d", "CELU", "ELU", "GELU", "GLU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "LogSigmoid",
     "LogSoftmax", "Mish", "PReLU", "ReLU", "ReLU6", "SELU", "SiLU", "Sigmoid", "Softmax", "Softmin", "Softplus",

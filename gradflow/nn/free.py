@@ -41,7 +41,8 @@ LOSSES = {
     "ctc_loss": "log_probs targets input_lengths target_lengths blank reduction zero_infinity",
 }
 PLAIN = """bilinear celu cosine_similarity dropout hardshrink layer_norm pairwise_distance pdist pixel_shuffle pixel_unshuffle channel_shuffle
-    rms_norm rrelu selu threshold"""
+    rms_norm rrelu selu threshold conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d batch_norm
+    group_norm instance_norm max_pool1d max_pool2d max_pool3d avg_pool1d adaptive_avg_pool1d adaptive_max_pool1d"""
 
 
 def in_place(function: Callable, name: str) -> Callable:

@@ -32,11 +32,26 @@ from ..ops.activations import hardswish_ as hardswish
 from ..ops.activations import mish_ as mish
 from ..ops.activations import relu_ as relu
 from ..ops.activations import silu_ as silu
+from ..ops.adaptive_pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+    lp_pool1d,
+    lp_pool2d,
+    lp_pool3d,
+    max_unpool1d,
+    max_unpool2d,
+    max_unpool3d,
+)
 from ..ops.arguments import checked
 from ..ops.arranging import channel_shuffle, pdist, pixel_shuffle, pixel_unshuffle
 from ..ops.axes import axis_of
 from ..ops.bags import embedding_bag
 from ..ops.convert import element
+from ..ops.convolutions import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from ..ops.ctc import ctc_loss
 from ..ops.distributions import (
     alpha_dropout,
@@ -49,7 +64,9 @@ from ..ops.distributions import (
 )
 from ..ops.embedding import embedding, one_hot
 from ..ops.joining import chunk
+from ..ops.norms import batch_norm, group_norm, instance_norm, local_response_norm
 from ..ops.pointwise import div, sigmoid, sub, tanh
+from ..ops.pooling import avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
 from ..ops.products import linear
 from ..ops.random import dropout
 from ..ops.rearranging import pad
@@ -84,7 +101,10 @@ from .margin_losses import (
 # fmt: off
 __all__ = [
     # layers
-    "bilinear", "dropout", "embedding", "layer_norm", "linear", "normalize", "one_hot", "pad", "rms_norm",
+    "batch_norm", "bilinear", "dropout", "group_norm", "instance_norm", "local_response_norm", "embedding", "layer_norm", "linear", "normalize", "one_hot", "pad", "rms_norm",
+    "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
+    # pooling
+    "max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d", "lp_pool1d", "lp_pool2d", "lp_pool3d", "max_unpool1d", "max_unpool2d", "max_unpool3d",
     # activations
     "celu", "elu", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "log_softmax",
     "logsigmoid", "mish", "prelu", "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softmin", "softplus",

@@ -1,0 +1,234 @@
+"""Pooling as modules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from ..ops.convolutions import sizes
+from ..tensor import Tensor
+from . import functional as F
+from .module import Module
+
+Size: TypeAlias = "int | Sequence[int]"
+
+
+class MaxPool2d(Module):
+    """The largest element of each window.
+
+    >>> import gradflow as gf
+    >>> gf.nn.MaxPool2d(2)(gf.ones(1, 3, 8, 8)).shape
+    torch.Size([1, 3, 4, 4])
+    """
+
+    function: Callable[..., Any] = staticmethod(F.max_pool2d)
+
+    def __init__(
+        self,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
+        dilation: Size = 1,
+        return_indices: bool = False,
+        ceil_mode: bool = False,
+    ) -> None:
+        super().__init__()
+        self.kernel_size: Any = kernel_size
+        self.stride: Any = kernel_size if stride is None else stride
+        self.padding: Any = padding
+        self.dilation = dilation
+        self.return_indices = return_indices
+        self.ceil_mode = ceil_mode
+
+    def forward(self, input: Tensor) -> Any:
+        sizes = (self.kernel_size, self.stride, self.padding, self.dilation)
+        return self.function(input, *sizes, ceil_mode=self.ceil_mode, return_indices=self.return_indices)
+
+    def extra_repr(self) -> str:
+        return (
+            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, dilation={self.dilation}, "
+            f"ceil_mode={self.ceil_mode}"
+        )
+
+
+class MaxPool1d(MaxPool2d):
+    """:class:`MaxPool2d` over one axis."""
+
+    function = staticmethod(F.max_pool1d)
+
+
+class MaxPool3d(MaxPool2d):
+    """:class:`MaxPool2d` over three axes."""
+
+    function = staticmethod(F.max_pool3d)
+
+
+class MaxUnpool2d(Module):
+    """Zeros with the elements at the places that ``MaxPool2d(return_indices=True)`` gave."""
+
+    function: Callable[..., Tensor] = staticmethod(F.max_unpool2d)
+
+    def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> None:
+        super().__init__()
+        self.kernel_size: Any = kernel_size
+        self.stride: Any = kernel_size if stride is None else stride
+        self.padding: Any = padding
+
+    def forward(self, input: Tensor, indices: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
+        return self.function(input, indices, self.kernel_size, self.stride, self.padding, output_size)
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class MaxUnpool1d(MaxUnpool2d):
+    """:class:`MaxUnpool2d` over one axis."""
+
+    function = staticmethod(F.max_unpool1d)
+
+
+class MaxUnpool3d(MaxUnpool2d):
+    """:class:`MaxUnpool2d` over three axes."""
+
+    function = staticmethod(F.max_unpool3d)
+
+
+class AvgPool1d(Module):
+    """The mean of each window."""
+
+    def __init__(
+        self, kernel_size: Size, stride: Size | None = None, padding: Size = 0, ceil_mode: bool = False, count_include_pad: bool = True
+    ) -> None:
+        super().__init__()
+        self.kernel_size: Any = kernel_size
+        self.stride: Any = kernel_size if stride is None else stride
+        self.padding: Any = padding
+        self.ceil_mode = ceil_mode
+        self.count_include_pad = count_include_pad
+        if type(self) is AvgPool1d:  # torch keeps these as tuples here alone
+            self.kernel_size, self.stride, self.padding = (
+                sizes("AvgPool1d", "sizes", n, 1) for n in (self.kernel_size, self.stride, padding)
+            )
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.avg_pool1d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class AvgPool2d(AvgPool1d):
+    """The mean of each window; ``divisor_override`` divides in place of the number of elements."""
+
+    function: Callable[..., Tensor] = staticmethod(F.avg_pool2d)
+
+    def __init__(
+        self,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> None:
+        super().__init__(kernel_size, stride, padding, ceil_mode, count_include_pad)
+        self.divisor_override = divisor_override
+
+    def forward(self, input: Tensor) -> Tensor:
+        options = (self.ceil_mode, self.count_include_pad, self.divisor_override)
+        return self.function(input, self.kernel_size, self.stride, self.padding, *options)
+
+
+class AvgPool3d(AvgPool2d):
+    """:class:`AvgPool2d` over three axes."""
+
+    function = staticmethod(F.avg_pool3d)
+
+
+class LPPool2d(Module):
+    """(sum of x ** norm_type) ** (1 / norm_type) over each window."""
+
+    function: Callable[..., Tensor] = staticmethod(F.lp_pool2d)
+
+    def __init__(self, norm_type: float, kernel_size: Size, stride: Size | None = None, ceil_mode: bool = False) -> None:
+        super().__init__()
+        self.norm_type = norm_type
+        self.kernel_size: Any = kernel_size
+        self.stride = stride
+        self.ceil_mode = ceil_mode
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self.function(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
+
+    def extra_repr(self) -> str:
+        return f"norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}, ceil_mode={self.ceil_mode}"
+
+
+class LPPool1d(LPPool2d):
+    """:class:`LPPool2d` over one axis."""
+
+    function = staticmethod(F.lp_pool1d)
+
+
+class LPPool3d(LPPool2d):
+    """:class:`LPPool2d` over three axes."""
+
+    function = staticmethod(F.lp_pool3d)
+
+
+class AdaptiveAvgPool2d(Module):
+    """The means of output_size nearly equal parts; ``None`` keeps a size.
+
+    >>> import gradflow as gf
+    >>> gf.nn.AdaptiveAvgPool2d((3, None))(gf.ones(1, 2, 8, 7)).shape
+    torch.Size([1, 2, 3, 7])
+    """
+
+    function: Callable[..., Any] = staticmethod(F.adaptive_avg_pool2d)
+
+    def __init__(self, output_size: Any) -> None:
+        super().__init__()
+        self.output_size = output_size
+
+    def forward(self, input: Tensor) -> Any:
+        return self.function(input, self.output_size)
+
+    def extra_repr(self) -> str:
+        return f"output_size={self.output_size}"
+
+
+class AdaptiveAvgPool1d(AdaptiveAvgPool2d):
+    """:class:`AdaptiveAvgPool2d` over one axis."""
+
+    function = staticmethod(F.adaptive_avg_pool1d)
+
+
+class AdaptiveAvgPool3d(AdaptiveAvgPool2d):
+    """:class:`AdaptiveAvgPool2d` over three axes."""
+
+    function = staticmethod(F.adaptive_avg_pool3d)
+
+
+class AdaptiveMaxPool2d(AdaptiveAvgPool2d):
+    """The largest elements of output_size nearly equal parts."""
+
+    function = staticmethod(F.adaptive_max_pool2d)
+
+    def __init__(self, output_size: Any, return_indices: bool = False) -> None:
+        super().__init__(output_size)
+        self.return_indices = return_indices
+
+    def forward(self, input: Tensor) -> Any:
+        return self.function(input, self.output_size, self.return_indices)
+
+
+class AdaptiveMaxPool1d(AdaptiveMaxPool2d):
+    """:class:`AdaptiveMaxPool2d` over one axis."""
+
+    function = staticmethod(F.adaptive_max_pool1d)
+
+
+class AdaptiveMaxPool3d(AdaptiveMaxPool2d):
+    """:class:`AdaptiveMaxPool2d` over three axes."""
+
+    function = staticmethod(F.adaptive_max_pool3d)

@@ -1,0 +1,261 @@
+"""Pooling: folds over windows of space. Sums are linear maps; a maximum reads the input at the places that win."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from .. import backends
+from ..dtypes import of
+from ..errors import DTypeError, ShapeError
+from ..kinds import linear
+from ..scalar import primitives as s
+from ..tape.node import identity, named
+from ..tensor import Tensor, wrap
+from . import pointwise as p
+from .axes import integer
+from .convolutions import at, sizes, taps
+from .indexing import gather_at
+
+
+@linear(grad_name="AvgPoolBackward0")
+def sum_windows(a, kernel, stride, before, out):
+    y = backends.zeros((*a.shape[:2], *out), of(a).code)
+    for _, there, those in taps(a.shape[2:], kernel, out, stride, before, (1,) * len(out)):
+        backends.elementwise(identity, (a[at(there)],), y[at(those)], 1)
+    return y
+
+
+@sum_windows.adjoint
+def sum_windows_adjoint(g, shape, kernel, stride, before, out):
+    return cover_windows(g, shape, kernel, stride, before, out)
+
+
+@linear(grad_name="AvgPoolBackward0")
+def cover_windows(g, shape, kernel, stride, before, out):
+    """Each window gives to the elements it covers."""
+    x = backends.zeros(shape, of(g).code)
+    for _, there, those in taps(shape[2:], kernel, out, stride, before, (1,) * len(out)):
+        backends.elementwise(identity, (g[at(those)],), x[at(there)], 1)
+    return x
+
+
+@cover_windows.adjoint
+def cover_windows_adjoint(c, small, shape, kernel, stride, before, out):
+    return sum_windows(c, kernel, stride, before, out)
+
+
+def better(v, best, place, candidate):
+    """The larger value and its place; nan is larger than all."""
+    wins = s.gt(v, best) | s.ne(v, v)
+    return s.where(wins, v, best), s.where(wins, candidate, place)
+
+
+choose = backends.kernel(better, outputs=2, raw=("place", "candidate"))
+
+
+def winners(a: Any, first: Any, out: tuple, candidates: Iterator[tuple[Any, Any, tuple]]) -> Any:
+    """The place of the largest value of each window: of (values, their places, the windows they belong to), or ``first`` if all are -inf."""
+    shape = (*a.shape[:2], *out)
+    best = backends.empty(shape, of(a).code)
+    best.fill(-np.inf if a.dtype.kind in "fV" else np.iinfo(a.dtype).min)
+    place = np.broadcast_to(first, shape).copy()
+    for values, places, those in candidates:
+        key = at(those)
+        backends.elementwise(choose, (values, best[key], place[key], places), (best[key], place[key]))
+    return place
+
+
+def pitches(space: tuple) -> list[int]:
+    return [math.prod(space[i + 1 :]) for i in range(len(space))]
+
+
+def grid(starts: list[Any], space: tuple) -> Any:
+    """Places in a flat plane from positions on each axis."""
+    total: Any = np.zeros((), np.int64)
+    for i, (start, pitch) in enumerate(zip(starts, pitches(space), strict=True)):
+        total = total + (start * pitch).reshape(-1, *(1,) * (len(space) - 1 - i))
+    return total
+
+
+def read_at(x: Tensor, places: Any) -> Tensor:
+    """The elements of each plane at flat places: the gradient goes there."""
+    planes = x.reshape(*x.array.shape[:2], -1) if x.array.size else x.reshape(*x.array.shape[:2], math.prod(x.array.shape[2:]))
+    y = gather_at(planes, 2, np.ascontiguousarray(places.reshape(*places.shape[:2], math.prod(places.shape[2:]))))
+    return y.reshape(places.shape)
+
+
+# torch's signatures
+
+
+def batched(op: str, space: int, input: Any) -> tuple[Tensor, bool]:
+    """(the input with a batch, whether it had one)"""
+    if not isinstance(input, Tensor):
+        raise DTypeError(f"{op}: argument 'input' must be Tensor, not {type(input).__name__}")
+    shape = input.array.shape
+    if len(shape) not in (space + 1, space + 2):
+        raise ShapeError(f"{op}: Expected {space + 1}D or {space + 2}D (batch mode) tensor for input, but got: {list(shape)}")
+    if not all(shape[-space - 1 :]):
+        raise ShapeError(f"{op}: Expected input's non-batch dimensions to have positive length, but got {list(shape)}")
+    if input.array.dtype.kind == "b":
+        raise DTypeError(f"{op}: not implemented for bool; convert with .float()")
+    return (input, True) if len(shape) == space + 2 else (input.unsqueeze(0), False)
+
+
+def pooled(op: str, x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: Any) -> tuple[tuple, ...]:
+    """(kernel, stride, padding, dilation, output sizes), checked."""
+    n = x.array.ndim - 2
+    kernel = sizes(op, "kernel_size", kernel, n)
+    stride = kernel if stride is None or stride == [] or stride == () else sizes(op, "stride", stride, n)
+    padding, dilation = sizes(op, "padding", padding, n), sizes(op, "dilation", dilation, n)
+    for name, values in (("kernel size", kernel), ("stride", stride), ("dilation", dilation)):
+        if any(v <= 0 for v in values):
+            raise ShapeError(f"{op}: {name} should be greater than zero, but got {list(values)}")
+    if any(not 0 <= q <= (d * (k - 1) + 1) // 2 for q, k, d in zip(padding, kernel, dilation, strict=True)):
+        raise ShapeError(
+            f"{op}: pad must be non-negative and at most half of effective kernel size, but got pad={list(padding)}, kernel_size={list(kernel)} and dilation={list(dilation)}"
+        )
+    out = []
+    for size, k, t, q, d in zip(x.array.shape[2:], kernel, stride, padding, dilation, strict=True):
+        room = size + 2 * q - d * (k - 1) - 1
+        count = (-(-room // t) if ceil else room // t) + 1
+        out.append(count - 1 if ceil and (count - 1) * t >= size + q else count)  # no window starts in the padding at the end
+    if any(count < 1 for count in out):
+        raise ShapeError(f"{op}: Given input size: {list(x.shape[1:])}. Calculated output size: {out}. Output size is too small")
+    return kernel, stride, padding, dilation, tuple(out)
+
+
+def max_pool(op: str, space: int, input: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: Any, indices: Any) -> Any:
+    x, had = batched(op, space, input)
+    kernel, stride, padding, dilation, out = pooled(op, x, kernel, stride, padding, dilation, ceil)
+    shape = x.array.shape[2:]
+    starts = [np.arange(n) * t - q for n, t, q in zip(out, stride, padding, strict=True)]
+    inside = [np.where(i < 0, i + -(i // d) * d, i) for i, d in zip(starts, dilation, strict=True)]
+    corner = grid(starts, shape)
+
+    def candidates() -> Iterator[tuple[Any, Any, tuple]]:
+        for index, there, those in taps(shape, kernel, out, stride, padding, dilation):
+            offset = sum(k * d * pitch for k, d, pitch in zip(index, dilation, pitches(shape), strict=True))
+            yield x.array[at(there)], corner[those] + offset, those
+
+    return read(op, x, winners(x.array, grid(inside, shape), out, candidates()), had, indices)
+
+
+def read(op: str, x: Tensor, places: Any, had: bool, indices: bool) -> Any:
+    y, where = read_at(x, places), wrap(places)
+    if not had:
+        y, where = y.squeeze(0), where.squeeze(0)
+    return (y, where) if indices else y
+
+
+def max_pool1d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """The largest element of each window of (N, C, L); the first of equals gets the gradient. nan is larger than all.
+
+    L' = (L + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1, rounded up with ``ceil_mode``; ``stride`` is the window's size
+    unless given. With ``return_indices`` also where they are.
+
+    >>> gf.nn.functional.max_pool1d(gf.tensor([[1.0, 3.0, 2.0, 0.0]]), 2)
+    tensor([[3., 2.]])
+    """
+    return max_pool("max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def max_pool2d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """:func:`max_pool1d` over two axes of space; indices are places in a flat plane."""
+    return max_pool("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def max_pool3d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """:func:`max_pool1d` over three axes of space."""
+    return max_pool("max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def avg_pool(op: str, space: int, input: Any, kernel: Any, stride: Any, padding: Any, ceil: Any, pads: bool, divisor: Any) -> Tensor:
+    x, had = batched(op, space, input)
+    kernel, stride, padding, _, out = pooled(op, x, kernel, stride, padding, 1, ceil)
+    if divisor is None:
+        counts = []
+        for n, k, t, q, size in zip(out, kernel, stride, padding, x.array.shape[2:], strict=True):
+            start = np.arange(n) * t - q
+            end = np.minimum(start + k, size + q)
+            counts.append(end - start if pads else np.minimum(end, size) - np.maximum(start, 0))
+        number = np.ones((), np.int64)
+        for i, c in enumerate(counts):
+            number = number * c.reshape(-1, *(1,) * (space - 1 - i))
+        same = number.size and (number == number.flat[0]).all()
+        by: Any = int(number.flat[0]) if same else wrap(number)
+    else:
+        by = integer(op, "divisor_override", divisor)
+        if not by:
+            raise ShapeError(f"{op}: divisor must be not zero")
+    if input.array.dtype.kind not in "fV":
+        y = sum_windows(x, kernel, stride, padding, out).div(by, rounding_mode="trunc")
+    else:
+        wide = x.float() if x.array.itemsize == 2 else x
+        y = p.div(sum_windows(wide, kernel, stride, padding, out), by).to(x.dtype)
+    y = y if had else y.squeeze(0)
+    return named(y, f"AvgPool{space}DBackward0")
+
+
+def avg_pool1d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True
+) -> Tensor:
+    """The mean of each window of (N, C, L); zeros around count as elements unless ``count_include_pad`` is false.
+
+    >>> gf.nn.functional.avg_pool1d(gf.tensor([[1.0, 3.0, 2.0, 0.0]]), 2)
+    tensor([[2., 1.]])
+    """
+    return avg_pool("avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
+
+
+def avg_pool2d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """:func:`avg_pool1d` over two axes of space; ``divisor_override`` divides in place of the number of elements."""
+    return avg_pool("avg_pool2d", 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+def avg_pool3d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """:func:`avg_pool2d` over three axes of space."""
+    return avg_pool("avg_pool3d", 3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
