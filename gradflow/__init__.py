@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math as _math
+import typing as _typing
 
 from . import scalar
 from ._version import __version__
@@ -137,11 +138,15 @@ for _name, _function in _functions_of_nn.items():
 layout = memory_format = Layout
 newaxis = None
 
+if _typing.TYPE_CHECKING:
+    from . import func, memory, mxnet, special
+    from .typed import *
+else:
 
-def __getattr__(name: str) -> object:
-    """``gradflow.special``, ``gradflow.func`` and others, which are read when they are first asked for."""
-    if name in ("special", "func", "memory", "mxnet"):
-        import importlib
+    def __getattr__(name: str) -> object:
+        """``gradflow.special``, ``gradflow.func`` and others, which are read when they are first asked for."""
+        if name in ("special", "func", "memory", "mxnet"):
+            import importlib
 
-        return importlib.import_module(f"gradflow.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            return importlib.import_module(f"gradflow.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,9 +12,13 @@ from .errors import ArgumentError, AxisError, DeviceError, DTypeError, GradError
 from .tape.node import SHARED, Leaf, Node, Output, changed, mode, new_version
 
 new = object.__new__
+if TYPE_CHECKING:
+    from .typed import Methods  # attached by methods.py
+else:
+    Methods = object
 
 
-class Tensor:
+class Tensor(Methods):
     """An n-dimensional array with a gradient. Made by :func:`gradflow.tensor` and its relatives, and by operations.
 
     ``array`` is the ``numpy.ndarray``; ``node`` its place on the tape (a ``Node``, a ``Leaf`` or ``None``); ``version`` the cell that
@@ -45,24 +49,6 @@ class Tensor:
         if requires_grad:
             t.requires_grad_(True)
         return t
-
-    if TYPE_CHECKING:  # attached by methods.py
-
-        def _binary(self, other: Any) -> Tensor: ...
-        def _unary(self) -> Tensor: ...
-
-        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __matmul__ = __rmatmul__ = _binary
-        __pow__ = __rpow__ = __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = __and__ = __or__ = __xor__ = __getitem__ = _binary
-        __lt__ = __le__ = __gt__ = __ge__ = _binary
-        __neg__ = __abs__ = __invert__ = __pos__ = _unary
-
-        @property
-        def T(self) -> Tensor: ...
-        @property
-        def mT(self) -> Tensor: ...
-
-        def __setitem__(self, index: Any, value: Any) -> None: ...
-        def __getattr__(self, name: str) -> Any: ...
 
     # The tape
 
@@ -107,7 +93,7 @@ class Tensor:
         return node.parents[0] if node.__class__ is Output else node
 
     @property
-    def grad(self) -> Any:
+    def grad(self) -> Tensor | None:
         """The gradient that backward has accumulated, of this tensor's shape and type, or ``None``."""
         leaf = self.leaf
         if leaf is not None:
@@ -290,7 +276,7 @@ class Tensor:
         array = self.numpy()
         return np.array(array, dtype=dtype, copy=copy) if copy is not None else np.asarray(array, dtype=dtype)
 
-    def item(self) -> Any:
+    def item(self) -> bool | int | float:
         """The one element as a Python number."""
         if self.array.size != 1:
             raise ArgumentError(f"item: a Tensor with {self.array.size} elements cannot be converted to Scalar; it must have exactly one")

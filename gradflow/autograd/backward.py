@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from .. import tensor
+import gradflow.tensor as tensor_module
+
 from ..backends import empty
 from ..dtypes import FROM_NUMPY
 from ..errors import ArgumentError, DTypeError, GradError
@@ -223,4 +224,4 @@ def grad(
     return tuple(tensors)
 
 
-tensor.backward = backward
+tensor_module.backward = backward

@@ -218,7 +218,7 @@ def _packed(state: dict[str, Any]) -> dict[str, Any]:
 
 def _unpacked(param: Tensor, state: dict[str, Any]) -> dict[str, Any]:
     """A parameter's saved state as it is kept: counters as ints, tensors in the parameter's dtype and not shared."""
-    kept = {}
+    kept: dict[str, Any] = {}
     for name, value in state.items():
         if name == "step":
             kept[name] = int(value)
