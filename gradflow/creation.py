@@ -320,10 +320,10 @@ def arange(*args: Any, start: Any = None, end: Any = None, step: Any = None, **k
     if (last - first) * by < 0:
         raise ArgumentError(f"arange: upper bound and lower bound inconsistent with step sign: start {first}, end {last}, step {by}")
     n = -((first - last) // by) if code == INT64 else math.ceil((last - first) / by)
-    array = backends.empty((n,), code)
     first, _, by = whole if exact else values
+    array = backends.empty((n,), code)
     if n:
-        array[...] = first + by * np.arange(n)
+        array[...] = np.arange(first, last, by, dtype=np.int64) if code == INT64 else first + by * np.arange(n)
     return done(array, want)
 
 
@@ -342,9 +342,8 @@ def spaced(op: str, start: Any, end: Any, steps: Any, code: int) -> np.ndarray:
     if n < 0:
         raise ArgumentError(f"{op}: number of steps must be non-negative, got {n}")
     first, last = (float(element(op, v, dtypes.BY_CODE[code])) for v in (start, end))
-    i = np.arange(n)
-    step = (last - first) / (n - 1) if n > 1 else 0.0
-    return np.where(i < (n + 1) // 2, first + step * i, last - step * (n - 1 - i))
+    step, half = (last - first) / (n - 1) if n > 1 else 0.0, (n + 1) // 2
+    return np.concatenate((first + step * np.arange(half), last - step * np.arange(n - half)[::-1]))
 
 
 def logspace(start: Any, end: Any, steps: int, base: float = 10.0, **kwargs: Any) -> Tensor:
@@ -361,8 +360,7 @@ def eye(n: int, m: int | None = None, **kwargs: Any) -> Tensor:
     code, want = options("eye", kwargs)
     shape = new_shape("eye", (n, n if m is None else m))
     array = backends.zeros(shape, code, want.place)
-    i = np.arange(min(shape))
-    array[i, i] = 1
+    array.reshape(-1)[: min(shape) * shape[1] : shape[1] + 1] = 1
     return done(array, want)
 
 
@@ -414,10 +412,11 @@ def randperm(n: int, *, generator: Any = None, **kwargs: Any) -> Tensor:
     code, want = options("randperm", kwargs)
     element("randperm", max(n - 1, 0), dtypes.BY_CODE[code])
     keys = r.fill_integers(backends.empty((n,), INT64), 0, 2**62, generator)
-    order = np.argsort(keys, kind="stable")
-    array = backends.empty((n,), code)
-    array[...] = order
-    return done(array, want)
+    if n < 2**20:  # the lowest bits tell the place, what is left is random enough: to sort is quicker than to find the order
+        order = np.sort((keys & -(2**20)) | np.arange(n)) & (2**20 - 1)
+    else:
+        order = np.argsort(keys, kind="stable")
+    return done(order.astype(dtypes.BY_CODE[code].numpy, copy=False), want)
 
 
 def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any = None, **kwargs: Any) -> Tensor:

@@ -84,10 +84,10 @@ def custom(forward: Callable | None = None, *, inputs: int = 1, outputs: int = 1
         arrays = [x.array if isinstance(x, Tensor) else x for x in operands]
         result, saved = forward(*arrays, *params)
         outs = (result,) if outputs == 1 else result
-        tensors = tuple(wrap(out) for out in outs)
+        tensors = (wrap(result),) if outputs == 1 else tuple([wrap(out) for out in outs])
         if mode.enabled:
-            parents = tuple(x.node if isinstance(x, Tensor) else None for x in operands)
-            if any(p is not None for p in parents):
+            parents = tuple([x.node if isinstance(x, Tensor) else None for x in operands])
+            if parents.count(None) < inputs:
                 everything = (*operands, *tensors)
                 arrays_all = (*arrays, *outs)
                 sources = tuple(next((i for i, a in enumerate(arrays_all) if a is s), None) for s in saved)

@@ -38,7 +38,8 @@ def absolute_error(x, y):
 def smooth_absolute_error(x, y, beta):
     "d^2 / (2 beta) where abs(d) < beta, else abs(d) - beta / 2, for d = x - y"
     d = abs(x - y)
-    return where(lt(d, beta), 0.5 * d * d / beta, d - 0.5 * beta)
+    m = minimum(d, beta)
+    return m / beta * (d - 0.5 * m)
 
 
 @smooth_absolute_error.partial

@@ -109,8 +109,8 @@ def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
 
 def aminmax(input: Tensor, *, dim: Any = None, keepdim: bool = False) -> tuple[Tensor, Tensor]:
     """(:func:`amin`, :func:`amax`)"""
-    axes = () if dim is None else dim
-    return labelled("aminmax", amin, input, axes, keepdim), labelled("aminmax", amax, input, axes, keepdim)
+    axes, keepdim = axes_of("aminmax", dim, input.array.ndim), flag("aminmax", "keepdim", keepdim)
+    return labelled("aminmax", amin_of, input, MIN, axes, keepdim), labelled("aminmax", amax_of, input, MAX, axes, keepdim)
 
 
 def arg(op: str, fold: int, input: Tensor, dim: Any, keepdim: bool) -> Tensor:

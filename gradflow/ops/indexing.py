@@ -80,10 +80,15 @@ def embed_adjoint(g, small, shape, key):
 # Integer and mask indices: copies
 
 
+def from_front(index: Any, n: int) -> Any:
+    """Indices into an axis of size ``n``, negative ones counted from its end, as adjacent int64."""
+    return backends.dense(index % n if index.size and index.min() < 0 else index, dtype=np.int64)
+
+
 @linear(grad_name="IndexBackward0")
 def take(a, key):
     if len(key) == 1 and key[0].dtype.kind in "iu" and a.ndim and a.shape[0]:
-        return backends.take_rows(a, 0, backends.dense(key[0] % a.shape[0], dtype=np.int64))
+        return backends.take_rows(a, 0, from_front(key[0], a.shape[0]))
     return np.asarray(a[key], order="C")
 
 
@@ -99,7 +104,7 @@ def put_zeros(a, shape, key):
     if len(key) == 1 and key[0].dtype.kind != "b":
         rows_ = key[0].reshape(-1)
         if rows_.size:
-            backends.add_rows(out, 0, backends.dense(rows_ % shape[0], dtype=np.int64), a.reshape(rows_.size, *shape[1:]))
+            backends.add_rows(out, 0, from_front(rows_, shape[0]), a.reshape(rows_.size, *shape[1:]))
     elif len(key) == 1:
         out[key] = a  # a mask names every element once
     else:
@@ -229,6 +234,11 @@ def getitem(input: Tensor, index: Any) -> Tensor:
         if not -a.shape[0] <= index < a.shape[0]:
             raise OutOfRangeError(f"index: index {index} is out of bounds for dimension 0 with size {a.shape[0]}")
         return row(input, index)
+    if isinstance(index, Tensor) and index.array.ndim and a.ndim and index.array.dtype == np.int64:
+        try:
+            return named(rows_at(input, 0, index.array if input.node is None else index.array.copy()), "IndexBackward0")
+        except OutOfRangeError:  # or counted from the end
+            pass
     key, basic = key_of(a, index)
     if basic:
         result = part(input, (*key, Ellipsis) if Ellipsis not in key else key)
@@ -419,7 +429,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
         raise DTypeError("masked_select: expected BoolTensor for mask")
     from .views import broadcast_tensors
 
-    x, m = labelled("masked_select", broadcast_tensors, input, mask)
+    x, m = (input, mask) if input.array.shape == mask.array.shape else labelled("masked_select", broadcast_tensors, input, mask)
     return named(take(x, (m.array,)), "MaskedSelectBackward0")
 
 
@@ -427,7 +437,13 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The places of the elements that differ from zero, a row each; or a tuple of index tensors."""
     if as_tuple:
         return tuple(wrap(backends.dense(i)) for i in np.nonzero(np.atleast_1d(input.array)))
-    return wrap(backends.dense(np.argwhere(input.array)))
+    flat = np.flatnonzero(input.array)
+    places = np.empty((flat.size, input.array.ndim), np.int64)
+    for axis in range(input.array.ndim - 1, 0, -1):
+        flat, places[:, axis] = np.divmod(flat, input.array.shape[axis])
+    if input.array.ndim:
+        places[:, 0] = flat
+    return wrap(places)
 
 
 __all__ = ["AxisError"]

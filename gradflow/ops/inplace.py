@@ -230,7 +230,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
         raise DTypeError(f"copy_: argument 'src' must be Tensor, not {type(src).__name__}")
     recorded = change_in_place(self, "copy_", src)
     try:
-        fits = np.broadcast_shapes(src.array.shape, self.array.shape) == self.array.shape
+        fits = src.array.shape == self.array.shape or np.broadcast_shapes(src.array.shape, self.array.shape) == self.array.shape
     except ValueError:
         fits = False
     if not fits:

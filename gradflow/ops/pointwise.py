@@ -225,7 +225,9 @@ def equal(input: Tensor, other: Tensor) -> bool:
     """Same shape and same elements?"""
     if not isinstance(other, Tensor):
         raise DTypeError(f"equal: argument 'other' must be Tensor, not {type(other).__name__}")
-    return input.array.shape == other.array.shape and bool(np.array_equal(input.array, other.array))
+    return input.array.shape == other.array.shape and bool(
+        backends.reduce(backends.KINDS["all"], eq.op.kernel, (input.array, other.array), None, False)
+    )
 
 
 builtin_abs = builtins.abs

@@ -17,7 +17,7 @@ from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import axis_of, integer, new_shape, shape_of
 from .convert import element
-from .indexing import embed, part, rows_at
+from .indexing import embed, from_front, part, rows_at
 from .joining import cat, joined, list_of, parts, repeated
 from .views import diagonal, diagonal_embed, expand, reshape_to
 
@@ -214,18 +214,20 @@ def tri(op: str, input: Tensor, diagonal: int, keep: Any) -> Tensor:
     diagonal = integer(op, "diagonal", diagonal)
     if input.array.ndim < 2:
         raise ShapeError(f"{op}: input tensor must have at least 2 dimensions")
-    mask = keep(np.ones(input.array.shape[-2:], bool), diagonal)
+    m, n = input.array.shape[-2:]
+    diagonal = builtin_min(builtin_max(diagonal, -m), n)  # further out nothing changes
+    mask = keep(np.arange(n, dtype=np.int32), np.arange(diagonal, m + diagonal, dtype=np.int32)[:, None])
     return named(p.where(wrap(mask), input, False if input.array.dtype.kind == "b" else 0), f"{op.capitalize()}Backward0")
 
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The elements on and below a diagonal, zeros elsewhere."""
-    return tri("tril", input, diagonal, np.tril)
+    return tri("tril", input, diagonal, np.less_equal)
 
 
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The elements on and above a diagonal, zeros elsewhere."""
-    return tri("triu", input, diagonal, np.triu)
+    return tri("triu", input, diagonal, np.greater_equal)
 
 
 def trace(input: Tensor) -> Tensor:
@@ -437,7 +439,7 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     i, n = index.array, input.array.size
     if i.size and (i.min() < -n or i.max() >= n):
         raise OutOfRangeError(f"take: index out of range: tried to access an element outside of {n} elements")
-    return rows_at(input.reshape(-1), 0, backends.dense(i.reshape(-1) % n if n else i.reshape(-1))).reshape(i.shape)
+    return rows_at(input.reshape(-1), 0, from_front(i.reshape(-1), n)).reshape(i.shape)
 
 
 builtin_abs, builtin_max, builtin_min = abs, max, min

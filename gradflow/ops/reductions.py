@@ -383,9 +383,24 @@ def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, 
     return norm_of(input, float(p), axes_of("norm", dim, input.array.ndim), flag("norm", "keepdim", keepdim))
 
 
+known = kernel(lambda x: s.where(s.ne(x, x), 0, x))
+
+
+@custom(grad_name="NansumBackward0")
+def nansum_of(a, axes, keepdim):
+    return reduce(SUM, known, (a,), axes, keepdim), (a,)
+
+
+@nansum_of.vjp
+def nansum_vjp(g, needs, x, axes, keepdim):
+    return p.where(p.isnan(x), 0.0, spread(g, x.array.shape, axes))
+
+
 def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The sum with nan counted as 0."""
-    axes_of("nansum", dim, input.array.ndim)
+    axes = axes_of("nansum", dim, input.array.ndim)
+    if dtype is None and input.dtype.is_floating_point:
+        return nansum_of(input, axes, flag("nansum", "keepdim", keepdim))
     zeroed = p.where(p.isnan(input), 0, input) if input.dtype.is_floating_point else input
     return named(sum(zeroed, dim, keepdim, dtype=dtype), "NansumBackward0")
 

@@ -16,7 +16,7 @@ from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import axis_of, integer
 from .extremes import Extreme
-from .indexing import gather_at
+from .indexing import gather_at, part
 from .rearranging import flip_over
 from .reductions import sum_over
 
@@ -154,6 +154,7 @@ def diff(input: Tensor, n: int = 1, dim: Any = -1, prepend: Tensor | None = None
     x = joined("diff", parts, axis) if len(parts) > 1 else input
     for _ in range(min(n, x.array.shape[axis])):  # then nothing is left
         m = x.array.shape[axis]
-        high, low = x.narrow(axis, min(1, m), max(m - 1, 0)), x.narrow(axis, 0, max(m - 1, 0))
+        ahead = (slice(None),) * axis
+        high, low = part(x, (*ahead, slice(1, None))), part(x, (*ahead, slice(0, max(m - 1, 0))))
         x = p.logical_xor(high, low) if x.array.dtype.kind == "b" else p.sub(high, low)
     return x

@@ -14,7 +14,7 @@ from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import axis_of
 from .convert import element
-from .indexing import gather_at, index_array, key_of, rows_at, rows_zeros
+from .indexing import from_front, gather_at, index_array, key_of, rows_at, rows_zeros
 
 FOLDS = {"sum": np.add, "prod": np.multiply, "mean": np.add, "amax": np.maximum, "amin": np.minimum}
 
@@ -320,7 +320,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
     if source.array.size != i.size:
         raise OutOfRangeError(f"put: Expected source and index to have the same number of elements, but got {source.numel()} and {i.size}")
     flat = input.reshape(-1)
-    key = backends.dense(i.reshape(-1) % n if n else i.reshape(-1))
+    key = from_front(i.reshape(-1), n)
     values = same_dtype("put", input, source).reshape(-1)
     out = p.add(flat, rows_zeros(values, (n,), 0, key)) if accumulate else scatter_to(flat, values, 0, key) if key.size else flat.clone()
     return out.reshape(tuple(input.array.shape))

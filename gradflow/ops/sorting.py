@@ -9,6 +9,8 @@ import numpy as np
 
 from .. import backends, dtypes
 from ..errors import ArgumentError, AxisError, DTypeError, OutOfRangeError, ShapeError
+from ..scalar import primitives as s
+from ..scalar.types import INT64
 from ..tape.node import named
 from ..tensor import Tensor, wrap
 from . import pointwise as p
@@ -33,6 +35,17 @@ def order_of(a: Any, axis: int, descending: bool) -> Any:
         return np.argsort(a, axis, kind="stable")
     flipped = np.argsort(np.flip(a, axis), axis, kind="stable")  # reversed twice, so that equals keep their order
     return a.shape[axis] - 1 - np.flip(flipped, axis)
+
+
+def first_places(a: Any, axis: int, k: int, descending: bool) -> Any:
+    """Places of the ``k`` elements that come first in order, in order; which of equals is open."""
+    n, ahead = a.shape[axis], (slice(None),) * axis
+    if not 0 < 4 * k < n or n < 64:
+        return order_of(a, axis, descending)[(*ahead, slice(0, k))]
+    a = a.astype(np.float32) if a.dtype.kind == "V" else a
+    some = np.argpartition(a, n - k if descending else k - 1, axis)[(*ahead, slice(n - k, None) if descending else slice(0, k))]
+    some = np.sort(some, axis)
+    return np.take_along_axis(some, order_of(np.take_along_axis(a, some, axis), axis, descending), axis)
 
 
 def chosen(op: str, grad_name: str, input: Tensor, axis: int, index: Any) -> Sorted:
@@ -69,8 +82,7 @@ def topk(input: Tensor, k: int, dim: Any = -1, largest: bool = True, sorted: boo
         raise ArgumentError(f"topk: selected index k out of range: k is {k}, the axis has {n} elements")
     if not a.ndim:
         return Sorted(input.clone(), wrap(np.zeros((), np.int64)))
-    index = order_of(a, axis, largest)[(slice(None),) * axis + (slice(0, k),)]
-    return chosen("topk", "TopkBackward0", input, axis, index)
+    return chosen("topk", "TopkBackward0", input, axis, first_places(a, axis, k, largest))
 
 
 def kept(values: Tensor, indices: Tensor, axis: int, keepdim: bool) -> Sorted:
@@ -79,10 +91,11 @@ def kept(values: Tensor, indices: Tensor, axis: int, keepdim: bool) -> Sorted:
 
 def at_rank(op: str, grad_name: str, input: Tensor, rank: Any, axis: int, keepdim: bool) -> Sorted:
     """The element of a rank (an int, or one for each row) along ``axis``."""
-    order = order_of(input.array, axis, False)
-    index = (
-        np.take_along_axis(order, rank, axis) if isinstance(rank, np.ndarray) else order[(slice(None),) * axis + (slice(rank, rank + 1),)]
-    )
+    a = input.array.astype(np.float32) if input.array.dtype.kind == "V" else input.array
+    if isinstance(rank, int):
+        index = np.argpartition(a, rank, axis)[(slice(None),) * axis + (slice(rank, rank + 1),)]
+    else:
+        index = np.take_along_axis(order_of(a, axis, False), rank, axis)
     values, indices = chosen(op, grad_name, input, axis, index)
     return kept(values, indices, axis, keepdim)
 
@@ -113,9 +126,12 @@ def middle(op: str, grad_name: str, input: Tensor, dim: Any, keepdim: bool, skip
         return wrap(np.asarray(np.iinfo(x.array.dtype).min if kind in "iu" else kind != "b" and np.nan, x.array.dtype))
     a = x.array.astype(np.float64) if x.array.dtype.kind == "V" else x.array
     rank: Any = (n - 1) // 2
-    if a.dtype.kind == "f":
-        nans = np.isnan(a).sum(axis, keepdims=True)
+    missing = np.isnan(a) if a.dtype.kind == "f" else None
+    if missing is not None and missing.any():
+        nans = missing.sum(axis, keepdims=True)
         rank = np.maximum(n - nans - 1, 0) // 2 if skip_nan else np.where(nans > 0, n - 1, (n - 1) // 2)
+    elif whole:
+        return named(gather_at(x, 0, np.asarray((a == np.partition(a, rank)[rank]).argmax())), grad_name)
     result = at_rank(op, grad_name, x, rank, axis, keepdim and not whole)
     return named(result.values.reshape(()), grad_name) if whole else result
 
@@ -180,8 +196,8 @@ def quantiles(op: str, input: Tensor, q: Any, dim: Any, keepdim: bool, interpola
     nans = p.isnan(ordered).array.sum(axis, keepdims=True)
     n = ordered.array.shape[axis]
     results = []
-    for s in np.atleast_1d(share.array.astype(np.float64)):  # the place of each row's quantile; nan come last
-        place = s * np.maximum(n - 1 - nans, 0) if skip_nan else np.where(nans > 0, n - 1, s * (n - 1))
+    for u in np.atleast_1d(share.array.astype(np.float64)):  # the place of each row's quantile; nan come last
+        place = u * np.maximum(n - 1 - nans, 0) if skip_nan else np.where(nans > 0, n - 1, u * (n - 1))
         if interpolation == "nearest":
             place = np.rint(place)
         low = np.ceil(place) if interpolation == "higher" else np.floor(place)
@@ -204,6 +220,8 @@ def unique(input: Tensor, sorted: bool = True, return_inverse: bool = False, ret
     axis = None if dim is None else axis_of("unique", dim, input.array.ndim)
     half = input.array.dtype.kind == "V"  # NumPy does not know where nan belongs among bfloat16
     a = input.array.astype(np.float32) if half else input.array
+    if not (return_inverse or return_counts):
+        return wrap(np.unique(a, axis=axis).astype(input.array.dtype, copy=False))
     values, inverse, counts = np.unique(a, return_inverse=True, return_counts=True, axis=axis)
     values = values.astype(input.array.dtype) if half else values
     inverse = inverse.reshape(input.array.shape) if axis is None else inverse.reshape(-1)
@@ -293,11 +311,18 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     if a.size and a.min() < 0:
         raise ArgumentError("bincount: only supports 1-d non-negative integral inputs.")
     if weights is None:
-        return wrap(np.bincount(a, minlength=minlength).astype(np.int64))
+        return wrap(np.bincount(a, minlength=minlength).astype(np.int64, copy=False))
     if weights.array.shape != a.shape:
         raise ShapeError("bincount: weights should be 1-d and have the same length as input")
     counts = np.bincount(a, weights.array.astype(np.float64), minlength)
     return wrap(counts.astype(np.float32 if weights.dtype is dtypes.float32 else np.float64))
+
+
+@backends.kernel
+def bin_of(x, low, high, width, bins):
+    """The interval of x, the last one with its upper end; ``bins`` for what is in none."""
+    place = s.minimum(s.floor((x - low) / width * bins), bins - 1)
+    return s.cast(s.where(s.ge(x, low) & s.le(x, high), place, bins), INT64)
 
 
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
@@ -315,5 +340,5 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
         raise ArgumentError(f"histc: range of [{low}, {high}] is not finite; give min and max")
     if low == high:
         low, high = low - 1, high + 1
-    counts, _ = np.histogram(input.array.astype(np.float64), bins, (low, high))
-    return wrap(counts.astype(input.array.dtype))
+    which = backends.elementwise(bin_of, (input.array, low, high, high - low, bins), backends.empty(input.array.shape, INT64, input.array))
+    return wrap(np.bincount(which.reshape(-1), minlength=bins + 1)[:bins].astype(input.array.dtype))
