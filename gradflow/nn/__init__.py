@@ -115,6 +115,15 @@ from .pooling import (
     MaxUnpool3d,
 )
 from .shuffles import ChannelShuffle, PixelShuffle, PixelUnshuffle
+from .transformer import (
+    MultiheadAttention,
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
+from .upsampling import Fold, Unfold, Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
 __all__ = [
     # the ground
@@ -130,6 +139,11 @@ __all__ = [
     # normalisation
     "BatchNorm2d", "BatchNorm1d", "BatchNorm3d", "SyncBatchNorm", "InstanceNorm2d", "InstanceNorm1d",
     "InstanceNorm3d", "GroupNorm", "LocalResponseNorm",
+    # resizing
+    "Fold", "Unfold", "Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d",
+    # attention
+    "MultiheadAttention", "Transformer", "TransformerDecoder", "TransformerDecoderLayer",
+    "TransformerEncoder", "TransformerEncoderLayer",
     # pooling
     "MaxPool2d", "MaxPool1d", "MaxPool3d", "MaxUnpool2d", "MaxUnpool1d", "MaxUnpool3d", "AvgPool1d",
     "AvgPool2d", "AvgPool3d", "LPPool2d", "LPPool1d", "LPPool3d", "AdaptiveAvgPool2d", "AdaptiveAvgPool1d",

@@ -145,7 +145,7 @@ class SyncBatchNorm(BatchNorm2d):
         *,
         bias: bool = True,
     ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
 
 
 class InstanceNorm2d(Normalization):

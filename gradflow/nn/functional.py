@@ -63,6 +63,7 @@ from ..ops.distributions import (
     rrelu,
 )
 from ..ops.embedding import embedding, one_hot
+from ..ops.interpolation import fold, interpolate, unfold
 from ..ops.joining import chunk
 from ..ops.norms import batch_norm, group_norm, instance_norm, local_response_norm
 from ..ops.pointwise import div, sigmoid, sub, tanh
@@ -73,6 +74,7 @@ from ..ops.rearranging import pad
 from ..ops.reductions import float_only
 from ..ops.rowwise import layer_norm, log_softmax, softmax, softmin, tensors_only
 from ..tensor import Tensor
+from .attention import multi_head_attention_forward, scaled_dot_product_attention
 from .loss_functions import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -103,6 +105,10 @@ __all__ = [
     # layers
     "batch_norm", "bilinear", "dropout", "group_norm", "instance_norm", "local_response_norm", "embedding", "layer_norm", "linear", "normalize", "one_hot", "pad", "rms_norm",
     "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
+    # resizing
+    "fold", "interpolate", "unfold", "upsample", "upsample_bilinear", "upsample_nearest",
+    # attention
+    "multi_head_attention_forward", "scaled_dot_product_attention",
     # pooling
     "max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d", "lp_pool1d", "lp_pool2d", "lp_pool3d", "max_unpool1d", "max_unpool2d", "max_unpool3d",
     # activations
@@ -170,6 +176,21 @@ def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, o
     float_only("normalize", input)
     eps = element("normalize", eps, gf.float64)
     return div(input, input.norm(element("normalize", p, gf.float64), dim, keepdim=True).clamp(min=eps), out=out)
+
+
+def upsample(input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None) -> Tensor:
+    """:func:`interpolate` under its former name."""
+    return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
+    """:func:`interpolate` with mode "nearest"."""
+    return interpolate(input, size, scale_factor, "nearest")
+
+
+def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
+    """:func:`interpolate` with mode "bilinear" and aligned corners."""
+    return interpolate(input, size, scale_factor, "bilinear", align_corners=True)
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
