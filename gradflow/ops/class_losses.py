@@ -17,7 +17,7 @@ from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import integer
 from .indexing import gather_at, scatter_zeros
-from .reductions import float_only, sum_over
+from .reductions import float_only, mean_all, sum_all, sum_over
 from .rowwise import log_softmax, logsumexp_of, softmax_of, stable_max, tensors_only
 
 MIN, MAX = backends.KINDS["min"], backends.KINDS["max"]
@@ -80,9 +80,9 @@ def folded(op: str, loss: Tensor, reduction: str, divisor: Any) -> Tensor:
     if reduction == "none":
         return loss
     if reduction == "sum":
-        return loss.sum()
+        return sum_all(loss)
     if reduction == "mean":
-        return loss.mean() if divisor is None else p.div(loss.sum(), divisor)
+        return mean_all(loss) if divisor is None else p.div(sum_all(loss), divisor)
     raise ArgumentError(f"{op}: {reduction} is not a valid value for reduction; use 'none', 'mean' or 'sum'")
 
 
@@ -156,9 +156,8 @@ def cross_entropy(
     elif ignored:
         w = (index != ignore_index).astype(input.array.dtype)
     loss = cross_entropy_of(input, np.where(index == ignore_index, 0, index) if ignored else index, w, axis)
-    loss = loss.squeeze(axis)
     if reduction != "mean":
-        return reduce_loss("cross_entropy", loss, reduction)
+        return reduce_loss("cross_entropy", loss.squeeze(axis) if reduction == "none" else loss, reduction)
     if weight is not None:
         return reduce_loss("cross_entropy", loss, reduction, float(w.sum()))
     return reduce_loss("cross_entropy", loss, reduction, index.size - ignored if ignored else None)

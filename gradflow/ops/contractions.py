@@ -282,6 +282,17 @@ def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, al
     return named(added("addbmm", input, y, beta, alpha), "AddbmmBackward0")
 
 
+MANY = 25  # so many rows, and their distances come from a product of matrices, as in torch
+
+
+def distances(x1: Tensor, x2: Tensor) -> Tensor:
+    """``sqrt(|x|^2 + |y|^2 - 2 x.y)`` of all pairs of rows; gradient 0 where they are equal."""
+    a, b = (sum_over(p.mul(x, x), (x.array.ndim - 1,), True) for x in (x1, x2))
+    square = p.sub(p.add(a, b.transpose(-1, -2)), p.mul(matmul(x1, x2.transpose(-1, -2)), 2))
+    apart = p.gt(square, 0)
+    return p.where(apart, p.sqrt(p.where(apart, square, 1.0)), p.where(p.isnan(square), square, 0.0))
+
+
 def cdist(x1: Tensor, x2: Tensor, p_: float = 2.0, compute_mode: str = "", **torch_names: float) -> Tensor:
     """The distances, in the p-norm, between all pairs of rows of ``x1`` and ``x2``; leading axes are batches."""
     order = torch_names.get("p", p_)
@@ -300,6 +311,8 @@ def cdist(x1: Tensor, x2: Tensor, p_: float = 2.0, compute_mode: str = "", **tor
         raise ShapeError(f"cdist: X1 and X2 must have the same number of columns. X1: {x1.array.shape[-1]} X2: {x2.array.shape[-1]}")
     if order < 0:
         raise ArgumentError(f"cdist: only supports non-negative p values, it is {order}")
+    if order == 2 and max(x1.array.shape[-2], x2.array.shape[-2]) > MANY:
+        return named(labelled("cdist", distances, x1, x2), "EuclideanDistBackward0")
     gap = labelled("cdist", p.sub, x1.unsqueeze(-2), x2.unsqueeze(-3))
     return named(norm_of(gap, float(order), (gap.array.ndim - 1,), False), "CdistBackward0")
 

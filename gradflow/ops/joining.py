@@ -60,31 +60,38 @@ def cat(tensors: Sequence[Tensor], dim: Any = 0) -> Tensor:
     return joined("cat", list_of("cat", tensors), dim)
 
 
+def common_code(tensors: list[Tensor]) -> int:
+    """The type in which the tensors meet."""
+    codes = {t.dtype.code for t in tensors}
+    code = codes.pop()
+    for other in codes:
+        code = promote(code, other)
+    return code
+
+
 def joined(op: str, tensors: list[Tensor], dim: Any) -> Tensor:
     full = [t for t in tensors if t.array.shape != (0,)] or tensors  # torch lets legacy empty vectors pass
     ndim = full[0].array.ndim
     if any(not t.array.ndim for t in full):
         raise ShapeError(f"{op}: zero-dimensional tensor cannot be concatenated; use stack")
     axis = axis_of(op, dim, ndim)
-    code = tensors[0].dtype.code
-    for t in tensors:
-        code = promote(code, t.dtype.code)
-    shape = list(full[0].array.shape)
+    code = common_code(tensors)
+    shape = full[0].array.shape
+    ahead, after = shape[:axis], shape[axis + 1 :]
     sizes = []
     for t in tensors:
         s = t.array.shape
         if s == (0,) and ndim != 1:
             sizes.append(0)
             continue
-        if len(s) != ndim or any(a != b for i, (a, b) in enumerate(zip(s, shape, strict=True)) if i != axis):
+        if len(s) != ndim or s[:axis] != ahead or s[axis + 1 :] != after:
             raise ShapeError(f"{op}: Sizes of tensors must match except in dimension {axis}: {[tuple(t.shape) for t in tensors]}")
         sizes.append(s[axis])
-    shape[axis] = sum(sizes)
-    out = backends.empty(tuple(shape), code, tensors[0].array)
-    start = 0
+    out = backends.empty((*ahead, sum(sizes), *after), code, tensors[0].array)
+    start, whole = 0, (slice(None),) * axis
     for t, size in zip(tensors, sizes, strict=True):
         if size:
-            backends.copy(t.array, out[(slice(None),) * axis + (slice(start, start + size),)])
+            backends.copy(t.array, out[(*whole, slice(start, start + size))])
         start += size
     node = None
     if mode.enabled and any(t.node is not None for t in tensors) and out.dtype.kind in "fV":
@@ -103,7 +110,13 @@ def stack(tensors: Sequence[Tensor], dim: Any = 0) -> Tensor:
                 f"stack: expects each tensor to be equal size, but got {list(shape)} at entry 0 and {list(t.array.shape)} at another"
             )
     axis = axis_of("stack", dim, len(shape) + 1)
-    return named(joined("stack", [t.unsqueeze(axis) for t in tensors], axis), "StackBackward0")
+    if not all(t.node is None for t in tensors):
+        return named(joined("stack", [t.unsqueeze(axis) for t in tensors], axis), "StackBackward0")
+    out = backends.empty((*shape[:axis], len(tensors), *shape[axis:]), common_code(tensors), tensors[0].array)
+    ahead = (slice(None),) * axis
+    for i, t in enumerate(tensors):
+        backends.copy(t.array, out[(*ahead, i, ...)])
+    return wrap(out)
 
 
 class PartsPlan:

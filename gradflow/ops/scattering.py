@@ -57,13 +57,12 @@ def check_scatter(op: str, input: Tensor, dim: Any, index: Tensor, src: Any) -> 
 
 def places(index: Any, axis: int) -> tuple:
     """NumPy's index of the elements that a scatter writes."""
-    grid = list(np.ogrid[tuple(slice(0, n) for n in index.shape)])
-    grid[axis] = index
-    return tuple(grid)
+    sizes = list(enumerate(index.shape))
+    return tuple([index if d == axis else np.arange(n).reshape([-1 if k == d else 1 for k, _ in sizes]) for d, n in sizes])
 
 
 def overlap(src: Any, index: Any) -> Any:
-    return src[tuple(slice(0, n) for n in index.shape)]
+    return src if src.shape == index.shape else src[tuple(slice(0, n) for n in index.shape)]
 
 
 @custom(inputs=2, grad_name="ScatterBackward0")
@@ -102,6 +101,10 @@ def scatter_add_vjp(g, needs, src_shape, axis, index):
     return g if needs[0] else None, widened(gather_at(g, axis, index), src_shape) if needs[1] else None
 
 
+def in_shape(result: Tensor, input: Tensor) -> Tensor:
+    return result if input.array.ndim else result.reshape(())
+
+
 def scatter(input: Tensor, dim: Any, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
     """``out[index[i][j]][j] = src[i][j]`` for ``dim`` 0, and so on; ``src`` is a tensor or a number."""
     src = value if src is None else src
@@ -113,7 +116,7 @@ def scatter(input: Tensor, dim: Any, index: Tensor, src: Any = None, *, value: A
             src = wrap(np.full(shape, element("scatter", src, input.dtype), input.array.dtype))
         return reduced("scatter", input, dim, index, src, "sum" if reduce == "add" else "prod", True)
     axis, x, i, source = check_scatter("scatter", input, dim, index, src)
-    return scatter_to(x, source, axis, i).reshape(input.array.shape) if i.size else input.clone()
+    return in_shape(scatter_to(x, source, axis, i), input) if i.size else input.clone()
 
 
 def scatter_add(input: Tensor, dim: Any, index: Tensor, src: Tensor) -> Tensor:
@@ -140,7 +143,7 @@ def reduced(op: str, input: Tensor, dim: Any, index: Tensor, src: Tensor, reduce
     if not i.size:
         return input.clone()
     if reduce == "sum" and include_self:
-        return scatter_add_to(x, src, axis, i).reshape(input.array.shape)
+        return in_shape(scatter_add_to(x, src, axis, i), input)
     return folded(x, axis, i, src, reduce, include_self).reshape(input.array.shape)
 
 
@@ -213,8 +216,21 @@ def index_add(input: Tensor, dim: Any, index: Tensor, source: Tensor, *, alpha: 
     alpha = element("index_add", alpha, input.dtype)
     if input.array.dtype.kind == "b":
         return index_add(input.byte(), dim, index, p.mul(source, alpha).byte()).bool()
-    added = rows_zeros((source if alpha == 1 else p.mul(source, alpha)).reshape(vector_shape(input, axis, i)), padded(input), axis, i)
-    return p.add(input, added.reshape(input.array.shape))
+    source = source if alpha == 1 else p.mul(source, alpha)
+    if input.array.ndim:
+        return index_add_to(input, source, axis, i)
+    return index_add_to(input.reshape(1), source.reshape(1), 0, i).reshape(())
+
+
+@custom(inputs=2, grad_name="IndexAddBackward0")
+def index_add_to(a, src, axis, index):
+    out = a.copy()
+    return backends.add_rows(out, axis, index, src), ()
+
+
+@index_add_to.vjp
+def index_add_vjp(g, needs, axis, index):
+    return g if needs[0] else None, rows_at(g, axis, index) if needs[1] else None
 
 
 def padded(input: Tensor) -> tuple[int, ...]:

@@ -37,10 +37,13 @@ def order_of(a: Any, axis: int, descending: bool) -> Any:
     return a.shape[axis] - 1 - np.flip(flipped, axis)
 
 
+FEW = 64  # so many are sorted, of more the first are selected
+
+
 def first_places(a: Any, axis: int, k: int, descending: bool) -> Any:
     """Places of the ``k`` elements that come first in order, in order; which of equals is open."""
     n, ahead = a.shape[axis], (slice(None),) * axis
-    if not 0 < 4 * k < n or n < 64:
+    if not 0 < 4 * k < n or n <= FEW:
         return order_of(a, axis, descending)[(*ahead, slice(0, k))]
     a = a.astype(np.float32) if a.dtype.kind == "V" else a
     some = np.argpartition(a, n - k if descending else k - 1, axis)[(*ahead, slice(n - k, None) if descending else slice(0, k))]
@@ -93,7 +96,8 @@ def at_rank(op: str, grad_name: str, input: Tensor, rank: Any, axis: int, keepdi
     """The element of a rank (an int, or one for each row) along ``axis``."""
     a = input.array.astype(np.float32) if input.array.dtype.kind == "V" else input.array
     if isinstance(rank, int):
-        index = np.argpartition(a, rank, axis)[(slice(None),) * axis + (slice(rank, rank + 1),)]
+        find = np.argpartition(a, rank, axis) if a.shape[axis] > FEW else order_of(a, axis, False)
+        index = find[(slice(None),) * axis + (slice(rank, rank + 1),)]
     else:
         index = np.take_along_axis(order_of(a, axis, False), rank, axis)
     values, indices = chosen(op, grad_name, input, axis, index)
@@ -221,8 +225,8 @@ def unique(input: Tensor, sorted: bool = True, return_inverse: bool = False, ret
     half = input.array.dtype.kind == "V"  # NumPy does not know where nan belongs among bfloat16
     a = input.array.astype(np.float32) if half else input.array
     if not (return_inverse or return_counts):
-        return wrap(np.unique(a, axis=axis).astype(input.array.dtype, copy=False))
-    values, inverse, counts = np.unique(a, return_inverse=True, return_counts=True, axis=axis)
+        return wrap(np.unique(a, axis=axis, equal_nan=False).astype(input.array.dtype, copy=False))
+    values, inverse, counts = np.unique(a, return_inverse=True, return_counts=True, axis=axis, equal_nan=False)
     values = values.astype(input.array.dtype) if half else values
     inverse = inverse.reshape(input.array.shape) if axis is None else inverse.reshape(-1)
     result = [wrap(values)] + [wrap(inverse.astype(np.int64))] * return_inverse + [wrap(counts.astype(np.int64))] * return_counts
