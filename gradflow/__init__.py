@@ -145,7 +145,11 @@ else:
 
     def __getattr__(name: str) -> object:
         """``gradflow.special``, ``gradflow.func`` and others, which are read when they are first asked for."""
-        if name in ("special", "func", "memory", "mxnet"):
+        if name == "explain":
+            from .graph import explain
+
+            return explain
+        if name in ("special", "func", "graph", "memory", "mxnet", "profiler"):
             import importlib
 
             return importlib.import_module(f"gradflow.{name}")

@@ -50,6 +50,8 @@ FLOORS = {
     "cuda": ({"errors"}, {"backends", "ops", "tensor"}),
     "accelerator": (set(), {"cuda", "tensor"}),
     "__main__": ({"runtime"}, {"backends"}),
+    "graph": ({"errors", "tape", "tensor", "kinds", "backends"}, {"creation"}),
+    "profiler": ({"errors", "kinds", "tensor", "gradflow"}, {"creation", "methods", "nn"}),
     "mxnet": ({"errors", "tensor", "tape", "nn", "gradflow"}, set()),
 }
 # Floors that may be entered by some names only.
