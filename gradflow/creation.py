@@ -436,7 +436,7 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any 
     except ValueError:
         raise ShapeError(f"normal: the shapes of mean and std, {[tuple(x.shape) for x in given]}, do not broadcast") from None
     need_float("normal", given[0].dtype.code)
-    return wrap(r.fill_normal(backends.empty(shape, given[0].dtype.code), centre, scale, generator))
+    return wrap(r.fill_normal(backends.empty(shape, given[0].dtype.code, given[0].array), centre, scale, generator))
 
 
 def bernoulli(input: Tensor, p: Any = None, *, generator: Any = None) -> Tensor:

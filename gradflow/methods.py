@@ -338,6 +338,8 @@ def new_like(name: str, function: Callable) -> Callable:
     def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if kwargs.get("dtype") is None:
             kwargs["dtype"] = self.dtype
+        if kwargs.get("device") is None:
+            kwargs["device"] = self.device
         return function(*args, **kwargs)
 
     call.__name__ = call.__qualname__ = f"new_{name}"

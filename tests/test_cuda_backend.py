@@ -187,3 +187,114 @@ def test_what_is_known_of_the_memory(device):
     del x
     assert gf.cuda.memory_allocated() == before
     assert gf.cuda.is_available() and gf.cuda.device_count() == 2 and gf.cuda.current_device() == 0
+
+
+# Public functions, forward and backward: (what it is called, the call, shapes of the operands).
+CALLS = [
+    ("slices", lambda x: x[1:, ::2] * 2, (4, 5)),
+    ("reversed strides", lambda x: x.flip(0).T + 1, (4, 5)),
+    ("an index", lambda x: x[gf.tensor([2, 0, 2], device=x.device)], (4, 5)),
+    ("a mask", lambda x: x[x > 0.5], (4, 5)),
+    ("assignment", lambda x: x.clone().__setitem__((slice(None), 1), 0.0) or x.clone(), (4, 5)),
+    ("broadcast", lambda x, y: x * y - y / x, (4, 5), (5,)),
+    ("broadcast columns", lambda x, y: (x - y).sum(0), (4, 5), (4, 1)),
+    ("no elements", lambda x: (x * 2).sum(1), (3, 0)),
+    ("no dimensions", lambda x, y: x * y + 1, (), ()),
+    ("nine dimensions", lambda x: x.transpose(0, 8) + x.transpose(1, 2), (1, 2, 2, 1, 1, 2, 1, 1, 1)),
+    ("sums", lambda x: (x.sum(0), x.sum(1, keepdim=True), x.sum(), x.mean((0, 2))), (3, 4, 5)),
+    ("transposed sums", lambda x: (x.permute(2, 0, 1).sum(0), x.permute(2, 0, 1).sum((1, 2))), (3, 4, 5)),
+    ("long sums", lambda x: (x.sum(0), x.sum(1)), (3, 3000)),
+    ("extremes", lambda x: (x.max(1).values, x.min(0).values, x.amax(), x.argmax(1), x.max(1).indices), (4, 5)),
+    ("norms", lambda x: (x.var(1), x.std(0), x.norm(), x.logsumexp(1)), (4, 5)),
+    ("softmax", lambda x: (x.softmax(-1), x.log_softmax(0), x.T.softmax(0)), (4, 50)),
+    ("long rows", lambda x: x.softmax(-1), (2, 5000)),
+    ("layer norm", lambda x, w, b: gf.nn.functional.layer_norm(x, (6,), w, b), (4, 6), (6,), (6,)),
+    ("matrices", lambda x, y: x @ y, (4, 5), (5, 6)),
+    ("turned matrices", lambda x, y: x.T @ y.T, (5, 4), (6, 5)),
+    ("strided matrices", lambda x, y: x[:, ::2] @ y[::2], (4, 6), (6, 3)),
+    ("batches", lambda x, y: x @ y, (2, 1, 3, 4), (5, 4, 2)),
+    ("vectors", lambda x, y: (x @ y, y @ x.T, y @ y), (4, 5), (5,)),
+    ("linear", lambda x, w, b: gf.nn.functional.linear(x, w, b), (2, 3, 4), (5, 4), (5,)),
+    ("einsum", lambda x, y: gf.einsum("bij,bkj->bik", x, y), (2, 3, 4), (2, 5, 4)),
+    ("joined", lambda x, y: (gf.cat([x, y]), gf.stack([x, y], 1)), (2, 3), (2, 3)),
+    ("chosen", lambda x, y: gf.where(x > y, x, y), (4, 5), (4, 5)),
+    ("triangles", lambda x: (x.tril(), x.triu(1)), (4, 5)),
+    ("padded", lambda x: gf.nn.functional.pad(x, (1, 2, 0, 1), value=3.0), (4, 5)),
+    ("sorted", lambda x: (x.sort(1).values, x.topk(2).values), (4, 5)),
+    ("running", lambda x: (x.cumsum(1), x.cumprod(0)), (4, 5)),
+    ("gathered", lambda x: x.gather(1, gf.tensor([[0, 1], [1, 1], [2, 0]], device=x.device)), (3, 4)),
+    ("embedded", lambda w: gf.nn.functional.embedding(gf.tensor([[0, 2], [2, 1]], device=w.device), w), (3, 4)),
+    ("entropy", lambda x: gf.nn.functional.cross_entropy(x, gf.tensor([1, 0, 3], device=x.device), label_smoothing=0.1), (3, 4)),
+    ("expanded", lambda x: x.expand(4, 3, 5) * x, (3, 5)),
+    ("solved", lambda x, y: gf.linalg.solve(x @ x.T + 3 * gf.eye(3, device=x.device), y), (3, 3), (3, 2)),
+    ("in halves", lambda x, y: (x.half() @ y.half()).float() + x.bfloat16().sum().float(), (4, 5), (5, 6)),
+    ("integers", lambda x: (x * 9).long().reshape(4, 5) @ (x * 9).long().T + 0 * (x.sum()).long(), (4, 5)),
+    ("conversions", lambda x: (x.double() * 2).float() + (x * 5).int(), (4, 5)),
+    ("wide indices", lambda x: x.unsqueeze(1).expand(4, 3, 5).contiguous().view(12, 5), (4, 5)),
+]
+
+
+def outcome(call, operands, where):
+    """Results and gradients."""
+    leaves = [gf.from_numpy(x.copy()).to(where).requires_grad_() for x in operands]
+    result = call(*leaves)
+    results = list(result) if isinstance(result, tuple) else [result]
+    wanted = [r for r in results if r.requires_grad]
+    if wanted:
+        gf.autograd.backward(wanted, [gf.ones_like(r) for r in wanted])
+    return [*results, *(x.grad for x in leaves if wanted)]
+
+
+@case
+def test_functions_and_their_gradients_are_the_cpus(driver):
+    rng, wrong = np.random.default_rng(1), []
+    for name, call, *shapes in CALLS:
+        operands = [rng.uniform(0.2, 1.5, shape).astype(np.float32) for shape in shapes]
+        want = outcome(call, operands, "cpu")
+        try:
+            for g, w in zip(outcome(call, operands, "cuda"), want, strict=True):
+                close(driver, g, w, 2e-5, 2e-5)
+        except Exception as error:  # while kernels are collected values are whatever the memory held
+            wrong.append(f"{name}: {type(error).__name__}: {error}")
+    assert not wrong or driver.collected is not None, "\n".join(wrong)
+
+
+def test_threads_in_the_other_order(device):
+    """A barrier that is missing shows as a difference."""
+    x = gf.randn(7, 3000, device="cuda")
+    want = [x.sum(0).cpu(), x.sum(1).cpu(), x.sum().cpu(), x.softmax(1).cpu(), x.argmax(0).cpu()]
+    device.backwards = True
+    try:
+        got = [x.sum(0).cpu(), x.sum(1).cpu(), x.sum().cpu(), x.softmax(1).cpu(), x.argmax(0).cpu()]
+    finally:
+        device.backwards = False
+    for g, w in zip(got, want, strict=True):
+        assert g.tolist() == w.tolist()
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
+def test_optimizers_do_what_they_do_on_the_cpu(device, name):
+    after = []
+    for where in ("cpu", "cuda"):
+        w = gf.arange(6.0).to(where).requires_grad_()
+        optimizer = getattr(gf.optim, name)([w], lr=0.1, **({"momentum": 0.9} if name == "SGD" else {}))
+        for _ in range(3):
+            optimizer.zero_grad()
+            (w * w).sum().backward()
+            optimizer.step()
+        after.append(w.detach().cpu().tolist())
+    np.testing.assert_allclose(after[1], after[0], rtol=1e-5)
+
+
+def test_second_derivatives_and_modes(device):
+    x = gf.tensor([0.5, 1.5], device="cuda", requires_grad=True)
+    (g,) = gf.autograd.grad((x.tanh() * x).sum(), x, create_graph=True)
+    g.sum().backward()
+    y = gf.tensor([0.5, 1.5], requires_grad=True)
+    (h,) = gf.autograd.grad((y.tanh() * y).sum(), y, create_graph=True)
+    h.sum().backward()
+    close(device, x.grad, y.grad)
+    z = x.detach()
+    z += 1
+    z[0] = 5
+    assert z.tolist() == [5.0, 2.5] and x.tolist() == [5.0, 2.5]

@@ -36,17 +36,19 @@ from .cpu import (
     take_rows,
     zeros,
 )
-from .owners import cuda_place, dense, is_array, move, place_of, register, started_driver, why_no_cuda
+from .owners import beside, cuda_place, dense, duplicate, is_array, move, place_of, register, started_driver, why_no_cuda
 
 __all__ = [
     "KINDS",
     "TapeNode",
     "add_rows",
+    "beside",
     "cholesky",
     "copy",
     "cuda_place",
     "dense",
     "dot",
+    "duplicate",
     "elementwise",
     "empty",
     "expand",

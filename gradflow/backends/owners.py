@@ -90,6 +90,16 @@ def move(array: Any, place: Place | None) -> Any:
     return to_place(array, place)
 
 
+def beside(array: Any, like: Any) -> Any:
+    """The array where ``like`` is."""
+    return move(array, place_of(like)) if isinstance(array, np.ndarray) else array
+
+
+def duplicate(a: Any) -> Any:
+    """A copy in C order."""
+    return np.array(a, order="C") if isinstance(a, np.ndarray | np.generic) else a.copy()
+
+
 def hand_over(name: str) -> Callable:
     def call(*args: Any) -> Any:
         at = rank(args)

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakValueDictionary
 
-from ..backends import is_array
+import numpy as np
+
+from ..backends import beside, is_array
 from ..tape.node import Node, Output, mode
 from ..tensor import Tensor, version_of, wrap
 from .formulas import REGISTRY, camel
@@ -57,6 +59,20 @@ class CustomPlan:
         return self.rule(node, g, saved)
 
 
+def together(result: Any, saved: tuple, like: Any) -> tuple[Any, tuple]:
+    """Results and saved values that NumPy made on the way, where ``like`` is; what was one array still is."""
+    known: dict[int, Any] = {}
+
+    def placed(x: Any) -> Any:
+        if isinstance(x, tuple):
+            return tuple(placed(v) for v in x)
+        if isinstance(x, np.ndarray):
+            return known.setdefault(id(x), beside(x, like))
+        return x
+
+    return placed(result), placed(saved)
+
+
 def output(node: Node, k: int) -> Output:
     """The one that stands for output ``k``: gradients of two would not be added."""
     known = node.meta[2]
@@ -83,6 +99,8 @@ def custom(forward: Callable | None = None, *, inputs: int = 1, outputs: int = 1
         operands, params = args[:inputs], args[inputs:]
         arrays = [x.array if isinstance(x, Tensor) else x for x in operands]
         result, saved = forward(*arrays, *params)
+        if arrays[0].__class__ is not np.ndarray and is_array(arrays[0]):
+            result, saved = together(result, saved, arrays[0])
         outs = (result,) if outputs == 1 else result
         tensors = (wrap(result),) if outputs == 1 else tuple([wrap(out) for out in outs])
         if mode.enabled:

@@ -134,7 +134,7 @@ def cleared_adjoint(g, shape, steps, rest, order):
 def taken(a, steps, rest, order):
     """The elements at a place."""
     place = place_in(copy_in(order, a), steps)
-    return np.array(place[rest] if rest else place, order="C")
+    return backends.duplicate(place[rest] if rest else place)
 
 
 @taken.adjoint
@@ -171,7 +171,7 @@ class Overwrite:
             g = copy_in(order, g)
         place = place_in(g, steps)
         if walk.wants(value):
-            part = np.array(place[rest] if rest else place, order="C")
+            part = backends.duplicate(place[rest] if rest else place)
             part = part.reshape((1,) * (len(shape) - part.ndim) + part.shape)  # leading sizes of 1 may be assigned from
             walk.add(value, plan.sum_to(identity, (part,), part.shape, shape, code, None, 0), True)
         if walk.wants(x):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import backends
 from ..errors import DTypeError
 from ..tape.node import Node, mode
 from ..tensor import Tensor, wrap
@@ -51,7 +52,7 @@ class LinearPlan:
         return [self.adjoint(g, shape, *params)]
 
 
-def linear(forward: Callable | None = None, *, view: bool = False, grad_name: str | None = None) -> Any:
+def linear(forward: Callable | None = None, *, view: bool = False, grad_name: str | None = None, moves: bool = False) -> Any:
     """Make a differentiable operation from a function that is linear in its first argument.
 
     The decorated function maps an array and parameters to an array (if ``view``, one that shares memory wherever NumPy's does). Give the
@@ -60,7 +61,7 @@ def linear(forward: Callable | None = None, *, view: bool = False, grad_name: st
     a view of the array ``g``: ``f(g, shape, *params)``.
     """
     if forward is None:
-        return lambda f: linear(f, view=view, grad_name=grad_name)
+        return lambda f: linear(f, view=view, grad_name=grad_name, moves=moves)
     name = forward.__name__
     plan = LinearPlan(grad_name or camel(name) + "Backward0", view, forward)
 
@@ -70,6 +71,8 @@ def linear(forward: Callable | None = None, *, view: bool = False, grad_name: st
         except AttributeError:
             raise DTypeError(f"{name}: argument 'input' must be Tensor, not {type(x).__name__}") from None
         out = forward(array, *params)
+        if out.__class__ is not array.__class__ and not moves:  # made by NumPy on its way
+            out = backends.beside(out, array)
         meta = array.shape, params
         if node is not None:
             node = Node(plan, (node,), (), (), None, meta) if mode.enabled and out.dtype.kind in "fV" else None

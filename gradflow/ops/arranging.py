@@ -14,6 +14,7 @@ from ..errors import ArgumentError, DTypeError, ShapeError
 from ..tape.node import named
 from ..tensor import Size, Tensor, wrap
 from .axes import axis_of, integer, shape_of
+from .hosted import hosted
 from .indexing import masked_fill, nonzero, rows_at
 from .joining import cat, list_of
 from .pointwise import div, gt, mul, sub, where
@@ -94,7 +95,7 @@ def sum_to_size(input: Tensor, *size: Any) -> Tensor:
 
 def fill(input: Tensor, value: Any) -> Tensor:
     """A tensor like ``input`` with every element ``value``; the gradient flows to ``value``."""
-    return named(masked_fill(input, wrap(np.ones(input.array.shape, bool)), value), "FillBackward0")
+    return named(masked_fill(input, wrap(backends.beside(np.ones(input.array.shape, bool), input.array)), value), "FillBackward0")
 
 
 def renorm(input: Tensor, p: float, dim: Any, maxnorm: float) -> Tensor:
@@ -110,6 +111,7 @@ def renorm(input: Tensor, p: float, dim: Any, maxnorm: float) -> Tensor:
     return named(mul(input, where(gt(norms, maxnorm), div(maxnorm, norms + 1e-7), 1.0)), "RenormBackward0")
 
 
+@hosted
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     """Flat positions as one tensor of indices for each axis of ``shape``."""
     if not isinstance(indices, Tensor):
@@ -128,6 +130,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     return tuple(reversed(found))
 
 
+@hosted
 def index_reduce(input: Tensor, dim: Any, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
     """The parts of ``source`` folded into the places ``index`` along ``dim``: "prod", "mean", "amax" or "amin"."""
     if reduce not in FOLDS or reduce == "sum":
@@ -145,6 +148,7 @@ def argwhere(input: Tensor) -> Tensor:
     return nonzero(input)
 
 
+@hosted
 def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
     """:func:`nonzero` with exactly ``size`` rows: cut off, or filled up with ``fill_value``."""
     size = integer("nonzero_static", "size", size)

@@ -11,11 +11,13 @@ from .. import backends
 from ..errors import ArgumentError, OutOfRangeError, ShapeError
 from ..tensor import Tensor, wrap
 from .axes import integer
+from .hosted import hosted
 from .indexing import index_array, rows_at, rows_zeros
 from .pointwise import mul, where
 from .views import require_tensor
 
 
+@hosted
 def embedding_bag(
     input: Tensor,
     weight: Tensor,

@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import ArgumentError, AxisError, DTypeError, ShapeError
 from ..tensor import Tensor, wrap
 from .axes import axis_of, integer
+from .hosted import hosted
 from .joining import cat
 from .pointwise import mul
 from .scans import cumsum
@@ -44,6 +45,7 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: Any = -1)
     return mul(areas.sum(axis), 0.5)
 
 
+@hosted
 def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: Any = -1) -> Tensor:
     """The integral up to each sample but the first; see :func:`trapezoid`."""
     areas, axis = panels("cumulative_trapezoid", y, x, dx, dim)
@@ -116,6 +118,7 @@ class Histogram(NamedTuple):
     bin_edges: Tensor
 
 
+@hosted
 def histogram(input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | None = None, density: bool = False) -> Histogram:
     """The elements counted (or their weights added) in bins: ``bins`` of equal width from ``range``, or between given edges."""
     if input.array.dtype.kind not in "f":

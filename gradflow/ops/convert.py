@@ -85,7 +85,7 @@ def to(
     return input.clone() if copy else input
 
 
-@linear(grad_name="ToCopyBackward0")
+@linear(grad_name="ToCopyBackward0", moves=True)
 def moved(a, to_place, source):
     return backends.move(a, to_place)
 

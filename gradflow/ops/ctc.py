@@ -13,6 +13,7 @@ from ..kinds import elementwise
 from ..scalar import primitives as s
 from ..tensor import Tensor, wrap
 from .axes import integer
+from .hosted import hosted
 from .indexing import gather_at
 from .pointwise import add, div, exp, isinf, mul, neg, sub, where
 from .rearranging import pad
@@ -68,6 +69,7 @@ def padded_targets(targets: Tensor, lengths: np.ndarray, classes: int) -> np.nda
     return rows
 
 
+@hosted
 def ctc_loss(
     log_probs: Tensor,
     targets: Tensor,

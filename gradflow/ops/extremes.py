@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from .. import backends
 from ..backends import KINDS, reduce
 from ..errors import ArgumentError, AxisError, labelled
 from ..kinds import custom
+from ..scalar.types import INT64
 from ..tape.node import identity
 from ..tensor import Tensor, wrap
 from . import pointwise as p
@@ -77,7 +76,7 @@ def extreme(op: str, input: Tensor, dim: Any, keepdim: bool) -> Extreme:
     """(values, indices) along an axis, the first of equals; the gradient goes to that one."""
     axis = axis_of(op, dim, input.array.ndim)
     if not input.array.ndim:
-        return Extreme(input.clone(), wrap(np.zeros((), np.int64)))
+        return Extreme(input.clone(), wrap(backends.zeros((), INT64, input.array)))
     if not input.array.shape[axis]:
         raise AxisError(f"{op}: Expected reduction dim {axis} to have non-zero size; the shape is {tuple(input.shape)}")
     return Extreme(*(max_along if op == "max" else min_along)(input, axis, flag(op, "keepdim", keepdim)))

@@ -11,6 +11,7 @@ from ..errors import ArgumentError, DTypeError, GradError, LinAlgError, ShapeErr
 from ..kinds import custom
 from ..tensor import Tensor, wrap
 from .axes import flag
+from .hosted import hosted
 from .indexing import gather_at
 from .joining import cat
 
@@ -125,6 +126,7 @@ def pivoting(op: str, pivot: bool) -> None:
         raise ArgumentError(f"{op}: LU without pivoting is not implemented on the CPU; pivot must be True")
 
 
+@hosted
 def lu_factor_ex(A: Any, *, pivot: bool = True, check_errors: bool = False) -> linalg_lu_factor_ex:
     """:func:`lu_factor` and ``info``: the number of the first zero on the diagonal of U, or 0."""
     return lu_checked("linalg.lu_factor_ex", A, pivot, flag("linalg.lu_factor_ex", "check_errors", check_errors))
@@ -142,6 +144,7 @@ def lu_checked(op: str, A: Any, pivot: bool, check: bool) -> linalg_lu_factor_ex
     return linalg_lu_factor_ex(lu, pivots, info)
 
 
+@hosted
 def lu_factor(A: Any, *, pivot: bool = True) -> linalg_lu_factor:
     """``A = P L U`` packed in one matrix, and the exchanges of rows as pivots (int32, from 1), for :func:`lu_solve`.
 
@@ -150,6 +153,7 @@ def lu_factor(A: Any, *, pivot: bool = True) -> linalg_lu_factor:
     return linalg_lu_factor(*lu_checked("linalg.lu_factor", A, pivot, True)[:2])
 
 
+@hosted
 def lu(A: Any, *, pivot: bool = True) -> linalg_lu:
     """``A = P @ L @ U``: a permutation, a lower triangle with ones on its diagonal, an upper triangle.
 
@@ -192,6 +196,7 @@ def cholesky_vjp(g, needs, lower):
     return (s + s.mT) / 2
 
 
+@hosted
 def cholesky_ex(input: Any, *, upper: bool = False, check_errors: bool = False) -> linalg_cholesky_ex:
     """:func:`cholesky` and ``info``: the order of the first leading minor that is not positive, or 0."""
     return cholesky_checked("linalg.cholesky_ex", input, upper, flag("linalg.cholesky_ex", "check_errors", check_errors))
@@ -209,6 +214,7 @@ def cholesky_checked(op: str, A: Any, upper: bool, check: bool) -> linalg_choles
     return linalg_cholesky_ex(factor.mT if upper else factor, info)
 
 
+@hosted
 def cholesky(input: Any, *, upper: bool = False) -> Tensor:
     """The lower triangle ``L`` of ``input = L @ L.mT`` (``upper``: its transpose); the other triangle of ``input`` is not read.
 
@@ -258,6 +264,7 @@ def tall_qr(gq: Any, gr: Any, q: Any, r: Any) -> Tensor:
     return triangular_of(r.mT, s if gq is None else gq + s, False, False, False)
 
 
+@hosted
 def qr(A: Any, mode: str = "reduced") -> linalg_qr:
     """``A = Q @ R`` with orthonormal columns in Q and R upper triangular.
 

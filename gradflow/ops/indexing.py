@@ -16,6 +16,7 @@ from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import axis_of
 from .convert import element
+from .hosted import hosted
 
 BASIC = (int, slice, type(None), type(Ellipsis), np.integer)
 
@@ -125,7 +126,8 @@ def plain(i: Any) -> Any:
             raise OutOfRangeError(
                 f"index: tensors used as indices must be long, int, byte or bool tensors, not {i.dtype}; convert with .long()"
             )
-        return i.array if i.array.dtype != np.uint8 else i.array.astype(bool)
+        index = backends.move(i.array, None)  # where indices are is decided on the CPU
+        return index if index.dtype != np.uint8 else index.astype(bool)
     if isinstance(i, list | range):
         try:
             array = np.asarray([plain(k) if isinstance(k, Tensor) else k for k in i] if isinstance(i, list) else list(i))
@@ -423,6 +425,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     return named(labelled("masked_fill", p.where_of, mask, value, input), "MaskedFillBackward0")
 
 
+@hosted
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where ``mask`` holds, in one axis."""
     if not isinstance(mask, Tensor) or mask.array.dtype.kind != "b":

@@ -46,7 +46,7 @@ def become(t: Tensor, result: Tensor, op: str) -> Tensor:
 def write(t: Tensor, result: Tensor) -> Tensor:
     source = result.array
     if source.base is not None and np.may_share_memory(source, t.array):
-        source = np.array(source)
+        source = backends.duplicate(source)
     backends.copy(source, t.array)
     return note(t)
 
@@ -155,7 +155,7 @@ def beside(x: Any, t: Tensor, name: str) -> Any:
             f"{name}: unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location; "
             "clone() the input first"
         )
-    return np.array(a)
+    return backends.duplicate(a)
 
 
 def compute(t: Tensor, op: Any, operands: tuple, name: str) -> bool:
@@ -253,7 +253,7 @@ def assign(t: Tensor, views: Any, rest: tuple, value: Any, given: tuple) -> None
     if isinstance(value, Tensor):
         array = value.array.reshape(given)
         if np.may_share_memory(array, place):
-            array = np.array(array)
+            array = backends.duplicate(array)
         if rest:
             place[rest] = array
         else:

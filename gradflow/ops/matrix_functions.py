@@ -14,6 +14,7 @@ from ..tensor import Tensor, wrap
 from . import contractions, pointwise
 from .axes import axes_of, axis_of, flag, integer
 from .factorizations import floats, matrices
+from .hosted import hosted
 from .joining import cat
 from .products import matmul
 from .reductions import norm_of
@@ -160,6 +161,7 @@ def where_regular(inverse: Any, info: Any) -> Any:
     return pointwise.where(wrap((info.array != 0)[..., None, None]), 0.0, inverse) if info.array.any() else inverse
 
 
+@hosted
 def matrix_rank(input: Any, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None) -> Tensor:
     """How many singular values are above ``max(atol, rtol * the largest)`` (``tol`` alone: above it); int64.
 
@@ -177,6 +179,7 @@ def matrix_rank(input: Any, tol: Any = None, hermitian: bool = False, *, atol: A
 # ---- powers and exponentials -------------------------------------------------------------------------------------------
 
 
+@hosted
 def matrix_power(input: Any, n: int) -> Tensor:
     """``input @ input @ ... @ input``, ``n`` times; the identity for 0, powers of the inverse for negative ``n``. Integers stay integers.
 
@@ -316,6 +319,7 @@ def chained(factors: list[Any]) -> Any:
     return product(0, n - 1)
 
 
+@hosted
 def tensorinv(input: Any, ind: int = 2) -> Tensor:
     """The inverse of ``input`` as a map from its axes from ``ind`` on to its first ``ind`` axes: ``tensordot(tensorinv(input), input, ind)`` is the identity."""
     op = "linalg.tensorinv"
@@ -353,6 +357,7 @@ def tensorsolve(input: Any, other: Any, dims: Any = None) -> Tensor:
     return solve_checked(op, input.reshape(m, n), other.reshape(m), True, True).result.reshape(rest)
 
 
+@hosted
 def vander(x: Any, N: Any = None) -> Tensor:
     """Rows of the powers 0 ... N - 1 (as many as elements, without ``N``) of the elements along the last axis.
 

@@ -16,6 +16,7 @@ from ..scalar import primitives as s
 from ..tape.node import named
 from ..tensor import Tensor, wrap
 from . import pointwise as p
+from .hosted import hosted
 
 
 @elementwise(public=True)
@@ -220,16 +221,19 @@ def promoted(op: str, kinds: str, what: str, *operands: Any) -> list[np.ndarray]
     return [np.asarray(a).astype(dtype.numpy) for a in arrays]
 
 
+@hosted
 def gcd(input: Any, other: Any) -> Tensor:
     """The greatest common divisor of integers, not negative."""
     return wrap(np.asarray(np.gcd(*promoted("gcd", "iu", "integers", input, other))))
 
 
+@hosted
 def lcm(input: Any, other: Any) -> Tensor:
     """The least common multiple of integers, not negative."""
     return wrap(np.asarray(np.lcm(*promoted("lcm", "iu", "integers", input, other))))
 
 
+@hosted
 def nextafter(input: Any, other: Any) -> Tensor:
     """The number of the type that follows ``input`` in the direction of ``other``; not differentiable."""
     with np.errstate(all="ignore"):
@@ -255,6 +259,7 @@ def frexp_vjp(g, needs, exponent):
     return p.mul(g[0], p.exp2(p.neg(exponent))).to(g[0].dtype)
 
 
+@hosted
 def frexp(input: Tensor) -> Frexp:
     """(mantissa, exponent) of each element: the mantissa's size is in [0.5, 1), or 0; exponents are int32."""
     if input.array.dtype.kind not in "fV":
@@ -262,6 +267,7 @@ def frexp(input: Tensor) -> Frexp:
     return Frexp(*frexp_of(input))
 
 
+@hosted
 def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
     """Is each element among ``test_elements``? One of the two may be a number; ``invert`` asks the contrary."""
     if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):

@@ -13,6 +13,7 @@ from ..tensor import Tensor, wrap
 from . import matrix_functions, pointwise
 from .axes import flag, integer
 from .factorizations import cholesky_checked, linalg_qr, lu_checked, matrices, permutation, qr_of, unit_lower
+from .hosted import hosted
 from .low_rank import pca_lowrank, svd_lowrank
 from .solving import broadcast, int32_pivots, inv_checked, linalg_slogdet, pinv_checked, same_type, triangular_of
 from .solving import det as linalg_det
@@ -60,6 +61,7 @@ def slogdet(input: Any) -> linalg_slogdet:
     return linalg_sign_and_log(input)
 
 
+@hosted
 def logdet(input: Any) -> Tensor:
     """The logarithm of the determinant: nan where it is negative, -inf where it is 0."""
     matrices("logdet", input, "input", square=True)
@@ -77,11 +79,13 @@ def pinverse(input: Any, rcond: float = 1e-15) -> Tensor:
     return pinv_checked("pinverse", input, None, rcond, False)
 
 
+@hosted
 def cholesky(input: Any, upper: bool = False) -> Tensor:
     """:func:`linalg.cholesky`"""
     return cholesky_checked("cholesky", input, upper, True).L
 
 
+@hosted
 def cholesky_solve(input: Any, L: Any, upper: bool = False) -> Tensor:
     """``X`` of ``L @ L.mT @ X = input`` (``L.mT @ L @ X`` if ``upper``), from the triangle that :func:`cholesky` gives."""
     op = "cholesky_solve"
@@ -94,6 +98,7 @@ def cholesky_solve(input: Any, L: Any, upper: bool = False) -> Tensor:
     return triangular_of(lower.mT, triangular_of(lower, b, False, False, True), True, False, True)
 
 
+@hosted
 def cholesky_inverse(input: Any, upper: bool = False) -> Tensor:
     """The inverse of ``L @ L.mT`` (``L.mT @ L`` if ``upper``), from the triangle L that :func:`cholesky` gives."""
     op = "cholesky_inverse"
@@ -109,12 +114,14 @@ def cholesky_inverse(input: Any, upper: bool = False) -> Tensor:
     return cholesky_solve(wrap(one), input, upper)
 
 
+@hosted
 def qr(input: Any, some: bool = True) -> linalg_qr:
     """:func:`linalg.qr`, "reduced" if ``some``, else "complete"."""
     matrices("qr", input, "input")
     return linalg_qr(*qr_of(input, "reduced" if flag("qr", "some", some) else "complete"))
 
 
+@hosted
 def svd(input: Any, some: bool = True, compute_uv: bool = True) -> svd_result:
     """``input = U @ diag(S) @ V.mT``: :func:`linalg.svd` with V for Vh, not ``full_matrices`` if ``some``; zeros for U and V without ``compute_uv``."""
     matrices("svd", input, "input")
@@ -127,6 +134,7 @@ def svd(input: Any, some: bool = True, compute_uv: bool = True) -> svd_result:
     return svd_result(next(zeros), svdvals(input), next(zeros))
 
 
+@hosted
 def lu(A: Any, pivot: bool = True, get_infos: bool = False) -> Any:
     """(LU, pivots), and infos if asked for: :func:`linalg.lu_factor`; without infos a zero on the diagonal of U raises a ``LinAlgError``."""
     get_infos = flag("lu", "get_infos", get_infos)
@@ -134,6 +142,7 @@ def lu(A: Any, pivot: bool = True, get_infos: bool = False) -> Any:
     return lu_with_info(*result) if get_infos else tuple(result[:2])
 
 
+@hosted
 def lu_unpack(LU_data: Any, LU_pivots: Any, unpack_data: bool = True, unpack_pivots: bool = True) -> lu_unpack_result:
     """(P, L, U) of what ``lu_factor`` gives; what is not asked for is empty."""
     op = "lu_unpack"
@@ -148,11 +157,13 @@ def lu_unpack(LU_data: Any, LU_pivots: Any, unpack_data: bool = True, unpack_piv
     return lu_unpack_result(P, L, U)
 
 
+@hosted
 def lu_solve(input: Any, LU_data: Any, LU_pivots: Any) -> Tensor:
     """:func:`linalg.lu_solve`"""
     return linalg_lu_solve(LU_data, LU_pivots, input)
 
 
+@hosted
 def triangular_solve(
     input: Any, A: Any, upper: bool = True, transpose: bool = False, unitriangular: bool = False
 ) -> triangular_solve_result:

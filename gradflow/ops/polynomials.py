@@ -12,6 +12,7 @@ from ..backends import result_type
 from ..errors import DTypeError, GradError, ShapeError
 from ..scalar.types import category, promote
 from ..tensor import Tensor, recording, wrap
+from .hosted import hosted
 
 Recurrence = Callable[[int, Any, Any, Any], Any]  # (k, x, p[k], p[k - 1]) -> p[k + 1]
 Closed = Callable[[Any, Any], Any]  # (x, n) -> the value
@@ -52,6 +53,7 @@ def family(
 ) -> Callable:
     """A function of (x, n)."""
 
+    @hosted
     def call(input: Any, n: Any) -> Tensor:
         for x in (input, n):
             if not isinstance(x, Tensor | bool | int | float):

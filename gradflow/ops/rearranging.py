@@ -72,6 +72,8 @@ def windows_adjoint(g, shape, axis, size, step):
 def strided(a, size, stride, offset, owner):
     base = storage(a)
     item = a.itemsize
+    if not isinstance(base, np.ndarray):
+        return base.strided(size, stride, offset, a.dtype)
     flat = np.lib.stride_tricks.as_strided(base, (base.size,), (item,), writeable=a.flags.writeable)
     return np.lib.stride_tricks.as_strided(flat[offset:], size, tuple(s * item for s in stride), writeable=a.flags.writeable)
 
@@ -79,7 +81,7 @@ def strided(a, size, stride, offset, owner):
 def storage(a: Any) -> Any:
     """The array that owns the memory of ``a``, with elements of its type."""
     base = a
-    while isinstance(base.base, np.ndarray):
+    while backends.is_array(base.base):
         base = base.base
     return base if base.dtype == a.dtype else base.reshape(-1).view(a.dtype)
 
@@ -217,7 +219,7 @@ def tri(op: str, input: Tensor, diagonal: int, keep: Any) -> Tensor:
     m, n = input.array.shape[-2:]
     diagonal = builtin_min(builtin_max(diagonal, -m), n)  # further out nothing changes
     mask = keep(np.arange(n, dtype=np.int32), np.arange(diagonal, m + diagonal, dtype=np.int32)[:, None])
-    return named(p.where(wrap(mask), input, False if input.array.dtype.kind == "b" else 0), f"{op.capitalize()}Backward0")
+    return named(p.where(wrap(backends.beside(mask, input.array)), input, False if input.array.dtype.kind == "b" else 0), f"{op.capitalize()}Backward0")
 
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
@@ -407,7 +409,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         if value:
             mask = np.ones(full, bool)
             mask[tuple(place)] = False
-            out = p.where(wrap(mask), value, out)
+            out = p.where(wrap(backends.beside(mask, out.array)), value, out)
         return named(out, "ConstantPadNdBackward0")
     names = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
     if mode not in names:

@@ -10,12 +10,13 @@ import numpy as np
 from .. import backends, dtypes
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..kinds import custom, linear
-from ..scalar.types import category
+from ..scalar.types import INT64, category
 from ..tape.node import named
 from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import axis_of, integer
 from .extremes import Extreme
+from .hosted import hosted
 from .indexing import gather_at, part
 from .rearranging import flip_over
 from .reductions import sum_over
@@ -58,9 +59,9 @@ def cumprod_vjp(g, needs, x, y, axis):
     # With zeros: the product of the others, from a square in which each row leaves its own element out.
     n = x.array.shape[axis]
     last = x.transpose(axis, -1).unsqueeze(-2)
-    square = p.where(wrap(np.eye(n, dtype=bool)), 1.0, last)
+    square = p.where(wrap(backends.beside(np.eye(n, dtype=bool), x.array)), 1.0, last)
     products = cumprod_along(square, square.array.ndim - 1)
-    later = wrap(np.triu(np.ones((n, n), bool)))
+    later = wrap(backends.beside(np.triu(np.ones((n, n), bool)), x.array))
     terms = p.where(later, p.mul(products, g.transpose(axis, -1).unsqueeze(-2)), 0.0)
     return sum_over(terms, (terms.array.ndim - 1,), False).transpose(axis, -1)
 
@@ -108,6 +109,7 @@ def cumprod(input: Tensor, dim: Any, *, dtype: Any = None) -> Tensor:
     return cumprod_along(typed("cumprod", input, dtype), axis)
 
 
+@hosted
 def logcumsumexp(input: Tensor, dim: Any) -> Tensor:
     """``log(cumsum(exp(x)))``, finite whenever the result is."""
     if not input.dtype.is_floating_point:
@@ -119,16 +121,18 @@ def running_extreme(op: str, kind: int, input: Tensor, dim: Any) -> Extreme:
     a = input.array
     axis = axis_of(op, dim, a.ndim)
     if not a.ndim:
-        return Extreme(input.clone(), wrap(np.zeros((), np.int64)))
+        return Extreme(input.clone(), wrap(backends.zeros((), INT64, input.array)))
     index = backends.scan(kind, a, axis)
     return Extreme(named(gather_at(input, axis, index), f"C{op[1:]}Backward0"), wrap(index))
 
 
+@hosted
 def cummax(input: Tensor, dim: Any) -> Extreme:
     """(the largest element so far, its place: the last of equals) along ``dim``."""
     return running_extreme("cummax", LARGEST, input, dim)
 
 
+@hosted
 def cummin(input: Tensor, dim: Any) -> Extreme:
     """(the smallest element so far, its place: the last of equals) along ``dim``."""
     return running_extreme("cummin", LEAST, input, dim)

@@ -14,6 +14,7 @@ from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import axis_of
 from .convert import element
+from .hosted import hosted
 from .indexing import from_front, gather_at, index_array, key_of, rows_at, rows_zeros
 
 FOLDS = {"sum": np.add, "prod": np.multiply, "mean": np.add, "amax": np.maximum, "amin": np.minimum}
@@ -105,6 +106,7 @@ def in_shape(result: Tensor, input: Tensor) -> Tensor:
     return result if input.array.ndim else result.reshape(())
 
 
+@hosted
 def scatter(input: Tensor, dim: Any, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
     """``out[index[i][j]][j] = src[i][j]`` for ``dim`` 0, and so on; ``src`` is a tensor or a number."""
     src = value if src is None else src
@@ -124,6 +126,7 @@ def scatter_add(input: Tensor, dim: Any, index: Tensor, src: Tensor) -> Tensor:
     return reduced("scatter_add", input, dim, index, src, "sum", True)
 
 
+@hosted
 def scatter_reduce(input: Tensor, dim: Any, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
     """Elements of ``src`` folded into indexed places by "sum", "prod", "mean", "amax" or "amin"; extremes share the gradient evenly."""
     if reduce not in FOLDS:
@@ -265,6 +268,7 @@ def index_vector(op: str, input: Tensor, dim: Any, index: Tensor, source: Tensor
     return i, axis
 
 
+@hosted
 def index_copy(input: Tensor, dim: Any, index: Tensor, source: Tensor) -> Tensor:
     """``out[..., index[i], ...] = source[..., i, ...]`` along ``dim``."""
     i, axis = index_vector("index_copy", input, dim, index, source)
@@ -275,6 +279,7 @@ def index_copy(input: Tensor, dim: Any, index: Tensor, source: Tensor) -> Tensor
     return scatter_to(input.reshape(padded(input)), source.reshape(want), axis, backends.dense(full)).reshape(input.array.shape)
 
 
+@hosted
 def index_fill(input: Tensor, dim: Any, index: Tensor, value: Any) -> Tensor:
     """``value`` at the places ``index`` along ``dim``."""
     i, axis = index_vector("index_fill", input, dim, index, None)
@@ -284,6 +289,7 @@ def index_fill(input: Tensor, dim: Any, index: Tensor, value: Any) -> Tensor:
     return p.where(wrap(mask), value, input)
 
 
+@hosted
 def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False) -> Tensor:
     """``out[indices] = values``, or ``+=`` with ``accumulate``, where equal indices add up."""
     if not isinstance(indices, tuple | list) or not all(isinstance(i, Tensor) for i in indices):

@@ -13,6 +13,7 @@ from ..tensor import Tensor, wrap
 from . import pointwise
 from .axes import flag
 from .factorizations import batch_element, lu_arrays, matrices, take_rows
+from .hosted import hosted
 from .reductions import exclusive_product
 from .spectra import converging, multiply_last, svd_arrays, svd_of
 
@@ -90,6 +91,7 @@ def broadcast(op: str, A: Any, B: Any, left: bool = True, names: str = "AX = B")
     return A.expand((*batch, *a[-2:])), B.expand((*batch, *b[-2:]))
 
 
+@hosted
 def solve_triangular(input: Any, B: Any, *, upper: bool, left: bool = True, unitriangular: bool = False) -> Tensor:
     """``X`` of ``input @ X = B`` (``X @ input = B`` unless ``left``), where only one triangle of ``input`` is read, its diagonal as ones if ``unitriangular``.
 
@@ -129,6 +131,7 @@ def solve_vjp(g, needs, a, x):
     return (-(gb @ x.mT) if needs[0] else None), gb
 
 
+@hosted
 def solve_ex(A: Any, B: Any, *, left: bool = True, check_errors: bool = False) -> linalg_solve_ex:
     """:func:`solve` and ``info``: not 0 where ``A`` is singular, instead of an error."""
     return solve_checked("linalg.solve_ex", A, B, left, flag("linalg.solve_ex", "check_errors", check_errors))
@@ -174,6 +177,7 @@ def inverse_vjp(g, needs, y):
     return -(y.mT @ g[0] @ y.mT)
 
 
+@hosted
 def inv_ex(A: Any, *, check_errors: bool = False) -> linalg_inv_ex:
     """:func:`inv` and ``info``: not 0 where ``A`` is singular, instead of an error."""
     return inv_checked("linalg.inv_ex", A, flag("linalg.inv_ex", "check_errors", check_errors))
@@ -190,6 +194,7 @@ def inv_checked(op: str, A: Any, check: bool) -> linalg_inv_ex:
     return linalg_inv_ex(y, info)
 
 
+@hosted
 def inv(A: Any) -> Tensor:
     """The inverse of square matrices; a singular one raises a ``LinAlgError``. To solve equations, :func:`solve` is faster and more exact.
 
@@ -199,6 +204,7 @@ def inv(A: Any) -> Tensor:
     return inv_checked("linalg.inv", A, True).inverse
 
 
+@hosted
 def lu_solve(LU: Any, pivots: Any, B: Any, *, left: bool = True, adjoint: bool = False) -> Tensor:
     """``X`` of ``A @ X = B`` (``X @ A = B`` unless ``left``; with ``A.mT`` if ``adjoint``) from the :func:`lu_factor` of A."""
     op = "linalg.lu_solve"
@@ -271,6 +277,7 @@ def det_vjp(g, needs, a, y, singular):
     return pointwise.where(here, multiply_last(u, others) @ vh, regular)
 
 
+@hosted
 def det(A: Any) -> Tensor:
     """The determinant of square matrices; its gradient is right for singular ones, too.
 
@@ -296,6 +303,7 @@ def slogdet_vjp(g, needs, a):
     return per_matrix(g[1]) * inverse_of(a)[0].mT
 
 
+@hosted
 def slogdet(A: Any) -> linalg_slogdet:
     """(the sign of the determinant, the logarithm of its absolute value), also where the determinant itself is out of range; (0, -inf) if singular."""
     matrices("linalg.slogdet", A, square=True)
@@ -387,6 +395,7 @@ def lstsq_vjp(g, needs, a, b, rcond):
     return (pinv_adjoint(g[0] @ b.mT, a, y) if needs[0] else None), (y.mT @ g[0] if needs[1] else None)
 
 
+@hosted
 def lstsq(input: Any, b: Any, rcond: float | None = None, *, driver: str | None = None) -> linalg_lstsq:
     """``X`` with the least ``|input @ X - b|``, and of these the shortest: (solution, residuals, rank, singular_values).
 

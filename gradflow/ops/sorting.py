@@ -16,6 +16,7 @@ from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import axis_of, flag, integer
 from .convert import element
+from .hosted import hosted
 from .indexing import gather_at
 from .reductions import float_only
 
@@ -61,7 +62,7 @@ def sort(input: Tensor, dim: Any = -1, descending: bool = False, stable: bool = 
     descending = flag("sort", "descending", descending)
     if not input.array.ndim:
         axis_of("sort", dim, 0)
-        return Sorted(input.clone(), wrap(np.zeros((), np.int64)))
+        return Sorted(input.clone(), wrap(backends.zeros((), INT64, input.array)))
     axis = axis_of("sort", dim, input.array.ndim)
     return chosen("sort", "SortBackward0", input, axis, order_of(input.array, axis, descending))
 
@@ -76,6 +77,7 @@ def msort(input: Tensor) -> Tensor:
     return sort(input, 0).values
 
 
+@hosted
 def topk(input: Tensor, k: int, dim: Any = -1, largest: bool = True, sorted: bool = True) -> Sorted:
     """(values, indices) of the ``k`` largest (or smallest) along ``dim``, in order."""
     a = input.array
@@ -84,7 +86,7 @@ def topk(input: Tensor, k: int, dim: Any = -1, largest: bool = True, sorted: boo
     if not 0 <= k <= n:
         raise ArgumentError(f"topk: selected index k out of range: k is {k}, the axis has {n} elements")
     if not a.ndim:
-        return Sorted(input.clone(), wrap(np.zeros((), np.int64)))
+        return Sorted(input.clone(), wrap(backends.zeros((), INT64, input.array)))
     return chosen("topk", "TopkBackward0", input, axis, first_places(a, axis, k, largest))
 
 
@@ -104,6 +106,7 @@ def at_rank(op: str, grad_name: str, input: Tensor, rank: Any, axis: int, keepdi
     return kept(values, indices, axis, keepdim)
 
 
+@hosted
 def kthvalue(input: Tensor, k: int, dim: Any = -1, keepdim: bool = False) -> Sorted:
     """(value, index) of the ``k``-th smallest along ``dim``, counted from 1."""
     axis, k = axis_of("kthvalue", dim, input.array.ndim), integer("kthvalue", "k", k)
@@ -112,7 +115,7 @@ def kthvalue(input: Tensor, k: int, dim: Any = -1, keepdim: bool = False) -> Sor
     if not 1 <= k <= n:
         raise ArgumentError(f"kthvalue: selected number k out of range for dimension {axis}: k is {k}, the axis has {n} elements")
     if not input.array.ndim:
-        return Sorted(input.clone(), wrap(np.zeros((), np.int64)))
+        return Sorted(input.clone(), wrap(backends.zeros((), INT64, input.array)))
     return at_rank("kthvalue", "KthvalueBackward0", input, k - 1, axis, keepdim)
 
 
@@ -121,7 +124,7 @@ def middle(op: str, grad_name: str, input: Tensor, dim: Any, keepdim: bool, skip
     x = input.reshape(-1) if whole else input
     axis = 0 if whole else axis_of(op, dim, input.array.ndim)
     if not x.array.ndim:
-        return Sorted(x.clone(), wrap(np.zeros((), np.int64)))
+        return Sorted(x.clone(), wrap(backends.zeros((), INT64, x.array)))
     n = x.array.shape[axis]
     if not n:
         if not whole:
@@ -140,21 +143,24 @@ def middle(op: str, grad_name: str, input: Tensor, dim: Any, keepdim: bool, skip
     return named(result.values.reshape(()), grad_name) if whole else result
 
 
+@hosted
 def median(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     """The middle element (the lower of two); with ``dim``, (values, indices). nan if there is one."""
     return middle("median", "MedianBackward0" if dim is None else "MedianBackward1", input, dim, keepdim, False)
 
 
+@hosted
 def nanmedian(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     """:func:`median` of what is not nan."""
     return middle("nanmedian", "NanmedianBackward0", input, dim, keepdim, True)
 
 
+@hosted
 def mode(input: Tensor, dim: Any = -1, keepdim: bool = False) -> Sorted:
     """(the most frequent value, the smallest of equals; the index of its last occurrence) along ``dim``."""
     axis, keepdim = axis_of("mode", dim, input.array.ndim), flag("mode", "keepdim", keepdim)
     if not input.array.ndim:
-        return Sorted(input.clone(), wrap(np.zeros((), np.int64)))
+        return Sorted(input.clone(), wrap(backends.zeros((), INT64, input.array)))
     if not input.array.shape[axis]:
         raise AxisError(f"mode: Expected reduction dim {axis} to have non-zero size; the shape is {tuple(input.shape)}")
     rows = np.moveaxis(input.array, axis, -1)
@@ -233,6 +239,7 @@ def unique(input: Tensor, sorted: bool = True, return_inverse: bool = False, ret
     return tuple(result) if len(result) > 1 else result[0]
 
 
+@hosted
 def unique_consecutive(input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: Any = None) -> Any:
     """The elements (or slices along ``dim``) that differ from the one before."""
     a = input.array.reshape(-1) if dim is None else np.moveaxis(input.array, axis_of("unique_consecutive", dim, input.array.ndim), 0)
@@ -250,6 +257,7 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
     return tuple(result) if len(result) > 1 else result[0]
 
 
+@hosted
 def searchsorted(
     sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False, side: str | None = None, sorter: Any = None
 ) -> Tensor:
@@ -296,6 +304,7 @@ def places_in(op: str, sequence: Tensor, input: Any, sorter: Tensor | None, righ
     return wrap(np.asarray(result, np.int32 if out_int32 else np.int64))
 
 
+@hosted
 def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
     """The number of the bucket between ``boundaries`` that each element falls into."""
     if not isinstance(boundaries, Tensor):

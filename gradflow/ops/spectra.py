@@ -11,6 +11,7 @@ from ..kinds import custom
 from ..tensor import Tensor, recording, wrap
 from .axes import flag
 from .factorizations import matrices
+from .hosted import hosted
 
 
 class linalg_svd(NamedTuple):
@@ -102,6 +103,7 @@ def svd_vjp(g, needs, u, s, vh, full):
     return ga if rest is None else ga + rest
 
 
+@hosted
 def svd(A: Any, full_matrices: bool = True, *, driver: str | None = None) -> linalg_svd:
     """``A = U @ diag(S) @ Vh``: orthonormal columns in U, singular values descending, orthonormal rows in Vh.
 
@@ -160,6 +162,7 @@ def triangle_read(op: str, UPLO: Any) -> str:
     return UPLO.upper()
 
 
+@hosted
 def eigh(input: Any, UPLO: str = "L") -> linalg_eigh:
     """Eigenvalues, ascending, and orthonormal eigenvectors (in columns) of symmetric matrices, of which one triangle is read.
 
@@ -210,6 +213,7 @@ def eig_vjp(g, needs, w, v):
     return solve_of(v.mT, inner @ v.mT)[0]
 
 
+@hosted
 def eig(input: Any) -> linalg_eig:
     """Real eigenvalues, in no particular order, and eigenvectors of length 1 (in columns); a complex spectrum is refused.
 

@@ -150,6 +150,13 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
         else:
             assign(self[key], value)
 
+    def strided(self, shape: tuple[int, ...], steps: tuple[int, ...], offset: int, dtype: np.dtype) -> DeviceArray:
+        """``as_strided`` over the memory of this array, in elements."""
+        flat = self.ghost.reshape(-1).view(dtype)[offset:]
+        writeable = self.flags.writeable
+        ghost = np.lib.stride_tricks.as_strided(flat, shape, tuple(s * dtype.itemsize for s in steps), writeable=writeable)
+        return self.view_of(np.asarray(ghost))
+
     # Copies
 
     def copy(self, order: str = "C") -> DeviceArray:
@@ -241,6 +248,8 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
         if func in VIEWS and isinstance(args[0], DeviceArray):
             result = func(args[0].ghost, *args[1:], **kwargs)
             return args[0].view_of(result)
+        if func in COMPARING:
+            return func(*(a.ghost if isinstance(a, DeviceArray) else a for a in args), **kwargs)
         if func in ATTRIBUTES:
             return getattr(args[0], func.__name__)
         if func in (np.empty_like, np.zeros_like, np.ones_like, np.full_like) and args[0] is self:
@@ -264,6 +273,7 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
 
 NO_COPY = tuple(int(n) for n in np.__version__.split(".")[:2]) >= (2, 1)
 VIEWS = {np.broadcast_to, np.expand_dims, np.moveaxis, np.swapaxes, np.transpose, np.squeeze, np.diagonal, np.flip, np.rollaxis}
+COMPARING = {np.may_share_memory, np.shares_memory}  # by addresses
 ATTRIBUTES = {np.ndim, np.shape, np.size}
 MUTATING = {np.copyto, np.put_along_axis, np.putmask, np.place, np.put, np.fill_diagonal}
 HOST_METHODS = frozenset(
