@@ -109,6 +109,9 @@ def synchronize(device: Any = None) -> None:
     """Wait until everything asked of the device is done."""
     index = number(device)
     backend().synchronize(index)
+    from .backends.cuda import array
+
+    array.check(index)
 
 
 # Random numbers are one stream for all devices: the CPU's.

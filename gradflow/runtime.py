@@ -47,8 +47,49 @@ def info() -> str:
         "instruction set": _ext.isa() + (" (GRADFLOW_ISA)" if os.environ.get("GRADFLOW_ISA") else ""),
         "blas": _ext.blas_info(),
         "threads": str(get_num_threads()),
-        "devices": "cpu",
+        "devices": devices(),
         "memory pool": ", ".join(f"{k} {v}" for k, v in memory.items()),
     }
     width = max(map(len, lines))
     return "\n".join(f"{k:<{width}}  {v}" for k, v in lines.items())
+
+
+def devices() -> str:
+    """What there is to compute on."""
+    from .backends import why_no_cuda
+
+    missing = why_no_cuda()
+    if missing is not None:
+        return f"cpu ({missing})"
+    from .backends import cupy_driver as driver
+
+    return ", ".join(["cpu", *(f"cuda:{i} ({driver.device_name(i)})" for i in range(driver.device_count()))])
+
+
+def doctor() -> tuple[str, bool]:
+    """(what was tried on the CPU and on each CUDA device, and what is missing; did all that is there work?)"""
+    import numpy as np
+
+    from . import backends
+    from .backends import cuda_place, move, why_no_cuda
+    from .tape.node import total
+
+    lines, healthy = [], True
+    missing = why_no_cuda()
+    places = [None]
+    if missing is None:
+        from .backends.cupy_driver import device_count
+
+        places += [cuda_place(i) for i in range(device_count())]
+    for place in places:
+        name = "cpu" if place is None else f"cuda:{place.device}"
+        try:
+            x = move(np.arange(12, dtype=np.float32).reshape(3, 4), place)
+            works = np.array_equal(np.asarray(backends.elementwise(total, (x, x))), 2 * np.asarray(x))
+            works &= np.array_equal(np.asarray(backends.dot(x, x.T)), np.asarray(x) @ np.asarray(x).T)
+            lines.append(f"{name}: " + ("a sum and a product of matrices are right" if works else "WRONG RESULTS"))
+        except Exception as error:  # whatever a driver or a compiler raises is what is asked for
+            works = False
+            lines.append(f"{name}: {type(error).__name__}: {error}")
+        healthy &= bool(works)
+    return "\n".join([*lines, *([missing] if missing else [])]), healthy

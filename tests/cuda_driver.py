@@ -266,7 +266,7 @@ class Driver:
             self.collected[name] = text
         return name, text
 
-    def launch(self, function, grid, block, shared, address, device):
+    def launch(self, function, grid, block, shared, parameters, device):
         assert shared <= 1 << 14 and block[0] * block[1] <= 1024
         name, text = function
         self.launches += 1
@@ -276,7 +276,7 @@ class Driver:
         if name not in self.compiler.functions:
             self.compiler.build({name: text})
         run = self.compiler.functions[name]
-        assert run(ctypes.c_void_p(address), self.backwards, *grid, *block) == 0, f"{name}: some threads left before a barrier"
+        assert run(ctypes.c_void_p(parameters), self.backwards, *grid, *block) == 0, f"{name}: some threads left before a barrier"
 
     def gemm(self, code, sizes, a, b, accumulate, c, count, device):
         """As BLAS: columns are dense, c = a b or c + a b."""

@@ -13,7 +13,7 @@ from cuda_kernels import OPS, programs, stored_types
 
 import gradflow as gf
 from gradflow import backends
-from gradflow.backends import cuda
+from gradflow.backends import cuda, cupy_driver
 from gradflow.backends.cuda import array
 from gradflow.scalar.types import FLOAT32
 
@@ -31,8 +31,15 @@ def case(f):
     return test
 
 
-@pytest.fixture(scope="module")
-def device():
+@pytest.fixture(scope="module", params=["emulated", pytest.param("real", marks=pytest.mark.gpu)])
+def device(request):
+    """An emulated device; and a real one, where there is one."""
+    if request.param == "real":
+        cupy_driver.collected, cupy_driver.backwards = None, False
+        cuda.use(cupy_driver)
+        yield cupy_driver
+        array.driver = None
+        return
     if shutil.which("g++") is None:
         pytest.skip("needs g++")
     driver = Driver()
@@ -131,6 +138,8 @@ def test_a_training_step(driver):
 
 
 def test_nothing_is_compiled_when_a_call_comes_again(device):
+    if not isinstance(device, Driver):
+        pytest.skip("counted on the emulated device")
     x, y = gf.randn(64, 32, device="cuda"), gf.randn(32, device="cuda")
     x * y
     before, texts = device.launches, len(cuda.launch.functions)
@@ -146,8 +155,9 @@ def test_mixed_devices_are_refused(device):
     for f in (lambda: x + gf.ones(3), lambda: gf.ones(3) * x, lambda: x @ gf.ones(3), lambda: gf.add(x, x, out=gf.empty(3))):
         with pytest.raises(gf.errors.DeviceError, match="Expected all tensors to be on the same device"):
             f()
-    with pytest.raises(gf.errors.DeviceError, match="cuda:0 and cuda:1"):
-        x + gf.ones(3, device="cuda:1")
+    if gf.cuda.device_count() > 1:
+        with pytest.raises(gf.errors.DeviceError, match="cuda:0 and cuda:1"):
+            x + gf.ones(3, device="cuda:1")
     assert (x + gf.tensor(1.0)).tolist() == [2, 2, 2]
 
 
@@ -156,13 +166,14 @@ def test_moves(device):
     y = x.to("cuda")
     assert str(y.device) == "cuda:0" and y.cuda() is y and x.cpu() is x
     assert y.cpu().tolist() == x.tolist() == y.T.T.tolist()
-    assert str(y.to("cuda:1").device) == "cuda:1" and y.to("cuda:1").tolist() == x.tolist()
+    if gf.cuda.device_count() > 1:
+        assert str(y.to("cuda:1").device) == "cuda:1" and y.to("cuda:1").tolist() == x.tolist()
     assert y.to("cpu", gf.int64).dtype is gf.int64
     assert repr(y).endswith("device='cuda:0')")
     with pytest.raises(TypeError, match=r"Use Tensor\.cpu"):
         y.numpy()
     with pytest.raises(RuntimeError, match="invalid device ordinal"):
-        x.to("cuda:7")
+        x.to("cuda:99")
     w = gf.ones(2, 3, requires_grad=True)
     (w.cuda() * y).sum().backward()
     assert w.grad.tolist() == x.tolist() and w.grad.device.type == "cpu"
@@ -183,10 +194,11 @@ def test_random_numbers_are_the_cpus(device):
 def test_what_is_known_of_the_memory(device):
     before = gf.cuda.memory_allocated()
     x = gf.zeros(1000, device="cuda")
-    assert gf.cuda.memory_allocated() == before + 4000 <= gf.cuda.max_memory_allocated()
+    assert before + 4000 <= gf.cuda.memory_allocated() <= gf.cuda.max_memory_allocated()
     del x
     assert gf.cuda.memory_allocated() == before
-    assert gf.cuda.is_available() and gf.cuda.device_count() == 2 and gf.cuda.current_device() == 0
+    assert gf.cuda.is_available() and gf.cuda.device_count() >= 1 and gf.cuda.current_device() == 0
+    gf.cuda.synchronize()
 
 
 # Public functions, forward and backward: (what it is called, the call, shapes of the operands).
@@ -298,3 +310,37 @@ def test_second_derivatives_and_modes(device):
     z += 1
     z[0] = 5
     assert z.tolist() == [5.0, 2.5] and x.tolist() == [5.0, 2.5]
+
+
+@case
+def test_values_by_index(driver):
+    """Tables and indices of any strides; equal indices add up in their order."""
+    rng = np.random.default_rng(2)
+    for dtype in (np.float32, np.float64, np.int64, np.float16, np.bool_):
+        table = (rng.random((4, 5, 6)) * 9).astype(dtype)
+        turned = table.transpose(2, 0, 1)
+        for axis in (0, 1, -1):
+            index = rng.integers(0, 4, (3, 2))
+            source = (rng.random((*table.shape[: axis % 3], 3, 2, *table.shape[axis % 3 + 1 :])) * 9).astype(dtype)
+            close(driver, backends.take_rows(up(table), axis, up(index)), backends.take_rows(table, axis, index))
+            close(driver, backends.take_rows(up(table).transpose(2, 0, 1), axis, index), backends.take_rows(turned, axis, index))
+            got, want = up(table), table.copy()
+            backends.add_rows(got, axis, index, up(source))
+            backends.add_rows(want, axis, index, source)
+            close(driver, got, want, 2e-3)
+            small = rng.integers(0, 4, (2, 3, 4))
+            close(driver, backends.gather(up(table), axis, up(small)), backends.gather(table, axis, small))
+            got, want = up(table).transpose(2, 0, 1), table.copy().transpose(2, 0, 1)
+            part = (rng.random((3, 3, 5)) * 9).astype(dtype)
+            backends.scatter_add(got, axis, rng.integers(0, 4, (2, 3, 4)) * 0 + 1, up(part))
+            backends.scatter_add(want, axis, np.ones((2, 3, 4), np.int64), part)
+            close(driver, got, want, 2e-3)
+
+
+def test_indices_out_of_range(device):
+    x = gf.ones(3, 2, device="cuda")
+    with pytest.raises(IndexError, match="index 7 is out of bounds for axis 0 with size 3"):
+        backends.take_rows(x.array, 0, up(np.array([0, 7]))).tolist()
+    assert x.tolist() == [[1, 1], [1, 1], [1, 1]]
+    with pytest.raises(IndexError, match="index 3 is out of bounds"):
+        backends.add_rows(x.array, 0, np.array([3]), up(np.ones((1, 2), np.float32)))

@@ -46,7 +46,7 @@ FLOORS = {
     "serialization": ({"errors", "tensor", "nn", "gradflow"}, set()),
     "testing": (TENSORS, set()),
     "memory": ({"errors", "tape", "tensor"}, set()),
-    "runtime": ({"backends"}, {"errors", "_version"}),
+    "runtime": ({"backends"}, {"errors", "_version", "tape"}),
     "cuda": ({"errors"}, {"backends", "ops", "tensor"}),
     "accelerator": (set(), {"cuda", "tensor"}),
     "__main__": ({"runtime"}, {"backends"}),

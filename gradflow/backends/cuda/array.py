@@ -19,6 +19,7 @@ from ...scalar.types import NAMES
 DTYPES = tuple(np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name) for name in NAMES)
 CODES = {dtype: code for code, dtype in enumerate(DTYPES)}
 
+check: Any = None  # raises errors that kernels of a device left; given by moves.py
 driver: Any = None  # cupy_driver, or what tests put in its place
 new = object.__new__
 
@@ -339,6 +340,7 @@ def download(a: DeviceArray) -> np.ndarray:
     if a.size:
         dense = a if a.flags.c_contiguous else a.copy()
         driver.to_host(host.ctypes.data, dense.pointer, host.nbytes, a.memory.device)
+    check(a.memory.device)
     return host
 
 
