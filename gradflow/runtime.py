@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from typing import Any
 
 from .backends.cpu import _ext
 
@@ -76,7 +77,7 @@ def doctor() -> tuple[str, bool]:
 
     lines, healthy = [], True
     missing = why_no_cuda()
-    places = [None]
+    places: list[Any] = [None]
     if missing is None:
         from .backends.cupy_driver import device_count
 

@@ -16,7 +16,6 @@ from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import axis_of
 from .convert import element
-from .hosted import hosted
 
 BASIC = (int, slice, type(None), type(Ellipsis), np.integer)
 
@@ -425,7 +424,6 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     return named(labelled("masked_fill", p.where_of, mask, value, input), "MaskedFillBackward0")
 
 
-@hosted
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where ``mask`` holds, in one axis."""
     if not isinstance(mask, Tensor) or mask.array.dtype.kind != "b":

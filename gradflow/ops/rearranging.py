@@ -219,7 +219,10 @@ def tri(op: str, input: Tensor, diagonal: int, keep: Any) -> Tensor:
     m, n = input.array.shape[-2:]
     diagonal = builtin_min(builtin_max(diagonal, -m), n)  # further out nothing changes
     mask = keep(np.arange(n, dtype=np.int32), np.arange(diagonal, m + diagonal, dtype=np.int32)[:, None])
-    return named(p.where(wrap(backends.beside(mask, input.array)), input, False if input.array.dtype.kind == "b" else 0), f"{op.capitalize()}Backward0")
+    return named(
+        p.where(wrap(backends.beside(mask, input.array)), input, False if input.array.dtype.kind == "b" else 0),
+        f"{op.capitalize()}Backward0",
+    )
 
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
