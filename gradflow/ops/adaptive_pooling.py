@@ -157,7 +157,7 @@ def max_unpool(op: str, space: int, input: Any, indices: Any, kernel: Any, strid
     places, n = indices.array.reshape(*x.array.shape[:2], math.prod(x.array.shape[2:])), math.prod(out)
     if places.size and not (places.min() >= 0 and places.max() < n):
         raise ShapeError(f"{op}: found an invalid max index: {places.max()} (output volumes are of size {list(out)})")
-    empty = wrap(backends.zeros((*x.array.shape[:2], n), x.dtype.code))
+    empty = wrap(backends.zeros((*x.array.shape[:2], n), x.dtype.code, x.array))
     y = scatter(empty, 2, wrap(places), x.reshape(places.shape)).reshape(*x.array.shape[:2], *out)
     return y if had else y.squeeze(0)
 

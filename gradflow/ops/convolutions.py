@@ -74,7 +74,7 @@ def widened(a: Any, before: tuple, after: tuple) -> Any:
     """With zeros around the space; negative numbers cut off."""
     if not any(before) and not any(after):
         return a
-    out = backends.zeros((*a.shape[:2], *(n + i + j for n, i, j in zip(a.shape[2:], before, after, strict=True))), of(a).code)
+    out = backends.zeros((*a.shape[:2], *(n + i + j for n, i, j in zip(a.shape[2:], before, after, strict=True))), of(a).code, a)
     there = tuple(slice(max(i, 0), n + i + min(j, 0)) for n, i, j in zip(a.shape[2:], before, after, strict=True))
     here = tuple(slice(max(-i, 0), n - max(-j, 0)) for n, i, j in zip(a.shape[2:], before, after, strict=True))
     backends.copy(a[at(here)], out[at(there)])
@@ -92,7 +92,7 @@ def columns(x: Any, kernel: tuple, out: tuple, stride: tuple, dilation: tuple, g
     view = windows(x, kernel, out, stride, dilation)
     view = view.transpose(*range(1, view.ndim - len(out)), 0, *range(view.ndim - len(out), view.ndim))
     if not view.flags.c_contiguous:
-        copy = backends.empty(view.shape, of(x).code)
+        copy = backends.empty(view.shape, of(x).code, x)
         backends.copy(view, copy)
         view = copy
     return grouped(view, groups, x.shape[0] * math.prod(out))
@@ -106,7 +106,7 @@ def rows_of(g: Any, groups: int) -> Any:
     """(N, C, *out) as (groups, channels, samples and places): a copy where there are several samples."""
     moved = g.swapaxes(0, 1)
     if not moved.flags.c_contiguous:
-        copy = backends.empty(moved.shape, of(g).code)
+        copy = backends.empty(moved.shape, of(g).code, g)
         backends.copy(moved, copy)
         moved = copy
     return grouped(moved, groups, g.size // g.shape[1])
@@ -127,7 +127,7 @@ def correlate(x, w, bias, stride, before, after, dilation, groups):
     """y[n, o, p] = sum over c, k of w[o, c, k] x[n, c, p stride + k dilation - before], + bias[o]; channels in ``groups``"""
     padded, kernel = widened(x, before, after), w.shape[2:]
     out = tuple((n - d * (k - 1) - 1) // s + 1 for n, k, s, d in zip(padded.shape[2:], kernel, stride, dilation, strict=True))
-    y = backends.empty((x.shape[0], w.shape[0], *out), of(x).code)
+    y = backends.empty((x.shape[0], w.shape[0], *out), of(x).code, x)
     if not w[0:1].size or not x.shape[1]:
         y[...] = 0
     elif y.size:
@@ -157,7 +157,7 @@ def correlate_vjp(g, needs, x, w, stride, before, after, dilation, groups):
 def spread(g, w, space, stride, before, after, dilation, groups):
     """Each place of ``g`` gives to the elements, ``space`` in all, that its window covers."""
     kernel, out = w.shape[2:], g.shape[2:]
-    x = backends.zeros((g.shape[0], w.shape[1] * groups, *space), of(g).code)
+    x = backends.zeros((g.shape[0], w.shape[1] * groups, *space), of(g).code, g)
     if x.size and g.size and w.size:
         left = matrix(w, groups).swapaxes(-1, -2)
         places = list(taps(space, kernel, out, stride, before, dilation))
@@ -180,7 +180,7 @@ def spread_vjp(c, needs, g, w, space, *args):
 def weigh(x, g, kernel, stride, before, after, dilation, groups):
     """How much each element of a window of ``x`` goes with each output channel."""
     padded, out = widened(x, before, after), g.shape[2:]
-    w = backends.zeros((g.shape[1], x.shape[1] // groups, *kernel), of(g).code)
+    w = backends.zeros((g.shape[1], x.shape[1] // groups, *kernel), of(g).code, g)
     if w.size and g.size:
         total = matrix(w, groups)
         for k, part in enumerate(chunks(g.shape[0], each_sample(w, out, groups))):

@@ -29,7 +29,7 @@ class Unsupported(ArgumentError, NotImplementedError):
 @linear(grad_name="Im2ColBackward0")
 def to_columns(a, kernel, stride, padding, dilation, out):
     view = windows(widened(a, padding, padding), kernel, out, stride, dilation)
-    columns = backends.empty(view.shape, of(a).code)
+    columns = backends.empty(view.shape, of(a).code, a)
     backends.copy(view, columns)
     return columns.reshape(a.shape[0], a.shape[1] * math.prod(kernel), math.prod(out))
 
@@ -41,7 +41,7 @@ def to_columns_adjoint(g, shape, kernel, stride, padding, dilation, out):
 
 @linear(grad_name="Col2ImBackward0")
 def from_columns(g, shape, kernel, stride, padding, dilation, out):
-    x = backends.zeros(shape, of(g).code)
+    x = backends.zeros(shape, of(g).code, g)
     cover = g.reshape(*shape[:2], *kernel, *out)
     for index, there, those in taps(shape[2:], kernel, out, stride, padding, dilation):
         backends.elementwise(identity, (cover[(*at(index),)][at(those)],), x[at(there)], 1)

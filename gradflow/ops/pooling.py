@@ -23,7 +23,7 @@ from .indexing import gather_at
 
 @linear(grad_name="AvgPoolBackward0")
 def sum_windows(a, kernel, stride, before, out):
-    y = backends.zeros((*a.shape[:2], *out), of(a).code)
+    y = backends.zeros((*a.shape[:2], *out), of(a).code, a)
     for _, there, those in taps(a.shape[2:], kernel, out, stride, before, (1,) * len(out)):
         backends.elementwise(identity, (a[at(there)],), y[at(those)], 1)
     return y
@@ -37,7 +37,7 @@ def sum_windows_adjoint(g, shape, kernel, stride, before, out):
 @linear(grad_name="AvgPoolBackward0")
 def cover_windows(g, shape, kernel, stride, before, out):
     """Each window gives to the elements it covers."""
-    x = backends.zeros(shape, of(g).code)
+    x = backends.zeros(shape, of(g).code, g)
     for _, there, those in taps(shape[2:], kernel, out, stride, before, (1,) * len(out)):
         backends.elementwise(identity, (g[at(those)],), x[at(there)], 1)
     return x
@@ -60,7 +60,7 @@ choose = backends.kernel(better, outputs=2, raw=("place", "candidate"))
 def winners(a: Any, first: Any, out: tuple, candidates: Iterator[tuple[Any, Any, tuple]]) -> Any:
     """The place of the largest value of each window: of (values, their places, the windows they belong to), or ``first`` if all are -inf."""
     shape = (*a.shape[:2], *out)
-    best = backends.empty(shape, of(a).code)
+    best = backends.empty(shape, of(a).code, a)
     best.fill(-np.inf if a.dtype.kind in "fV" else np.iinfo(a.dtype).min)
     place = np.broadcast_to(first, shape).copy()
     for values, places, those in candidates:
