@@ -1,6 +1,7 @@
 """MXNet's dialect: the notes' snippets with their outputs, MXNet's rules, and what a reader of them types next."""
 
 import copy
+import doctest
 import pickle
 import subprocess
 import sys
@@ -352,6 +353,43 @@ def test_npx_functions():
     assert npx.batch_dot(np.ones((2, 3, 4)), np.ones((2, 5, 4)), transpose_b=True).shape == (2, 3, 5)
     with pytest.raises(mx.MXNetError, match="activation: act_type is 'swish'; expected one of relu"):
         npx.activation(x, "swish")
+
+
+def test_images():
+    x, w = np.random.normal(0, 1, (2, 3, 6, 6)), np.random.normal(0, 1, (4, 3, 3, 3))
+    w.attach_grad()
+    with autograd.record():
+        y = npx.convolution(x, w, np.ones(4), kernel=(3, 3), num_filter=4, pad=(1, 1), stride=(2, 2))
+    y.backward()
+    expected = gf.nn.functional.conv2d(x.tensor, w.tensor.detach(), gf.ones(4), 2, 1)
+    assert y.tolist() == expected.tolist()
+    assert w.grad.shape == (4, 3, 3, 3)
+    assert npx.pooling(x, kernel=(2, 2), stride=(2, 2)).shape == (2, 3, 3, 3)
+    assert npx.pooling(x, kernel=(2, 2)).shape == (2, 3, 5, 5)
+    assert npx.pooling(x, global_pool=True, pool_type="avg").shape == (2, 3, 1, 1)
+    with pytest.raises(mx.MXNetError, match="pooling: pool_type='sum'"):
+        npx.pooling(x, pool_type="sum")
+    with pytest.raises(mx.MXNetError, match="convolution: num_filter is 5, but the weight has 4 filters"):
+        npx.convolution(x, w, num_filter=5)
+
+
+def test_batch_norm_follows_the_batches():
+    x = np.random.normal(3, 2, (50, 4))
+    mean, var = np.zeros(4), np.ones(4)
+    with autograd.record():
+        y = npx.batch_norm(x, np.ones(4), np.zeros(4), mean, var)
+    a = x.asnumpy()
+    onp.testing.assert_allclose(y.asnumpy(), (a - a.mean(0)) / onp.sqrt(a.var(0) + 1e-3), rtol=1e-4, atol=1e-5)
+    onp.testing.assert_allclose(mean.asnumpy(), 0.1 * a.mean(0), rtol=1e-5)
+    onp.testing.assert_allclose(var.asnumpy(), 0.9 + 0.1 * a.var(0), rtol=1e-5)
+    y = npx.batch_norm(x, np.ones(4), np.zeros(4), mean, var)
+    onp.testing.assert_allclose(y.asnumpy(), (a - mean.asnumpy()) / onp.sqrt(var.asnumpy() + 1e-3), rtol=1e-4, atol=1e-5)
+
+
+def test_examples():
+    for module in (sys.modules[mx.Context.__module__], autograd, sym):
+        results = doctest.testmod(module)
+        assert results.attempted and not results.failed
 
 
 def test_dropout_is_for_training():

@@ -1,6 +1,8 @@
 """Pictures and explanations of the tape, and the profiler."""
 
+import doctest
 import json
+import sys
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
@@ -276,3 +278,9 @@ def test_gradients_of_gradients_are_measured():
         g.sum().backward()
     assert ("MulBackward0", "backward") in rows(prof)
     assert x.grad.tolist() == [2, 2, 2, 2]
+
+
+def test_examples():
+    for module in (gf.graph, sys.modules["gradflow.graph.explanation"], gf.profiler):
+        results = doctest.testmod(module, extraglobs={"gf": gf})
+        assert results.attempted and not results.failed

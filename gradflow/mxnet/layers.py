@@ -122,6 +122,90 @@ def layer_norm(data: Tensor, gamma: Tensor, beta: Tensor, axis: int = -1, eps: f
 
 
 @known
+def convolution(
+    data: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    kernel: Any = None,
+    stride: Any = 1,
+    dilate: Any = 1,
+    pad: Any = 0,
+    num_filter: int | None = None,
+    num_group: int = 1,
+    no_bias: bool = False,
+) -> Tensor:
+    """Over one, two or three axes after batch and channels, as many as the weight has."""
+    if num_filter is not None and weight.shape[0] != num_filter:
+        raise ArgumentError(f"convolution: num_filter is {num_filter}, but the weight has {weight.shape[0]} filters")
+    if kernel is not None and tuple(kernel) != tuple(weight.shape[2:]):
+        raise ArgumentError(f"convolution: kernel is {tuple(kernel)}, but the weight's is {tuple(weight.shape[2:])}")
+    functions = {3: F.conv1d, 4: F.conv2d, 5: F.conv3d}
+    if weight.ndim not in functions:
+        raise ArgumentError(
+            f"convolution: the weight has the shape {tuple(weight.shape)}; expected (filters, channels, kernel...) of 3 to 5 axes"
+        )
+    return functions[weight.ndim](data, weight, None if no_bias else bias, stride, pad, dilate, num_group)
+
+
+@known
+def pooling(
+    data: Tensor,
+    kernel: Any = 1,
+    stride: Any = 1,
+    pad: Any = 0,
+    pool_type: str = "max",
+    global_pool: bool = False,
+    count_include_pad: bool = True,
+    pooling_convention: str = "valid",
+) -> Tensor:
+    """The greatest, or the mean, of each window; of all there is if ``global_pool``."""
+    functions: dict[str, tuple[Callable, ...]] = {
+        "max": (F.max_pool1d, F.max_pool2d, F.max_pool3d),
+        "avg": (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d),
+    }
+    if pool_type not in functions or not 3 <= data.ndim <= 5 or pooling_convention not in ("valid", "full"):
+        raise ArgumentError(
+            f"pooling: pool_type={pool_type!r} with pooling_convention={pooling_convention!r} of {data.ndim} axes; expected 'max' or 'avg', 'valid' "
+            "or 'full', and data of 3 to 5 axes"
+        )
+    axes = tuple(range(2, data.ndim))
+    if global_pool:
+        return gf.amax(data, axes, keepdim=True) if pool_type == "max" else gf.mean(data, axes, keepdim=True)
+    words: dict[str, Any] = {"ceil_mode": pooling_convention == "full"}
+    if pool_type == "avg":
+        words["count_include_pad"] = count_include_pad
+    return functions[pool_type][data.ndim - 3](data, kernel, stride, pad, **words)
+
+
+@known
+def batch_norm(
+    x: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    running_mean: Tensor,
+    running_var: Tensor,
+    eps: float = 1e-3,
+    momentum: float = 0.9,
+    fix_gamma: bool = True,
+    use_global_stats: bool = False,
+    axis: int = 1,
+) -> Tensor:
+    """Normalised over all axes but ``axis``: while training by the batch's statistics, which the running ones follow, else by those."""
+    x = gf.movedim(x, axis, 1)
+    scale = None if fix_gamma else gamma
+    if state.training and not use_global_stats:
+        axes = tuple(i for i in range(x.ndim) if i != 1)
+        with gf.no_grad():
+            var, mean = gf.var_mean(x, axes, correction=0)
+            for running, now in ((running_mean, mean), (running_var, var)):
+                running.mul_(momentum).add_(now, alpha=1 - momentum)
+        y = F.batch_norm(x, None, None, scale, beta, True, 0.0, eps)
+    else:
+        y = F.batch_norm(x, running_mean, running_var, scale, beta, False, 0.0, eps)
+    return gf.movedim(y, 1, axis)
+
+
+@known
 def batch_dot(a: Tensor, b: Tensor, transpose_a: bool = False, transpose_b: bool = False) -> Tensor:
     return gf.bmm(a.mT if transpose_a else a, b.mT if transpose_b else b)
 
@@ -246,7 +330,16 @@ CLASSIC |= {
     "Embedding": embedding,
     "Dropout": dropout,
 }
-CLASSIC |= {"LayerNorm": layer_norm, "Concat": concat, "Flatten": flatten, "SequenceMask": sequence_mask, "ElementWiseSum": add_n}
+CLASSIC |= {
+    "LayerNorm": layer_norm,
+    "Convolution": convolution,
+    "Pooling": pooling,
+    "BatchNorm": batch_norm,
+    "Concat": concat,
+    "Flatten": flatten,
+    "SequenceMask": sequence_mask,
+    "ElementWiseSum": add_n,
+}
 CLASSIC |= {f"elemwise_{n}": NUMPY[m] for n, m in (("add", "add"), ("sub", "subtract"), ("mul", "multiply"), ("div", "divide"))}
 CLASSIC |= {f"broadcast_{n}": CLASSIC[m] for n, m in (("add", "add"), ("sub", "subtract"), ("mul", "multiply"), ("div", "divide"))}
 CLASSIC |= {f"broadcast_{n}": CLASSIC[n] for n in ("maximum", "minimum", "power", "equal", "not_equal", "greater", "less")}
