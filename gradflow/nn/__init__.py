@@ -114,6 +114,7 @@ from .pooling import (
     MaxUnpool2d,
     MaxUnpool3d,
 )
+from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell
 from .shuffles import ChannelShuffle, PixelShuffle, PixelUnshuffle
 from .transformer import (
     MultiheadAttention,
@@ -144,6 +145,8 @@ __all__ = [
     # attention
     "MultiheadAttention", "Transformer", "TransformerDecoder", "TransformerDecoderLayer",
     "TransformerEncoder", "TransformerEncoderLayer",
+    # recurrence
+    "RNN", "GRU", "LSTM", "RNNBase", "RNNCell", "GRUCell", "LSTMCell",
     # pooling
     "MaxPool2d", "MaxPool1d", "MaxPool3d", "MaxUnpool2d", "MaxUnpool1d", "MaxUnpool3d", "AvgPool1d",
     "AvgPool2d", "AvgPool3d", "LPPool2d", "LPPool1d", "LPPool3d", "AdaptiveAvgPool2d", "AdaptiveAvgPool1d",
