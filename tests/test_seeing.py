@@ -65,6 +65,15 @@ def test_svg_is_a_picture_of_all_of_it():
             assert x + w <= x2 or x2 + w2 <= x or y + h <= y2 or y2 + h2 <= y
 
 
+def test_edges_between_the_same_boxes_are_one_line():
+    x, y = squares()
+    root = ElementTree.fromstring(gf.graph.svg(y))
+    assert len(root.findall(f"{SVG}path")) == 3
+    assert "2 times" in [t.text for t in root.iter(f"{SVG}text")]
+    a, b = x.split(2)
+    assert "output 0, output 1" in gf.graph.svg((a * b).sum())
+
+
 def test_saving_a_picture(tmp_path):
     _, y = squares()
     picture = gf.graph.draw(y)

@@ -55,8 +55,19 @@ def ordered(layers: list[list[str]], chains: list[list[str]]) -> None:
                 place |= {v: i / max(1, len(layer) - 1) * len(layer) for i, v in enumerate(layer)}
 
 
+def merged(graph: Graph) -> Graph:
+    """The graph with one edge where there are several: x * x has two from x."""
+    labels: dict[tuple[str, str], list[str]] = {}
+    for a, b, label in graph.edges:
+        labels.setdefault((a, b), []).append(label)
+    return Graph(
+        graph.vertices, tuple((a, b, ", ".join(filter(None, v)) or (f"{len(v)} times" if v[1:] else "")) for (a, b), v in labels.items())
+    )
+
+
 def svg(graph: Graph) -> str:
     """The picture, as text."""
+    graph = merged(graph)
     vertex = {v.id: v for v in graph.vertices}
     layers, chains = layers_of(graph)
     ordered(layers, chains)
@@ -66,6 +77,7 @@ def svg(graph: Graph) -> str:
     whole = max(rows, default=0) + GAP
     x: dict[str, float] = {}
     y: dict[str, float] = {}
+    half: dict[str, float] = {}  # of the layer's height, for edges that pass through it
     top = 12.0
     for layer, row in zip(layers, rows, strict=True):
         tall = max((height.get(v, 0) for v in layer), default=0)
@@ -73,16 +85,20 @@ def svg(graph: Graph) -> str:
         for v in layer:
             w = width.get(v, 0)
             x[v], y[v] = left + w / 2, top + tall / 2
+            half[v] = tall / 2
             left += w + GAP
         top += tall + BETWEEN
     parts = []
     for (_, _, label), chain in zip(graph.edges, chains, strict=True):
-        points = [(x[p], y[p]) for p in chain]
-        points[0] = x[chain[0]], y[chain[0]] + height[chain[0]] / 2
-        points[-1] = x[chain[-1]], y[chain[-1]] - height[chain[-1]] / 2 - 5
+        a, *between, b = chain
+        points = [(x[a], y[a] + height[a] / 2)]
+        for p in between:
+            points += [(x[p], y[p] - half[p]), (x[p], y[p] + half[p])]
+        points.append((x[b], y[b] - height[b] / 2 - 5))
         path = f"M{points[0][0]:.1f},{points[0][1]:.1f}"
-        for (a, b), (c, d) in pairwise(points):
-            path += f" C{a:.1f},{(b + d) / 2:.1f} {c:.1f},{(b + d) / 2:.1f} {c:.1f},{d:.1f}"
+        for (left, up), (right, down) in pairwise(points):
+            middle = (up + down) / 2
+            path += f" C{left:.1f},{middle:.1f} {right:.1f},{middle:.1f} {right:.1f},{down:.1f}"
         parts.append(f'<path d="{path}" fill="none" stroke="#888" marker-end="url(#arrow)"/>')
         if label:
             parts.append(
