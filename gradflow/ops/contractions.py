@@ -311,7 +311,7 @@ def cdist(x1: Tensor, x2: Tensor, p_: float = 2.0, compute_mode: str = "", **tor
         raise ShapeError(f"cdist: X1 and X2 must have the same number of columns. X1: {x1.array.shape[-1]} X2: {x2.array.shape[-1]}")
     if order < 0:
         raise ArgumentError(f"cdist: only supports non-negative p values, it is {order}")
-    if order == 2 and max(x1.array.shape[-2], x2.array.shape[-2]) > MANY:
+    if order == 2 and compute_mode != "donot_use_mm_for_euclid_dist" and max(x1.array.shape[-2], x2.array.shape[-2]) > MANY:
         return named(labelled("cdist", distances, x1, x2), "EuclideanDistBackward0")
     gap = labelled("cdist", p.sub, x1.unsqueeze(-2), x2.unsqueeze(-3))
     return named(norm_of(gap, float(order), (gap.array.ndim - 1,), False), "CdistBackward0")

@@ -47,19 +47,19 @@ def ge(x, y):
 @elementwise(public=True)
 def logical_and(x, y):
     "Are both different from zero?"
-    return s.ne(x, 0) & s.ne(y, 0)
+    return s.ne(x, False) & s.ne(y, False)
 
 
 @elementwise(public=True)
 def logical_or(x, y):
     "Is one of them different from zero?"
-    return s.ne(x, 0) | s.ne(y, 0)
+    return s.ne(x, False) | s.ne(y, False)
 
 
 @elementwise(public=True)
 def logical_xor(x, y):
     "Is exactly one of them different from zero?"
-    return s.ne(x, 0) ^ s.ne(y, 0)
+    return s.ne(x, False) ^ s.ne(y, False)
 
 
 @elementwise(public=True)
