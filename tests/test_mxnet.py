@@ -407,7 +407,7 @@ NUMPYS = [
     ("repeat", (2,)), ("repeat", (2, 1)), ("tile", (2,)), ("reshape", ((3, 2),)), ("ravel", ()), ("expand_dims", (1,)), ("clip", (0.0, 1.0)),
     ("sort", ()), ("argsort", (0,)), ("median", ()), ("median", (1,)), ("rint", ()), ("dot", (onp.ones((3, 2), "f"),)), ("maximum", (0.5,)),
     ("power", (2,)), ("tril", ()), ("diagonal", ()), ("trace", ()), ("take", ([0, 2], 1)), ("any", (0,)), ("prod", (1,)), ("swapaxes", (0, 1)),
-    ("average", (0,)), ("broadcast_to", ((2, 2, 3),)), ("tensordot", (onp.ones((3, 2), "f"), 1)), ("pad", (((1, 0), (0, 2)),)), ("rot90", ()),
+    ("average", (0,)), ("broadcast_to", ((2, 2, 3),)), ("tensordot", (onp.ones((3, 2), "f"), 1)), ("pad", (((1, 0), (0, 2)),)), ("pad", (1,)), ("rot90", ()),
     ("arctan2", (1.0,)), ("floor", ()), ("squeeze", ()), ("diff", ()), ("array_equal", (onp.ones((2, 3), "f"),)), ("outer", (onp.ones(2, "f"),)),
 ]  # fmt: skip
 
@@ -582,3 +582,23 @@ def test_gluon_is_out_of_scope():
         from gradflow.mxnet.gluon import nn  # noqa: F401
     with pytest.raises(ImportError, match="out of scope"):
         _ = mx.gluon
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: np.ones("a"),
+        lambda: np.array([[1], [1, 2]]),
+        lambda: np.full((2,), "a"),
+        lambda: np.where(3, np.ones(2), np.ones(2)),
+        lambda: np.exp("a"),
+        lambda: np.ones(2).copyto(3),
+        lambda: np.concatenate([np.ones((2, 3)), np.ones((3, 4))]),
+        lambda: autograd.backward(3),
+        lambda: sym.dot(1, 2).eval(),
+        lambda: np.ones(2) + np.ones(3),
+    ],
+)
+def test_wrong_arguments_are_named(call):
+    with pytest.raises(mx.MXNetError, match=r"^\w+: ."):
+        call()

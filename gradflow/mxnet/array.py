@@ -12,7 +12,7 @@ import numpy as onp
 
 import gradflow
 
-from ..errors import ArgumentError, DeviceError, DTypeError, GradError
+from ..errors import ArgumentError, DeviceError, DTypeError, GradError, GradflowError
 from ..tensor import Tensor
 
 gf: Any = gradflow  # its functions come from tables, which type checkers do not read
@@ -85,7 +85,8 @@ def tensor_of(data: Any, dtype: Any = None) -> Tensor:
     if isinstance(data, NDArray | Tensor):
         t = bare(data).detach().clone()
         return t if dtype is None else t.to(element_type(dtype))
-    return gf.tensor(onp.asarray(bare_numpy(data)), dtype=element_type("float32" if dtype is None else dtype))
+    wanted = element_type("float32" if dtype is None else dtype)
+    return named("array", lambda numbers: gf.tensor(onp.asarray(bare_numpy(numbers)), dtype=wanted), data)
 
 
 def bare_numpy(x: Any) -> Any:
@@ -114,6 +115,19 @@ def run(function: Callable, cls: type[NDArray], args: tuple, kwargs: dict) -> An
     """``function``, which is one of tensors, called with arrays: recorded if this is within ``record``."""
     with gf.set_grad_enabled(state.recording):
         return dressed(function(*map(bare, args), **{k: bare(v) for k, v in kwargs.items()}), cls)
+
+
+def named(name: str, function: Callable, *args: Any, **kwargs: Any) -> Any:
+    """``function(*args, **kwargs)``; arguments of kinds that it cannot take are an error in its name."""
+    try:
+        return function(*args, **kwargs)
+    except GradflowError:
+        raise
+    except (AttributeError, TypeError, ValueError) as error:
+        given = ", ".join([*(type(x).__name__ for x in args), *(f"{k}={type(v).__name__}" for k, v in kwargs.items())])
+        raise DTypeError(
+            f"{name}: cannot be called with ({given}): {error}; give arrays and numbers as NumPy's {name} takes them"
+        ) from None
 
 
 def lifted(function: Callable, name: str | None = None) -> Callable:
@@ -299,6 +313,8 @@ class NDArray:
         """Copy the values into an array of this shape, or to a context."""
         if isinstance(other, Context):
             return type(self)(place(self.tensor.detach().clone(), other))
+        if not isinstance(other, NDArray):
+            raise DTypeError(f"copyto: expected an array or a context, not {type(other).__name__}")
         other[...] = self
         return other
 

@@ -70,7 +70,7 @@ def set_training(train_mode: bool) -> bool:
 
 
 def as_list(x: Any, op: str) -> list[NDArray]:
-    arrays = [x] if isinstance(x, NDArray) else list(x)
+    arrays = list(x) if isinstance(x, list | tuple) else [x]
     for a in arrays:
         if not isinstance(a, NDArray):
             raise DTypeError(f"{op}: expected an array or a list of arrays, not {type(a).__name__}")

@@ -272,6 +272,7 @@ def unique(ar: Tensor, return_inverse: bool = False, return_counts: bool = False
 
 @known
 def pad(x: Tensor, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> Tensor:
+    pad_width = (pad_width, pad_width) if isinstance(pad_width, int) else pad_width
     pairs = [tuple(pad_width)] * x.ndim if isinstance(pad_width[0], int) else list(pad_width)
     flat = [n for pair in pairs[::-1] for n in pair]
     names = {"constant": "constant", "edge": "replicate", "reflect": "reflect"}

@@ -11,14 +11,14 @@ import numpy as onp
 
 from ..errors import ArgumentError
 from ..tensor import Tensor
-from .array import NDArray, bare, dressed, element_type, gf, place, tensor_of
+from .array import NDArray, bare, dressed, element_type, gf, named, place, tensor_of
 
 
 def creator(cls: type[NDArray], function: Callable) -> Callable:
     """A function that makes a tensor as one that makes an array, of a type and at a place."""
 
     def call(*args: Any, dtype: Any = None, ctx: Any = None, device: Any = None, **kwargs: Any) -> Any:
-        t = function(*map(bare, args), dtype=element_type("float32" if dtype is None else dtype), **kwargs)
+        t = named(function.__name__, function, *map(bare, args), dtype=element_type("float32" if dtype is None else dtype), **kwargs)
         return dressed(place(t, ctx if device is None else device), cls)
 
     call.__name__ = call.__qualname__ = function.__name__

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable as _Callable
+from functools import partial as _partial
 from typing import Any as _Any
 
 from .array import NDArray, cpu, gpu
 from .array import lifted as _lifted
+from .array import named as _named
 from .array import run as _run
 from .layers import CLASSIC as _CLASSIC
 from .making import creators as _creators
@@ -19,7 +21,7 @@ from .storage import save
 def _function(name: str, function: _Callable) -> _Callable:
     def call(*args: _Any, **kwargs: _Any) -> _Any:
         arrays = [a for a in (*args, *kwargs.values()) if isinstance(a, NDArray)]
-        return _run(function, type(arrays[0]) if arrays else NDArray, args, kwargs)
+        return _run(_partial(_named, name, function), type(arrays[0]) if arrays else NDArray, args, kwargs)
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = function.__doc__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math as _math
 from collections.abc import Callable as _Callable
+from functools import partial as _partial
 from types import SimpleNamespace as _SimpleNamespace
 from typing import Any as _Any
 
@@ -12,6 +13,7 @@ import numpy as _numpy
 from .array import NDArray as _NDArray
 from .array import gf as _gf
 from .array import lifted as _lifted
+from .array import named as _named
 from .array import ndarray
 from .array import run as _run
 from .functions import METHODS as _METHODS
@@ -27,7 +29,7 @@ int8, int32, int64, uint8, bool_, bool = _numpy.int8, _numpy.int32, _numpy.int64
 
 def _function(name: str, function: _Callable) -> _Callable:
     def call(*args: _Any, **kwargs: _Any) -> _Any:
-        return _run(function, ndarray, args, kwargs)
+        return _run(_partial(_named, name, function), ndarray, args, kwargs)
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = function.__doc__

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..errors import ArgumentError, DTypeError, GradflowError
-from .array import NDArray, comparison, dressed, element_type, gf, ndarray, state
+from .array import NDArray, comparison, dressed, element_type, gf, named, ndarray, state
 from .autograd import Scope, backward, mark_variables
 from .layers import CLASSIC
 from .making import size_of
@@ -181,7 +181,7 @@ def named_error(s: Symbol, args: Any, kwargs: Any) -> Any:
     """The value of a symbol, or an error that says which one."""
     assert s.function is not None
     try:
-        return s.function(*args, **kwargs)
+        return named(s.kind, s.function, *args, **kwargs)
     except GradflowError as error:
         raise type(error)(f"{error} (in {s!r})") from None
 
