@@ -196,7 +196,7 @@ class TestDifferences:
             def backward(ctx, g):
                 return g * 3
 
-        with pytest.raises(RuntimeError, match="[Jj]acobian mismatch"):
+        with pytest.raises(RuntimeError, match="acobian mismatch"):
             gradcheck(Wrong.apply, (X.clone().requires_grad_(),))
 
     def test_a_difference_has_an_error_and_the_derivative_has_none(self):

@@ -64,7 +64,7 @@ class Check:
         """Central differences of all outputs along ``direction`` in input ``i``."""
         x = self.inputs[i].array
         step = self.eps * direction
-        high, low = (x + step).astype(x.dtype), (x - step).astype(x.dtype)
+        high, low = np.asarray(x + step, x.dtype), np.asarray(x - step, x.dtype)  # NumPy makes numbers of arrays without axes
         return [(b - a) / (2 * self.eps) for a, b in zip(self.values(i, low), self.values(i, high), strict=True)]
 
     def outputs(self) -> list[Tensor]:
@@ -263,7 +263,7 @@ def gradgradcheck(
     outputs = [t for t in tensors_in(func(*given)) if isinstance(t, Tensor) and t.requires_grad]
     if grad_outputs is None:
         random = np.random.default_rng(0)
-        cotangents = [wrap(random.standard_normal(t.array.shape).astype(t.array.dtype)) for t in outputs]
+        cotangents = [wrap(np.asarray(random.standard_normal(t.array.shape), t.array.dtype)) for t in outputs]
         if gen_non_contig_grad_outputs:
             cotangents = [wrap(np.repeat(t.array[..., None], 2, -1)[..., 0]) for t in cotangents]
         cotangents = [t.requires_grad_() for t in cotangents]

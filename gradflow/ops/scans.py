@@ -76,18 +76,33 @@ def logcumsumexp_along(a, axis):
 
 @logcumsumexp_along.vjp
 def logcumsumexp_vjp(g, needs, x, y, axis):
-    """sum over later j of g[j] exp(x - y[j]), the signs of g apart, without leaving the logarithm."""
-    if not x.array.ndim:
-        return g
+    return decayed_sum(g, x, y, axis) if x.array.ndim else g
 
-    finite = wrap(np.isfinite(y.array))
+
+@custom(inputs=3)
+def decayed_sum(g, x, y, axis):
+    """sum over j from i on of g[j] exp(x[i] - y[j]), the signs of g apart, without leaving the logarithm."""
+    finite = np.isfinite(y)
 
     def flow(weights):
-        kept = p.logical_and(p.gt(weights, 0), finite)
-        logs = p.where(kept, p.sub(p.log(p.where(kept, weights, 1.0)), p.where(finite, y, 0.0)), -math.inf)
-        return p.exp(p.add(flip_over(logcumsumexp_along(flip_over(logs, (axis,)), axis), (axis,)), x))
+        kept = (weights > 0) & finite
+        logs = np.where(kept, np.log(np.where(kept, weights, 1)) - np.where(finite, y, 0), -math.inf).astype(x.dtype)
+        behind = logcumsumexp_along(wrap(np.flip(logs, axis)), axis).array
+        return p.exp(p.add(wrap(np.flip(behind, axis)), wrap(x))).array
 
-    return p.sub(flow(g), flow(p.neg(g)))
+    out = flow(g) - flow(-g)
+    return out, (g, x, y, out)
+
+
+@decayed_sum.vjp
+def decayed_sum_vjp(u, needs, g, x, y, out, axis):
+    """Linear in g, and its transpose is of the same form, read from the other end."""
+
+    def turned(t):
+        return flip_over(t, (axis,))
+
+    back = turned(decayed_sum(turned(u), turned(p.neg(y)), turned(p.neg(x)), axis))
+    return back, p.mul(u, out), p.neg(p.mul(g, back))
 
 
 def typed(op: str, input: Tensor, dtype: Any) -> Tensor:

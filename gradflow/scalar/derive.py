@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from .primitives import ROW_FOLDS, eq, ne, row_sum, where
@@ -21,6 +22,11 @@ def scaled(g: Value, partial: Value | int | float | None) -> Value | None:
             return g
         if number == -1:
             return Primitive.table["neg"](g)
+    if g.op == "where" and not (isinstance(number, int | float) and math.isfinite(number)):
+        condition, a, b = g.args  # what was not taken gets 0, whatever its derivative is
+        if any(branch.op == "const" and branch.data == 0 for branch in (a, b)):
+            first, second = (0 if branch.op == "const" and branch.data == 0 else scaled(branch, partial) for branch in (a, b))
+            return Primitive.table["where"](condition, 0 if first is None else first, 0 if second is None else second)
     if isinstance(partial, Value) and partial.op == "where":  # a select stays one: 0 * inf would be nan
         condition, a, b = partial.args
         first, second = scaled(g, a), scaled(g, b)
