@@ -59,7 +59,17 @@ CALLS: dict[str, tuple] = {
     "split_with_sizes": (X, [1, 2]), "split_with_sizes_copy": (X, [1, 2]), "unsafe_split_with_sizes": (X, [1, 2]), "where": (X > 0.5, X, Y),
     "select_scatter": (X, V, 0, 1), "narrow": (X, 0, 1, 1), "narrow_copy": (X, 0, 1, 1), "take": (X, INDEX), "take_along_dim": (X, INDEX, 0),
     "linalg.eig": (X + X.T,), "linalg.eigvals": (X + X.T,), "linalg.cholesky": (X @ X.T,), "cholesky": (X @ X.T,),
-    "tile": (X, (2,)), "repeat_interleave": (X, 2), "topk": (X, 2),
+    "batch_norm": (X, V, V, None, None, True, 0.1, 1e-3, False), "conv2d": (IMAGE, IMAGE[:, :, :2, :2]), "conv3d": (IMAGE[None], IMAGE[None, :, :, :2, :2]),
+    "conv_transpose1d": (X[None], X[:, :2, None]), "conv_transpose2d": (IMAGE, IMAGE[0, :, None, :2, :2]),
+    "conv_transpose3d": (IMAGE[None], IMAGE[None, :, :, :2, :2]), "nn.functional.fold": (IMAGE[:, 0], (3, 3), (2, 2)),
+    "nn.functional.lp_pool1d": (IMAGE[0], 2.0, 2), "nn.functional.lp_pool2d": (IMAGE, 2.0, 2), "nn.functional.lp_pool3d": (IMAGE[None], 2.0, 2),
+    "nn.functional.max_unpool1d": (X[None, :1, :2], gf.tensor([[[0, 3]]]), 2),
+    "nn.functional.max_unpool2d": (X[None, None, :2, :2], gf.tensor([[[[0, 3], [9, 15]]]]), 2),
+    "nn.functional.max_unpool3d": (X[None, None, None, :2, :2], gf.tensor([[[[[0, 3], [9, 15]]]]]), 2),
+    "nn.functional.multi_head_attention_forward": (
+        X[:, None], Y[:, None], Z[:, None], 3, 1, gf.cat([X, Y, Z]), gf.cat([V, V, V]), None, None, False, 0.0, X, V,
+    ),
+    "adaptive_avg_pool1d": (IMAGE[0], 2), "adaptive_max_pool1d": (IMAGE[0], 2), "tile": (X, (2,)), "repeat_interleave": (X, 2), "topk": (X, 2),
     **dict.fromkeys(("acos", "arcsin", "arctanh", "erfinv", "logit", "special.logit", "special.ndtri"), (X * 0.5,)),
 }  # fmt: skip
 
@@ -150,8 +160,8 @@ def sample(name: str, f: Callable) -> tuple | None:
             gf.manual_seed(0)
             if any(gf.isfinite(t).all() for t in differentiable(f(*leaves(args)))):
                 return args
-        except (RuntimeError, TypeError, ValueError, IndexError, AttributeError):
-            continue
+        except (RuntimeError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError):
+            continue  # not for these arguments
     return None
 
 
