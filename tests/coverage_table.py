@@ -59,7 +59,7 @@ CALLS: dict[str, tuple] = {
     "split_with_sizes": (X, [1, 2]), "split_with_sizes_copy": (X, [1, 2]), "unsafe_split_with_sizes": (X, [1, 2]), "where": (X > 0.5, X, Y),
     "select_scatter": (X, V, 0, 1), "narrow": (X, 0, 1, 1), "narrow_copy": (X, 0, 1, 1), "take": (X, INDEX), "take_along_dim": (X, INDEX, 0),
     "linalg.eig": (X + X.T,), "linalg.eigvals": (X + X.T,), "linalg.cholesky": (X @ X.T,), "cholesky": (X @ X.T,),
-    "batch_norm": (X, V, V, None, None, True, 0.1, 1e-3, False), "conv2d": (IMAGE, IMAGE[:, :, :2, :2]), "conv3d": (IMAGE[None], IMAGE[None, :, :, :2, :2]),
+    "batch_norm": (X, None, None, V, V, True), "conv2d": (IMAGE, IMAGE[:, :, :2, :2]), "conv3d": (IMAGE[None], IMAGE[None, :, :, :2, :2]),
     "conv_transpose1d": (X[None], X[:, :2, None]), "conv_transpose2d": (IMAGE, IMAGE[0, :, None, :2, :2]),
     "conv_transpose3d": (IMAGE[None], IMAGE[None, :, :, :2, :2]), "nn.functional.fold": (IMAGE[:, 0], (3, 3), (2, 2)),
     "nn.functional.lp_pool1d": (IMAGE[0], 2.0, 2), "nn.functional.lp_pool2d": (IMAGE, 2.0, 2), "nn.functional.lp_pool3d": (IMAGE[None], 2.0, 2),
@@ -108,7 +108,14 @@ NONE = {
     "its vectors are unique up to their signs, which are drawn": "pca_lowrank",
     "asks or sets": "broadcast_shapes get_device get_rng_state set_rng_state initial_seed manual_seed seed is_conj is_neg is_nonzero is_same_size is_signed",
 }
-HELPERS = {"linalg.with_out", "nn.functional.axis_of", "nn.functional.float_only", "nn.functional.tensors_only", "nn.functional.checked", "nn.functional.element"}
+HELPERS = {
+    "linalg.with_out",
+    "nn.functional.axis_of",
+    "nn.functional.float_only",
+    "nn.functional.tensors_only",
+    "nn.functional.checked",
+    "nn.functional.element",
+}
 # The cells that are empty, and why.
 HOLES: dict[tuple[str, str], str] = {}
 
@@ -122,7 +129,9 @@ def public() -> Iterator[tuple[str, Callable]]:
             made_here = getattr(f, "__module__", "") or ""
             if name.startswith("_") or name.endswith("_") or not callable(f) or inspect.isclass(f) or id(f) in seen:
                 continue
-            if made_here.startswith(("gradflow.ops", "gradflow.nn", "gradflow.linalg", "gradflow.special", "gradflow.methods", "gradflow.free")):
+            if made_here.startswith(
+                ("gradflow.ops", "gradflow.nn", "gradflow.linalg", "gradflow.special", "gradflow.methods", "gradflow.free")
+            ):
                 full = f"{place}.{name}" if place else name
                 if full not in HELPERS:
                     seen.add(id(f))
@@ -236,7 +245,10 @@ def page() -> str:
         "",
         f"| operation | {' | '.join(WIDE[c] for c in columns)} |",
         "|---" * (len(columns) + 1) + "|",
-        *(f"| `{name}` | {' | '.join('yes' if cells[c] else HOLES.get((name, c), '?') for c in columns)} |" for name, cells in rows.items()),
+        *(
+            f"| `{name}` | {' | '.join('yes' if cells[c] else HOLES.get((name, c), '?') for c in columns)} |"
+            for name, cells in rows.items()
+        ),
         *(f"| `{name}` |{' ? |' * len(columns)}" for name in unknown),
         "",
         "## Without a derivative",
