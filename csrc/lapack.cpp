@@ -341,6 +341,7 @@ PyObject* cholesky(PyObject*, PyObject* const* args, Py_ssize_t count) {
 // packs them, with its pivots.
 PyObject* ldl(PyObject*, PyObject* const* args, Py_ssize_t count) {
   if (count != 1) raise(ErrorKind::Type, "ldl: takes 1 argument, got %d", int(count));
+  if (!is_array(args[0])) return call_fallback("ldl", args, count);
   need_lapack("ldl");
   View v = read_writeable_stack(args[0], "ldl");
   if (v.shape[v.ndim - 1] != v.shape[v.ndim - 2]) raise(ErrorKind::Shape, "ldl: the matrices are not square");
@@ -354,6 +355,7 @@ PyObject* ldl(PyObject*, PyObject* const* args, Py_ssize_t count) {
 PyObject* ldl_solve(PyObject*, PyObject* const* args, Py_ssize_t count) {
   constexpr const char* kOp = "ldl_solve";
   if (count != 3) raise(ErrorKind::Type, "%s: takes 3 arguments, got %d", kOp, int(count));
+  if (!is_array(args[0]) || !is_array(args[1]) || !is_array(args[2])) return call_fallback(kOp, args, count);
   need_lapack(kOp);
   View a = read_writeable_stack(args[0], kOp), x = read_writeable_stack(args[2], kOp);
   Ref pivots(PyArray_FROM_OTF(args[1], NPY_INT32, NPY_ARRAY_IN_ARRAY));

@@ -69,9 +69,12 @@ int shape_argument(PyObject* object, const char* op, npy_intp* shape) {
   return int(ndim);
 }
 
-// The third argument is an array beside which the new one is to lie.
+bool batching = false;  // new arrays are the fallback's, unless asked to be plain
+
+// The third argument is an array beside which the new one is to lie, the fourth asks for a plain one.
 PyObject* empty(PyObject*, PyObject* const* args, Py_ssize_t count) {
-  need(count, 2, 3, "empty");
+  need(count, 2, 4, "empty");
+  if (batching && count < 4) return call_fallback("empty", args, count);
   if (count > 2 && args[2] != Py_None && !is_array(args[2])) return call_fallback("empty", args, count);
   npy_intp shape[kMaxDims];
   int ndim = shape_argument(args[0], "empty", shape);
@@ -79,6 +82,7 @@ PyObject* empty(PyObject*, PyObject* const* args, Py_ssize_t count) {
 }
 
 PyObject* zeros(PyObject* module, PyObject* const* args, Py_ssize_t count) {
+  if (batching && count < 4) return call_fallback("zeros", args, count);
   if (count > 2 && args[2] != Py_None && !is_array(args[2])) return call_fallback("zeros", args, count);
   Ref array(empty(module, args, count));
   auto* a = reinterpret_cast<PyArrayObject*>(array.get());
@@ -215,6 +219,12 @@ PyObject* bind_bfloat16(PyObject*, PyObject* const* args, Py_ssize_t count) {
   Py_RETURN_NONE;
 }
 
+PyObject* set_batching(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  need(count, 1, 1, "set_batching");
+  batching = PyObject_IsTrue(args[0]) == 1;
+  Py_RETURN_NONE;
+}
+
 PyObject* set_fallback(PyObject*, PyObject* const* args, Py_ssize_t count) {
   need(count, 2, 2, "set_fallback");
   if (PyDict_SetItem(fallbacks, args[0], args[1]) < 0) throw PythonError{};
@@ -242,8 +252,8 @@ PyMethodDef functions[] = {
     GF_METHOD("ldl_solve", ldl_solve, "ldl_solve(ld, pivots, x), in x"),
     GF_METHOD("solve_triangular", solve_triangular, "solve_triangular(a, x, upper, transposed, unit, left), in x"),
     GF_METHOD("copy", copy, "copy(src, out): out[...] = src"),
-    GF_METHOD("empty", empty, "empty(shape, dtype code)"),
-    GF_METHOD("zeros", zeros, "zeros(shape, dtype code)"),
+    GF_METHOD("empty", empty, "empty(shape, dtype code, plain=False)"),
+    GF_METHOD("zeros", zeros, "zeros(shape, dtype code, plain=False)"),
     GF_METHOD("expand", expand, "expand(array, shape): a read-only view with axes of size 1 repeated"),
     GF_METHOD("irregular", irregular, "irregular(out, inputs): (shape, dtype code) of floating inputs unlike out"),
     GF_METHOD("result_type", result_type, "result_type(inputs) -> dtype code"),
@@ -252,6 +262,7 @@ PyMethodDef functions[] = {
     GF_METHOD("register_bfloat16", bind_bfloat16, "register_bfloat16(dtype): NumPy's dtype for it"),
     GF_METHOD("set_tape", set_tape, "set_tape(clock, folder, class): what nodes are made with"),
     GF_METHOD("set_watcher", set_watcher, "set_watcher(f): f(node) for each node recorded; None for nobody"),
+    GF_METHOD("set_batching", set_batching, "set_batching(on): do empty and zeros belong to the fallback?"),
     GF_METHOD("set_fallback", set_fallback,
               "set_fallback(name, callable): takes calls with arrays that are not NumPy's"),
 #undef GF_METHOD

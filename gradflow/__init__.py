@@ -140,6 +140,7 @@ newaxis = None
 
 if _typing.TYPE_CHECKING:
     from . import func, memory, mxnet, special
+    from .func import vmap
     from .typed import *
 else:
 
@@ -153,4 +154,8 @@ else:
             import importlib
 
             return importlib.import_module(f"gradflow.{name}")
+        if name == "vmap":
+            from .func import vmap
+
+            return vmap
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import backends, dtypes
+from .backends.batched import asarray, everything
 from .errors import ArgumentError, DTypeError, NumberError, ShapeError
 from .ops import random as r
 from .ops.axes import integer, new_shape
@@ -422,7 +423,7 @@ def randperm(n: int, *, generator: Any = None, **kwargs: Any) -> Tensor:
 def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any = None, **kwargs: Any) -> Tensor:
     """Normal random numbers; ``mean`` and ``std`` are numbers (then give ``size``) or tensors, one for each element."""
     centre, scale = (x.array if isinstance(x, Tensor) and x.array.ndim else element("normal", x, dtypes.float64) for x in (mean, std))
-    if np.any(np.asarray(scale) < 0):
+    if np.any(everything(asarray(scale)) < 0):
         raise ArgumentError("normal: normal expects all elements of std >= 0.0")
     if size is not None:
         shape = new_shape("normal", (size,))

@@ -98,6 +98,12 @@ def format_tensor(
     dtype_name is the dtype's name without `torch.` (by default the array's own); it is shown when it is neither
     default_dtype nor int64 nor bool. device, when given, is shown first: pass it only when it is not the default one.
     """
+    hidden: Any = array
+    if hasattr(hidden, "physical"):  # inside of a vmap: all examples
+        told: dict = {"dtype_name": dtype_name, "requires_grad": requires_grad, "grad_fn_name": grad_fn_name, "prefix": prefix}
+        value = format_tensor(hidden.physical, **told, default_dtype=default_dtype, device=device, tangent=tangent).replace("\n", "\n    ")
+        return f"BatchedTensor(lvl={hidden.batch.depth + 1}, bdim=0, value=\n    {value}\n)"
+    array = np.asarray(array)
     dtype_name, default_dtype = dtype_name or array.dtype.name, str(default_dtype)
     suffixes = [f"device='{device}'"] if device else []
     if array.size == 0:

@@ -256,7 +256,7 @@ class Tensor(Methods):
         node = self.node
         leaf = node is None or node.__class__ is Leaf
         return format_tensor(
-            np.asarray(self.array),
+            self.array,
             device=None if self.array.device == "cpu" else str(self.device),
             prefix="tensor(" if type(self).__name__ in ("Tensor", "Parameter") else f"{type(self).__name__}(",
             requires_grad=node is not None and leaf,
@@ -290,7 +290,7 @@ class Tensor(Methods):
         if self.array.size != 1:
             kind = "no values" if not self.array.size else "more than one value"
             raise ArgumentError(f"bool: Boolean value of Tensor with {kind} is ambiguous; use any() or all()")
-        return bool(self.array.reshape(())[()])
+        return bool(self.item())
 
     def __float__(self) -> float:
         return float(self.item())

@@ -32,7 +32,7 @@ FLOORS = {
     "fft": ({*TENSORS, "creation", "ops"}, set()),
     "linalg": ({"errors", "kinds", "ops"}, set()),
     "autograd": ({*TENSORS, "backends", "kinds"}, {"creation", "func"}),
-    "func": ({*TENSORS, "ops", "creation", "autograd"}, set()),
+    "func": ({*TENSORS, "backends", "ops", "creation", "autograd"}, set()),
     "creation": (OPS - {"kinds"}, set()),
     "constructors": ({*OPS, "creation"} - {"kinds"}, set()),
     "free": (OPS, set()),

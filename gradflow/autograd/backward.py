@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import gradflow.tensor as tensor_module
 
 from ..backends import empty
+from ..backends.batched import running
 from ..dtypes import FROM_NUMPY
 from ..errors import ArgumentError, DTypeError, GradError
 from ..kinds.safe import derive, safe
-from ..tape.node import Leaf, Output, keep, kept_by, mode
+from ..tape.node import Boundary, Leaf, Output, keep, kept_by, mode
 from ..tape.observe import anomaly
 from ..tape.walk import RecordedWalk, Walk, arriving, collect, leading_to, leaves_early, walks
 from ..tensor import Tensor, wrap
@@ -129,7 +130,8 @@ def run(
         needed = leading_to(nodes, set(targets))
         if not capture:
             needed |= set(targets)
-    walk: Any = (RecordedWalk if create else Walk)(needed, targets if capture else (), held)
+    over_tensors = create or bool(running.stack) or (watched and any(n.__class__ is Boundary for n in nodes))
+    walk: Any = (RecordedWalk if over_tensors else Walk)(needed, targets if capture else (), held)
     watched = watched or careful
     if watched:
         walk.nodes = nodes = leaves_early(nodes)
@@ -199,13 +201,15 @@ def grad(
     """
     if not only_inputs:
         raise ArgumentError("grad: only_inputs=False is not supported; use backward()")
-    if is_grads_batched:
-        raise ArgumentError("grad: is_grads_batched=True needs vmap, which is not there yet; call grad once for each gradient")
     if materialize_grads and allow_unused is False:
         raise ArgumentError("grad: Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False")
     inputs = as_tuple(inputs, "grad")
     if not inputs:
         raise ArgumentError("grad: `inputs` argument to `grad()` cannot be empty; name what to differentiate for")
+    if is_grads_batched:
+        from ..func.batching import batched_grad
+
+        return batched_grad(as_tuple(outputs, "grad"), inputs, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads)
     results = run(
         "grad", as_tuple(outputs, "grad"), grad_outputs, create_graph if retain_graph is None else retain_graph, create_graph, inputs, True
     )

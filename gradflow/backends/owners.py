@@ -35,7 +35,7 @@ def rank(values: Iterable[Any]) -> int:
 
 def dense(a: Any, dtype: Any = None) -> Any:
     """The array in C order, of one dimension at least: itself or a copy."""
-    return a.dense(dtype) if is_array(a) and not isinstance(a, np.ndarray) else np.ascontiguousarray(a, dtype)
+    return a.dense(dtype) if hasattr(a, "dense") else np.ascontiguousarray(a, dtype)
 
 
 class Place:

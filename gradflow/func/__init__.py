@@ -1,5 +1,6 @@
 """Functions of functions, as ``torch.func`` has them: derivatives as transforms that nest, and modules as functions."""
 
+from .batching import vmap
 from .modules import functional_call, stack_module_state
 from .transforms import grad, grad_and_value, hessian, jacfwd, jacrev, jvp, linearize, value_and_grad, vjp
 
@@ -15,4 +16,5 @@ __all__ = [
     "stack_module_state",
     "value_and_grad",
     "vjp",
+    "vmap",
 ]

@@ -9,6 +9,8 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from ..backends import beside, is_array
+from ..backends.batched import per_example
+from ..errors import BatchError
 from ..tape.node import Node, Output, mode
 from ..tensor import Tensor, version_of, wrap
 from .formulas import REGISTRY, camel
@@ -98,7 +100,10 @@ def custom(forward: Callable | None = None, *, inputs: int = 1, outputs: int = 1
     def call(*args: Any) -> Any:
         operands, params = args[:inputs], args[inputs:]
         arrays = [x.array if isinstance(x, Tensor) else x for x in operands]
-        result, saved = forward(*arrays, *params)
+        try:
+            result, saved = forward(*arrays, *params)
+        except BatchError:
+            result, saved = per_example(forward, *arrays, *params)
         if arrays[0].__class__ is not np.ndarray and is_array(arrays[0]):
             result, saved = together(result, saved, arrays[0])
         outs = (result,) if outputs == 1 else result

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .. import backends
-from ..errors import DTypeError
+from ..backends.batched import per_example
+from ..errors import BatchError, DTypeError
 from ..tape.node import Node, mode
 from ..tensor import Tensor, wrap
 from .formulas import REGISTRY, camel
@@ -70,7 +71,10 @@ def linear(forward: Callable | None = None, *, view: bool = False, grad_name: st
             array, node = x.array, x.node
         except AttributeError:
             raise DTypeError(f"{name}: argument 'input' must be Tensor, not {type(x).__name__}") from None
-        out = forward(array, *params)
+        try:
+            out = forward(array, *params)
+        except BatchError:
+            out = per_example(forward, array, *params)
         if out.__class__ is not array.__class__ and not moves:  # made by NumPy on its way
             out = backends.beside(out, array)
         meta = array.shape, params

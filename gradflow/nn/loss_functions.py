@@ -13,6 +13,7 @@ from ..kinds import elementwise
 from ..ops import class_losses
 from ..ops.class_losses import reduce_loss
 from ..ops.convert import element
+from ..ops.logic import somewhere
 from ..ops.pointwise import mul
 from ..ops.rowwise import tensors_only
 from ..scalar import abs, eq, exp, ge, le, log, log1p, lt, maximum, minimum, sign, where
@@ -262,7 +263,7 @@ def binary_cross_entropy(
         )
     if target.dtype is not input.dtype:
         raise DTypeError(f"binary_cross_entropy: Found dtype {target.dtype} but expected {input.dtype}; convert one of them")
-    if is_no_probability(input).any():
+    if somewhere(is_no_probability(input)):
         raise ArgumentError("binary_cross_entropy: all elements of input should be between 0 and 1; use sigmoid")
     loss = weighted(
         "binary_cross_entropy", element_loss("binary_cross_entropy", cross_entropy_of_probability, input, target), input, weight

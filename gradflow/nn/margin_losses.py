@@ -10,7 +10,11 @@ import gradflow as gf
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..kinds import elementwise
 from ..ops.class_losses import reduce_loss
+<<<<<<< HEAD
 from ..ops.hosted import hosted
+=======
+from ..ops.logic import somewhere
+>>>>>>> b54d274 (vmap: a function of one example becomes one of many; batching is a backend, so that every operation, its derivatives and nesting follow)
 from ..ops.pointwise import eq, minimum, ne, where
 from ..ops.rowwise import tensors_only
 from ..scalar import abs, exp, log1p, maximum
@@ -152,7 +156,7 @@ def multilabel_margin_loss(
     tensors_only("multilabel_margin_loss", input=input, target=target)
     rows, y = _rows_and_targets("multilabel_margin_loss", input, target, 1)
     classes = rows.shape[1]
-    if ((y < -1) | (y >= classes)).any():
+    if somewhere((y < -1) | (y >= classes)):
         raise ArgumentError(f"multilabel_margin_loss: target is out of range; classes are 0 to {classes - 1}, and -1")
     given = eq(eq(y, -1).cumsum(1), 0)
     among = gf.zeros(rows.shape[0], classes + 1, dtype=gf.bool).scatter(1, where(given, y, classes), True)[:, :classes]
@@ -256,7 +260,7 @@ def gaussian_nll_loss(
     if not isinstance(var, Tensor | int | float):
         raise DTypeError(f"gaussian_nll_loss: argument 'var' must be Tensor or float, not {type(var).__name__}")
     spread = var if isinstance(var, Tensor) else gf.ones_like(input) * var
-    if (spread < 0).any():
+    if somewhere(spread < 0):
         raise ArgumentError("gaussian_nll_loss: var has negative entry/entries")
     if spread.shape != input.shape:
         if tuple(spread.shape) == tuple(input.shape[:-1]):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import backends
+from ..backends.batched import asarray
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..tape.node import named
 from ..tensor import Size, Tensor, wrap
@@ -125,7 +126,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     flat = flat % total if total else flat
     found = []
     for n in reversed(sizes):
-        found.append(wrap(np.asarray(flat % n if n else flat)))
+        found.append(wrap(asarray(flat % n if n else flat)))
         flat = flat // n if n else flat
     return tuple(reversed(found))
 

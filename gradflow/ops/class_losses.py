@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import backends, dtypes
+from ..backends.batched import everything
 from ..errors import ArgumentError, DTypeError, OutOfRangeError, ShapeError
 from ..kinds import custom
 from ..kinds import rows as rowwise
@@ -102,8 +103,8 @@ def class_targets(op: str, input: Tensor, target: Tensor, ignore_index: int) -> 
     classes = shape[axis]
     ignored = 0
     if t.size:
-        low = backends.reduce(MIN, identity, (t,), None, False).item()
-        high = backends.reduce(MAX, identity, (t,), None, False).item()
+        low = backends.reduce(MIN, identity, (everything(t),), None, False).item()
+        high = backends.reduce(MAX, identity, (everything(t),), None, False).item()
         if low <= ignore_index <= high:
             ignored = int((t == ignore_index).sum())
         if low < 0 or high >= classes:
@@ -121,7 +122,7 @@ def class_weights(op: str, weight: Tensor, target: Any, classes: int, ignore_ind
             f"{op}: weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of shape: {list(weight.shape)}"
         )
     ignored = target == ignore_index
-    return wrap(np.where(ignored, 0, weight.array[np.where(ignored, 0, target)]).astype(like.array.dtype))
+    return wrap(np.where(ignored, 0, np.take(weight.array, np.where(ignored, 0, target))).astype(like.array.dtype))
 
 
 def cross_entropy(

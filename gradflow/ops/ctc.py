@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import backends
+from ..backends.batched import asarray
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..kinds import elementwise
 from ..scalar import primitives as s
@@ -36,7 +37,7 @@ def log_add_three_partial(w, x, y, z):
 def lengths_of(name: str, lengths: Any, batch: int) -> np.ndarray:
     if not isinstance(lengths, Tensor | tuple | list):
         raise DTypeError(f"ctc_loss: argument '{name}' must be Tensor or tuple of ints, not {type(lengths).__name__}")
-    values = lengths.array if isinstance(lengths, Tensor) else np.asarray(lengths)
+    values = lengths.array if isinstance(lengths, Tensor) else asarray(lengths)
     if values.dtype.kind not in "iu":
         raise DTypeError(f"ctc_loss: {name} must be integral")
     values = values.reshape(-1).astype(np.int64)

@@ -83,7 +83,7 @@ def take_rows(x: Tensor, order: Any) -> Tensor:
 
 def lu_arrays(a: Any) -> tuple[Any, Any, Any]:
     """(L below and U above the diagonal of one matrix, pivots, info) of ``a = P L U``."""
-    work = np.array(a.swapaxes(-1, -2), order="C")
+    work = a.swapaxes(-1, -2).copy(order="C")
     pivots, info = backends.lu(work)
     return work.swapaxes(-1, -2), pivots, info
 
@@ -180,7 +180,7 @@ def permutation(pivots: Any, like: Tensor) -> Tensor:
 
 @custom(outputs=2, grad_name="LinalgCholeskyExBackward0")
 def cholesky_of(a):
-    work = np.array(a, order="C")
+    work = a.copy(order="C")
     info = backends.cholesky(work)
     lower = np.tril(work)
     return (lower, info), (lower,)

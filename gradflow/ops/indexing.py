@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import backends
+from ..backends.batched import asarray, is_batched
 from ..dtypes import of
 from ..errors import ArgumentError, AxisError, DTypeError, OutOfRangeError, ShapeError, labelled
 from ..kinds import linear
@@ -89,7 +90,7 @@ def from_front(index: Any, n: int) -> Any:
 def take(a, key):
     if len(key) == 1 and key[0].dtype.kind in "iu" and a.ndim and a.shape[0]:
         return backends.take_rows(a, 0, from_front(key[0], a.shape[0]))
-    return np.asarray(a[key], order="C")
+    return asarray(a[key], order="C")
 
 
 @take.adjoint
@@ -129,7 +130,7 @@ def plain(i: Any) -> Any:
         return index if index.dtype != np.uint8 else index.astype(bool)
     if isinstance(i, list | range):
         try:
-            array = np.asarray([plain(k) if isinstance(k, Tensor) else k for k in i] if isinstance(i, list) else list(i))
+            array = asarray([plain(k) if isinstance(k, Tensor) else k for k in i] if isinstance(i, list) else list(i))
         except ValueError:
             raise ArgumentError(f"index: the sequences in {i} are not of equal length") from None
         if array.size and array.dtype.kind not in "iub":
@@ -196,13 +197,15 @@ def key_of(a: Any, index: Any) -> tuple[Any, bool]:
             result.append(k)
             continue
         k = plain(k)
+        if is_batched(k) and k.dtype.kind == "b":
+            k.refuse()
         if isinstance(k, np.ndarray):
-            if k.ndim == 0 and k.dtype.kind in "iu":
+            if k.ndim == 0 and k.dtype.kind in "iu" and not is_batched(k):
                 k = int(k)
             else:
                 basic = False
         elif isinstance(k, bool | np.bool_):
-            basic, k = False, np.asarray(bool(k))
+            basic, k = False, asarray(bool(k))
         elif hasattr(k, "__index__"):
             k = operator.index(k)
         else:
@@ -431,6 +434,8 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     from .views import broadcast_tensors
 
     x, m = (input, mask) if input.array.shape == mask.array.shape else labelled("masked_select", broadcast_tensors, input, mask)
+    if is_batched(m.array):
+        m.array.refuse()
     return named(take(x, (m.array,)), "MaskedSelectBackward0")
 
 

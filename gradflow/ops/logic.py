@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 
+from ..backends.batched import everything
 from ..kinds import elementwise
 from ..scalar import primitives as s
+from ..tensor import Tensor
 
 
 @elementwise(public=True)
@@ -120,3 +122,8 @@ def isinf(x):
 def isfinite(x):
     "Is x neither infinite nor nan?"
     return s.lt(s.abs(x), math.inf)
+
+
+def somewhere(condition: Tensor) -> bool:
+    """Does it hold for one of the elements? For what is checked before an operation, within vmap for all examples at once."""
+    return bool(everything(condition.array).any())

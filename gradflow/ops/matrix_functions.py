@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..backends.batched import asarray
 from ..errors import ArgumentError, AxisError, DTypeError, ShapeError
 from ..kinds import custom
 from ..tensor import Tensor, wrap
@@ -173,7 +174,7 @@ def matrix_rank(input: Any, tol: Any = None, hermitian: bool = False, *, atol: A
     plain = input.detach()
     s = np.abs(eigvalsh(plain).array) if hermitian else singular_values(op, plain).array
     limit = number_or_tensor(op, "tol", tol) if tol is not None else threshold(op, s, input.array.shape, atol, rtol)
-    return wrap(np.asarray((s > limit).sum(-1)))
+    return wrap(asarray((s > limit).sum(-1)))
 
 
 # ---- powers and exponentials -------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import dtypes
 from ..backends import result_type
+from ..backends.batched import asarray
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..kinds import custom, elementwise
 from ..scalar import primitives as s
@@ -218,26 +219,26 @@ def promoted(op: str, kinds: str, what: str, *operands: Any) -> list[np.ndarray]
         np.broadcast_shapes(*(np.shape(a) for a in arrays))
     except ValueError:
         raise ShapeError(f"{op}: The shapes {' and '.join(str(tuple(np.shape(a))) for a in arrays)} do not broadcast") from None
-    return [np.asarray(a).astype(dtype.numpy) for a in arrays]
+    return [asarray(a).astype(dtype.numpy) for a in arrays]
 
 
 @hosted
 def gcd(input: Any, other: Any) -> Tensor:
     """The greatest common divisor of integers, not negative."""
-    return wrap(np.asarray(np.gcd(*promoted("gcd", "iu", "integers", input, other))))
+    return wrap(asarray(np.gcd(*promoted("gcd", "iu", "integers", input, other))))
 
 
 @hosted
 def lcm(input: Any, other: Any) -> Tensor:
     """The least common multiple of integers, not negative."""
-    return wrap(np.asarray(np.lcm(*promoted("lcm", "iu", "integers", input, other))))
+    return wrap(asarray(np.lcm(*promoted("lcm", "iu", "integers", input, other))))
 
 
 @hosted
 def nextafter(input: Any, other: Any) -> Tensor:
     """The number of the type that follows ``input`` in the direction of ``other``; not differentiable."""
     with np.errstate(all="ignore"):
-        return wrap(np.asarray(np.nextafter(*promoted("nextafter", "fV", "floating point", input, other))))
+        return wrap(asarray(np.nextafter(*promoted("nextafter", "fV", "floating point", input, other))))
 
 
 class Frexp(NamedTuple):
@@ -250,8 +251,8 @@ class Frexp(NamedTuple):
 @custom(outputs=2, grad_name="FrexpBackward0")
 def frexp_of(a):
     mantissa, exponent = np.frexp(a)
-    exponent = np.asarray(exponent, np.int32)
-    return (np.asarray(mantissa), exponent), (exponent,)
+    exponent = asarray(exponent, np.int32)
+    return (asarray(mantissa), exponent), (exponent,)
 
 
 @frexp_of.vjp
@@ -279,7 +280,7 @@ def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, inve
         x.array.astype(np.float32) if isinstance(x, Tensor) and x.array.dtype.kind == "V" else x.array if isinstance(x, Tensor) else x
         for x in (elements, test_elements)
     )
-    return wrap(np.asarray(np.isin(a, b, assume_unique=assume_unique, invert=invert)))
+    return wrap(asarray(np.isin(a, b, assume_unique=assume_unique, invert=invert)))
 
 
 def i0(input: Tensor) -> Tensor:

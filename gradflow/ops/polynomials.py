@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import backends, dtypes
 from ..backends import result_type
+from ..backends.batched import asarray, per_example
 from ..errors import DTypeError, GradError, ShapeError
 from ..scalar.types import category, promote
 from ..tensor import Tensor, recording, wrap
@@ -67,7 +68,7 @@ def family(
         code = code if category(code) == 2 else promote(code, backends.cpu.default_float)
         dtype = dtypes.BY_CODE[code].numpy
         wide = dtype if dtype.itemsize > 2 else np.dtype(np.float32)
-        a, b = (np.asarray(v).astype(wide) for v in arrays)
+        a, b = (asarray(v).astype(wide) for v in arrays)
         try:
             np.broadcast_shapes(a.shape, b.shape)
         except ValueError:
@@ -75,8 +76,8 @@ def family(
         with np.errstate(all="ignore"):
             degree = np.trunc(b)
             most = np.inf if not limit else 512 if wide.itemsize == 8 else 128
-            y = evaluated(2 * a - 1 if shifted else a, degree, first, step, inside, ends, most)
-        return wrap(np.asarray(y.astype(dtype)))
+            y = per_example(evaluated, 2 * a - 1 if shifted else a, degree, first, step, inside, ends, most)
+        return wrap(asarray(y.astype(dtype)))
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = f"{text}, for a degree ``n`` that may be a tensor; 0 where it is negative. Has no derivative."

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import backends, dtypes
+from ..backends.batched import copies, running
 from ..errors import ArgumentError, DTypeError, NumberError, ShapeError
 from ..kinds import elementwise
 from ..kinds.formulas import camel
@@ -52,6 +53,8 @@ class Generator:
 
     def take(self, n: int) -> tuple[int, int]:
         """(seed, offset) of ``n`` numbers, which nobody else will get. Offsets are multiples of four, the size of a Philox block."""
+        if running.stack:
+            n *= copies()
         offset = self.offset
         self.offset += (n + 3) // 4 * 4
         return self.seed_, offset
@@ -234,6 +237,8 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     if p == 1:
         result = input * 0.0
     else:
+        if running.stack:  # examples that share the input do not share what is dropped
+            input = input + wrap(backends.zeros((), input.dtype.code))
         seed, offset = default_generator.take(input.array.size)
         result = dropout_of(input, builtin_round(p * 2**32), 1 / (1 - p), seed, offset)
     if inplace:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import backends, dtypes
+from ..backends.batched import asarray
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..kinds import custom, linear
 from ..scalar.types import INT64, category
@@ -70,7 +71,7 @@ def cumprod_vjp(g, needs, x, y, axis):
 def logcumsumexp_along(a, axis):
     wide = a.astype(np.float32) if a.dtype.itemsize == 2 else a
     with np.errstate(all="ignore"):
-        y = np.asarray(np.logaddexp.accumulate(wide, axis) if a.ndim else a.copy(), dtype=a.dtype)
+        y = asarray(np.logaddexp.accumulate(wide, axis) if a.ndim else a.copy(), dtype=a.dtype)
     return y, (a, y)
 
 

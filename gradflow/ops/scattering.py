@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from .. import backends
+from ..backends.batched import everything, per_example
 from ..errors import ArgumentError, DTypeError, OutOfRangeError, ShapeError, labelled
 from ..kinds import custom
+from ..scalar.types import BOOL, INT64
 from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import axis_of
@@ -75,9 +77,7 @@ def scatter_to(a, src, axis, index):
 
 @scatter_to.vjp
 def scatter_vjp(g, needs, src_shape, axis, index):
-    keep = np.ones(g.array.shape, g.array.dtype)
-    keep[places(index, axis)] = 0
-    dx = p.mul(g, wrap(keep)) if needs[0] else None
+    dx = scatter_to(g, 0, axis, index) if needs[0] else None
     ds = widened(gather_at(g, axis, index), src_shape) if needs[1] else None
     return dx, ds
 
@@ -152,8 +152,9 @@ def reduced(op: str, input: Tensor, dim: Any, index: Tensor, src: Tensor, reduce
 
 def folded(input: Tensor, axis: int, i: Any, src: Tensor, reduce: str, include_self: bool) -> Tensor:
     used = src if src.array.shape == i.shape else src[tuple(slice(0, n) for n in i.shape)]
-    untouched = np.ones(input.array.shape, bool)
-    untouched[places(i, axis)] = False
+    touched = backends.zeros(input.array.shape, BOOL)
+    touched[places(i, axis)] = True
+    untouched = ~touched
     empty = wrap(untouched)
     if input.dtype.is_floating_point:
         low, high = -np.inf, np.inf
@@ -165,7 +166,8 @@ def folded(input: Tensor, axis: int, i: Any, src: Tensor, reduce: str, include_s
         total = scatter_add_to(start, used, axis, i)
         if reduce == "sum":
             return total
-        counts = np.zeros(input.array.shape, np.int64) + (1 if include_self else 0)
+        counts = backends.zeros(input.array.shape, INT64)
+        counts += 1 if include_self else 0
         np.add.at(counts, places(i, axis), 1)
         counts = np.maximum(counts, 1)
         if not include_self:
@@ -175,7 +177,8 @@ def folded(input: Tensor, axis: int, i: Any, src: Tensor, reduce: str, include_s
             if input.dtype.is_floating_point
             else p.floor_divide(total, wrap(counts)).to(input.dtype)
         )
-    values: Any = start.array.copy()
+    values: Any = backends.empty(start.array.shape, start.dtype.code)
+    backends.copy(start.array, values)
     FOLDS[reduce].at(values, places(i, axis), used.array)
     out = wrap(values)
     if reduce == "prod":
@@ -197,17 +200,23 @@ def folded_extreme(start: Tensor, src: Tensor, out: Tensor, axis: int, index: An
     return scatter_add_to(own, p.where(theirs, p.div(src, gather_at(total, axis, index)), 0.0), axis, index)
 
 
-def folded_product(start: Tensor, src: Tensor, axis: int, index: Any) -> Tensor:
-    """The product, one factor after the other for equal indices, so that zeros are right."""
+def turns(index: Any, axis: int) -> Any:
+    """How many indices before it name the same place."""
     rank: Any = np.zeros(index.shape, np.int64)
     seen: dict[Any, int] = {}
     for place in np.ndindex(index.shape):
         target = (*place[:axis], int(index[place]), *place[axis + 1 :])
         rank[place] = seen.get(target, 0)
         seen[target] = rank[place] + 1
+    return rank
+
+
+def folded_product(start: Tensor, src: Tensor, axis: int, index: Any) -> Tensor:
+    """The product, one factor after the other for equal indices, so that zeros are right."""
+    rank = per_example(turns, index, axis)
     out = start
     ones = wrap(np.ones(start.array.shape, start.array.dtype))
-    for r in range(int(rank.max()) + 1):
+    for r in range(int(everything(rank).max()) + 1):
         factors = scatter_add_to(ones, p.where(wrap(rank == r), p.sub(src, 1.0), 0.0), axis, index)
         out = p.mul(out, factors)
     return out
@@ -283,7 +292,7 @@ def index_copy(input: Tensor, dim: Any, index: Tensor, source: Tensor) -> Tensor
 def index_fill(input: Tensor, dim: Any, index: Tensor, value: Any) -> Tensor:
     """``value`` at the places ``index`` along ``dim``."""
     i, axis = index_vector("index_fill", input, dim, index, None)
-    mask = np.zeros(input.array.shape[axis] if input.array.ndim else 1, bool)
+    mask = backends.zeros((input.array.shape[axis] if input.array.ndim else 1,), BOOL)
     mask[i] = True
     mask = mask.reshape([-1 if d == axis else 1 for d in range(input.array.ndim)])
     return p.where(wrap(mask), value, input)
@@ -297,7 +306,8 @@ def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumula
         raise DTypeError(f"index_put: argument 'indices' must be tuple of Tensors, not {type(found).__name__}")
     same_dtype("index_put", input, values)
     key = labelled("index_put", key_of, input.array, tuple(indices))[0]
-    positions = np.arange(input.array.size).reshape(input.array.shape)[key]
+    grid = np.arange(input.array.size).reshape(input.array.shape)
+    positions = per_example(lambda *k: grid[k], *key)
     try:
         fits = np.broadcast_shapes(values.array.shape, positions.shape) == positions.shape
     except ValueError:

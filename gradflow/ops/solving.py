@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import backends
+from ..backends.batched import asarray
 from ..errors import ArgumentError, DTypeError, LinAlgError, ShapeError
 from ..kinds import custom
 from ..tensor import Tensor, wrap
@@ -54,7 +55,7 @@ def dense(a: Any) -> Any:
 @custom(inputs=2, grad_name="LinalgSolveTriangularBackward0")
 def triangular_of(a, b, upper, unit, left):
     """Solves a x = b, or x a = b; the leading axes are equal."""
-    x = np.array(b, order="C")
+    x = b.copy(order="C")
     backends.solve_triangular(dense(a), x, upper, False, unit, left)
     return x, (a, x)
 
@@ -257,11 +258,11 @@ def per_matrix(g: Any) -> Any:
 def det_of(a):
     diagonal, sign = lu_diagonal(a)
     with np.errstate(all="ignore"):
-        y = np.asarray(sign * diagonal.prod(-1), a.dtype)
+        y = asarray(sign * diagonal.prod(-1), a.dtype)
     size = np.abs(diagonal)
     low, high = size.min(-1, initial=np.inf), size.max(-1, initial=0)
     singular = np.isfinite(high) & (low <= np.sqrt(np.finfo(a.dtype).eps) * high)
-    return y, (a, y, np.asarray(singular))
+    return y, (a, y, asarray(singular))
 
 
 @det_of.vjp
@@ -292,8 +293,8 @@ def det(A: Any) -> Tensor:
 def slogdet_of(a):
     diagonal, sign = lu_diagonal(a)
     with np.errstate(divide="ignore"):
-        log = np.asarray(np.log(np.abs(diagonal)).sum(-1), a.dtype)
-    return (np.asarray(sign * np.sign(diagonal).prod(-1), a.dtype), log), (a,)
+        log = asarray(np.log(np.abs(diagonal)).sum(-1), a.dtype)
+    return (asarray(sign * np.sign(diagonal).prod(-1), a.dtype), log), (a,)
 
 
 @slogdet_of.vjp
@@ -327,7 +328,7 @@ def threshold(op: str, s: Any, shape: tuple, atol: Any, rtol: Any) -> Any:
     if rtol is None:
         default = max(shape[-2:]) * float(np.finfo(s.dtype).eps)
         absolute = 0.0 if atol is None else number_or_tensor(op, "atol", atol)
-        relative: Any = np.where(np.asarray(absolute) > 0, 0.0, default)
+        relative: Any = np.where(asarray(absolute) > 0, 0.0, default)
     else:
         absolute, relative = number_or_tensor(op, "atol", 0.0 if atol is None else atol), number_or_tensor(op, "rtol", rtol)
     return np.maximum(absolute, relative * s.max(-1, keepdims=True, initial=0)).astype(s.dtype)
@@ -384,7 +385,7 @@ def lstsq_of(a, b, rcond):
     with np.errstate(divide="ignore"):
         inverse = np.where(kept, 1 / s, 0).astype(a.dtype)
     x = backends.dot(vh.swapaxes(-1, -2), inverse[..., None] * backends.dot(u.swapaxes(-1, -2), b))
-    return (x, np.asarray(kept.sum(-1)), s), (a, b)
+    return (x, asarray(kept.sum(-1)), s), (a, b)
 
 
 @lstsq_of.vjp

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import backends, dtypes
+from ..backends.batched import asarray
 from ..errors import ArgumentError, AxisError, DTypeError, OutOfRangeError, ShapeError
 from ..scalar import primitives as s
 from ..scalar.types import INT64
@@ -130,7 +131,7 @@ def middle(op: str, grad_name: str, input: Tensor, dim: Any, keepdim: bool, skip
         if not whole:
             raise AxisError(f"{op}: Expected reduction dim {axis} to have non-zero size; the shape is {tuple(input.shape)}")
         kind = x.array.dtype.kind
-        return wrap(np.asarray(np.iinfo(x.array.dtype).min if kind in "iu" else kind != "b" and np.nan, x.array.dtype))
+        return wrap(asarray(np.iinfo(x.array.dtype).min if kind in "iu" else kind != "b" and np.nan, x.array.dtype))
     a = x.array.astype(np.float64) if x.array.dtype.kind == "V" else x.array
     rank: Any = (n - 1) // 2
     missing = np.isnan(a) if a.dtype.kind == "f" else None
@@ -190,7 +191,7 @@ def quantiles(op: str, input: Tensor, q: Any, dim: Any, keepdim: bool, interpola
 
     float_only(op, input)
     keepdim = flag(op, "keepdim", keepdim)
-    share = q if isinstance(q, Tensor) else wrap(np.asarray(element(op, q, input.dtype), input.array.dtype))
+    share = q if isinstance(q, Tensor) else wrap(asarray(element(op, q, input.dtype), input.array.dtype))
     if share.array.ndim > 1:
         raise ArgumentError(f"{op}: q must be a scalar or 1D tensor; it has the shape {tuple(share.shape)}")
     if share.dtype is not input.dtype:
@@ -284,7 +285,7 @@ def searchsorted(
 
 
 def places_in(op: str, sequence: Tensor, input: Any, sorter: Tensor | None, right: bool, out_int32: bool) -> Tensor:
-    values = input.array if isinstance(input, Tensor) else np.asarray(element(op, input, dtypes.float64))
+    values = input.array if isinstance(input, Tensor) else asarray(element(op, input, dtypes.float64))
     edges = sequence.array if sorter is None else np.take_along_axis(sequence.array, sorter.array, -1)
     if edges.dtype.kind == "b" or values.dtype.kind == "b":
         raise DTypeError(f"{op}: not implemented for bool; convert with .byte()")
@@ -301,7 +302,7 @@ def places_in(op: str, sequence: Tensor, input: Any, sorter: Tensor | None, righ
         if values.size:
             for row in np.ndindex(values.shape[:-1]):
                 result[row] = np.searchsorted(edges[row], values[row], side=where)
-    return wrap(np.asarray(result, np.int32 if out_int32 else np.int64))
+    return wrap(asarray(result, np.int32 if out_int32 else np.int64))
 
 
 @hosted

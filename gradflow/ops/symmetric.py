@@ -27,7 +27,7 @@ class linalg_ldl_factor_ex(NamedTuple):
 
 def columns(a: Any) -> Any:
     """A copy of matrices, column by column, as LAPACK has them."""
-    return np.array(a.swapaxes(-1, -2), order="C")
+    return a.swapaxes(-1, -2).copy(order="C")
 
 
 @custom(outputs=3, grad_name="LinalgLdlFactorExBackward0")

@@ -130,6 +130,16 @@ class Watched(Node):
     __slots__ = ()
 
 
+class Boundary(Node):
+    """Where arrays enter or leave a vmap: a walk through it goes over tensors."""
+
+    __slots__ = ()
+
+    def __init__(self, plan: Any, parent: Any, batch: Any):
+        super().__init__(plan, (parent,), meta=batch)
+        self.extra = None  # type: ignore[assignment]
+
+
 def extra_of(node: Any) -> Extra:
     """What hangs on a node; it is watched from now on."""
     if node.__class__ is Node:

@@ -11,9 +11,10 @@ from operator import attrgetter
 from typing import Any
 
 from ..backends import copy, elementwise
-from ..errors import GradError
+from ..backends.batched import BatchedArray, batches_of, per_example, within
+from ..errors import BatchError, GradError
 from .hooks import Extra
-from .node import Leaf, Node, Output, Watched, changed, check, identity, last_change
+from .node import Leaf, Node, Output, Watched, changed, check, identity, last_change, mode
 from .place import text
 
 by_number = attrgetter("number")
@@ -138,7 +139,7 @@ class Careful:
         if unpack is not None:
             node.saved = unpack(packed)
         try:
-            contributions = (self.derive or node.plan.derive)(node, g)
+            contributions = derived(self.derive or node.plan.derive, node, g)
         finally:
             if unpack is not None:
                 node.saved = packed
@@ -342,6 +343,8 @@ class RecordedWalk(Careful):
         return g
 
     def give(self, parent: Any, contribution: Any) -> None:
+        if type(contribution.array) is BatchedArray:
+            contribution = leaving(parent, contribution)
         held = self.grads.get(parent)
         self.grads[parent] = contribution if held is None else held + contribution
 
@@ -349,6 +352,33 @@ class RecordedWalk(Careful):
         own = Leaf.wrap(elementwise(identity, (g.array,)) if g.node is None else g.array)
         own.node = g.node
         leaf.grad = own if leaf.grad is None else leaf.grad + g
+
+
+def derived(derive: Any, node: Any, g: Any) -> Any:
+    """What a node's plan gives over tensors; inside of the vmaps that the gradient belongs to."""
+    array = (next(iter(g.values())) if g.__class__ is dict else g).array
+    if type(array) is not BatchedArray:
+        return derive(node, g)
+    with within(batches_of(array)):
+        try:
+            return derive(node, g)
+        except BatchError:
+            if mode.enabled:
+                raise
+        several = g.__class__ is dict
+        keys = tuple(g) if several else ()
+
+        def one(saved: Any, meta: Any, *arrays: Any) -> list[Any]:
+            """The same for one example. Nothing is recorded."""
+            twin = Node(node.plan, node.parents, saved, (), node.irregular, meta)
+            given = {k: Leaf.wrap(a) for k, a in zip(keys, arrays, strict=True)} if several else Leaf.wrap(arrays[0])
+            return [None if t is None else t.array for t in derive(twin, given)]
+
+        arrays = [t.array for t in g.values()] if several else [g.array]
+        return [None if a is None else Leaf.wrap(a) for a in per_example(one, node.saved, node.meta, *arrays)]
+
+
+leaving: Any = None  # given by func/batching.py: what leaves a vmap, backwards, is summed over its examples
 
 
 def look_for_nan(node: Any, contributions: Iterable[Any]) -> None:
