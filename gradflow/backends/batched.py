@@ -294,6 +294,11 @@ def is_batched(x: Any) -> bool:
     return type(x) is BatchedArray
 
 
+def unmasked(index: Any) -> Any:
+    """An index, which may not be a mask that differs among examples: so would the result's shape."""
+    return index.refuse() if type(index) is BatchedArray and index.dtype.kind == "b" else index
+
+
 def owned_by(x: Any, batch: Batch) -> bool:
     return type(x) is BatchedArray and x.batch is batch
 

@@ -8,6 +8,7 @@ from typing import Any
 import gradflow as gf
 
 from ..errors import ArgumentError, DTypeError, ShapeError
+from ..ops.logic import somewhere
 from ..ops.random import dropout
 from ..tensor import Tensor
 
@@ -27,7 +28,7 @@ def weights_of(scores: Tensor, mask: Tensor | None) -> Tensor:
         return scores.softmax(-1)
     scores = scores + mask
     dead = scores.detach().eq(-math.inf).all(-1, keepdim=True)
-    if not bool(dead.any()):
+    if not somewhere(dead):
         return scores.softmax(-1)
     return scores.masked_fill(dead, 0.0).softmax(-1).masked_fill(dead, 0.0)
 

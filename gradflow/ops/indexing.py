@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import backends
-from ..backends.batched import asarray, is_batched
+from ..backends.batched import asarray, is_batched, unmasked
 from ..dtypes import of
 from ..errors import ArgumentError, AxisError, DTypeError, OutOfRangeError, ShapeError, labelled
 from ..kinds import linear
@@ -196,9 +196,7 @@ def key_of(a: Any, index: Any) -> tuple[Any, bool]:
         if isinstance(k, BASIC) and not isinstance(k, bool):
             result.append(k)
             continue
-        k = plain(k)
-        if is_batched(k) and k.dtype.kind == "b":
-            k.refuse()
+        k = unmasked(plain(k))
         if isinstance(k, np.ndarray):
             if k.ndim == 0 and k.dtype.kind in "iu" and not is_batched(k):
                 k = int(k)
@@ -434,9 +432,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     from .views import broadcast_tensors
 
     x, m = (input, mask) if input.array.shape == mask.array.shape else labelled("masked_select", broadcast_tensors, input, mask)
-    if is_batched(m.array):
-        m.array.refuse()
-    return named(take(x, (m.array,)), "MaskedSelectBackward0")
+    return named(take(x, (unmasked(m.array),)), "MaskedSelectBackward0")
 
 
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:

@@ -166,7 +166,7 @@ def smoothed(x: Tensor, axis: int, out: int, factor: float | None, mode: str, co
     t = (j - centre + 0.5) / wide
     weight = np.where((j >= first) & (j < last), cubic(t, -0.5) if mode == "bicubic" else np.maximum(1 - np.abs(t), 0), 0.0)
     weight /= weight.sum(1, keepdims=True)
-    return matmul(x.movedim(axis, -1), wrap(np.ascontiguousarray(weight.T.astype(x.array.dtype)))).movedim(-1, axis)
+    return matmul(x.movedim(axis, -1), wrap(backends.dense(weight.T.astype(x.array.dtype)))).movedim(-1, axis)
 
 
 def targets(input: Tensor, size: Any, scale_factor: Any, recompute: Any) -> tuple[tuple[int, ...], list[Any]]:

@@ -13,6 +13,7 @@ from ..dtypes import of
 from ..errors import DTypeError, ShapeError
 from ..kinds import linear
 from ..scalar import primitives as s
+from ..scalar.types import INT64
 from ..tape.node import identity, named
 from ..tensor import Tensor, wrap
 from . import pointwise as p
@@ -62,7 +63,8 @@ def winners(a: Any, first: Any, out: tuple, candidates: Iterator[tuple[Any, Any,
     shape = (*a.shape[:2], *out)
     best = backends.empty(shape, of(a).code, a)
     best.fill(-np.inf if a.dtype.kind in "fV" else np.iinfo(a.dtype).min)
-    place = np.broadcast_to(first, shape).copy()
+    place = backends.empty(shape, INT64, a)
+    place[...] = first
     for values, places, those in candidates:
         key = at(those)
         backends.elementwise(choose, (values, best[key], place[key], places), (best[key], place[key]))
@@ -84,7 +86,7 @@ def grid(starts: list[Any], space: tuple) -> Any:
 def read_at(x: Tensor, places: Any) -> Tensor:
     """The elements of each plane at flat places: the gradient goes there."""
     planes = x.reshape(*x.array.shape[:2], -1) if x.array.size else x.reshape(*x.array.shape[:2], math.prod(x.array.shape[2:]))
-    y = gather_at(planes, 2, np.ascontiguousarray(places.reshape(*places.shape[:2], math.prod(places.shape[2:]))))
+    y = gather_at(planes, 2, backends.dense(places.reshape(*places.shape[:2], math.prod(places.shape[2:]))))
     return y.reshape(places.shape)
 
 

@@ -139,7 +139,7 @@ def middle(op: str, grad_name: str, input: Tensor, dim: Any, keepdim: bool, skip
         nans = missing.sum(axis, keepdims=True)
         rank = np.maximum(n - nans - 1, 0) // 2 if skip_nan else np.where(nans > 0, n - 1, (n - 1) // 2)
     elif whole:
-        return named(gather_at(x, 0, np.asarray((a == np.partition(a, rank)[rank]).argmax())), grad_name)
+        return named(gather_at(x, 0, asarray((a == np.partition(a, rank)[rank]).argmax())), grad_name)
     result = at_rank(op, grad_name, x, rank, axis, keepdim and not whole)
     return named(result.values.reshape(()), grad_name) if whole else result
 
