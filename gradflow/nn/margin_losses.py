@@ -10,11 +10,8 @@ import gradflow as gf
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..kinds import elementwise
 from ..ops.class_losses import reduce_loss
-<<<<<<< HEAD
 from ..ops.hosted import hosted
-=======
 from ..ops.logic import somewhere
->>>>>>> b54d274 (vmap: a function of one example becomes one of many; batching is a backend, so that every operation, its derivatives and nesting follow)
 from ..ops.pointwise import eq, minimum, ne, where
 from ..ops.rowwise import tensors_only
 from ..scalar import abs, exp, log1p, maximum
