@@ -241,6 +241,8 @@ CALLS = [
     ("solved", lambda x, y: gf.linalg.solve(x @ x.T + 3 * gf.eye(3, device=x.device), y), (3, 3), (3, 2)),
     ("in halves", lambda x, y: (x.half() @ y.half()).float() + x.bfloat16().sum().float(), (4, 5), (5, 6)),
     ("integers", lambda x: (x * 9).long().reshape(4, 5) @ (x * 9).long().T + 0 * (x.sum()).long(), (4, 5)),
+    ("convolution", lambda x, w: gf.nn.functional.conv2d(x, w, padding=1).relu(), (2, 2, 5, 5), (3, 2, 3, 3)),
+    ("pools", lambda x: (gf.nn.functional.max_pool2d(x, 2), gf.nn.functional.avg_pool2d(x, 2)), (1, 2, 4, 4)),
     ("conversions", lambda x: (x.double() * 2).float() + (x * 5).int(), (4, 5)),
     ("wide indices", lambda x: x.unsqueeze(1).expand(4, 3, 5).contiguous().view(12, 5), (4, 5)),
 ]

@@ -32,7 +32,7 @@ from cuda_kernels import (
 )
 
 import gradflow as gf
-from gradflow.scalar import cuda, cuda_rows, trace
+from gradflow.scalar import cuda, cuda_moves, cuda_rows, trace
 from gradflow.scalar.cuda import FLAT, STRIDED32, STRIDED64
 from gradflow.scalar.types import BFLOAT16, BOOL, FLOAT16, FLOAT32, FLOAT64, INT8, INT16, INT32, INT64, NAMES, UINT8
 
@@ -200,6 +200,12 @@ def test_nvrtc_compiles_every_program_in_other_types(compiler, common, what):
 def test_nvrtc_compiles_every_reduction(compiler):
     registers = [BOOL, INT8, INT32, INT64, FLOAT16, FLOAT32, FLOAT64]
     assert not spills(compile_all(compiler, reductions(registers, [FLAT, STRIDED32]), 90))
+
+
+def test_nvrtc_compiles_what_moves_by_index(compiler):
+    moves = [cuda_moves.take(size, index, w) for size in cuda_moves.BITS for index in (INT32, INT64) for w in (STRIDED32, STRIDED64)]
+    moves += [cuda_moves.add_segments(dtype, STRIDED32) for dtype in range(len(NAMES))]
+    assert not spills(compile_all(compiler, moves, 90))
 
 
 @pytest.mark.parametrize("arch", [75, 80, 90, 100, 120])

@@ -36,12 +36,13 @@ from .cpu import (
     take_rows,
     zeros,
 )
-from .owners import beside, cuda_place, dense, duplicate, is_array, move, place_of, register, started_driver, why_no_cuda
+from .owners import as_strided, beside, cuda_place, dense, duplicate, is_array, move, place_of, register, started_driver, why_no_cuda
 
 __all__ = [
     "KINDS",
     "TapeNode",
     "add_rows",
+    "as_strided",
     "beside",
     "cholesky",
     "copy",

@@ -95,6 +95,13 @@ def beside(array: Any, like: Any) -> Any:
     return move(array, place_of(like)) if isinstance(array, np.ndarray) else array
 
 
+def as_strided(a: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
+    """A view of the memory, read-only; strides count bytes."""
+    if not isinstance(a, np.ndarray):
+        return a.as_strided(shape, strides)
+    return np.lib.stride_tricks.as_strided(a, shape, strides, writeable=False)
+
+
 def duplicate(a: Any) -> Any:
     """A copy in C order."""
     return np.array(a, order="C") if isinstance(a, np.ndarray | np.generic) else a.copy()

@@ -67,8 +67,8 @@ def mean_of_parts(x: Tensor, axis: int, n: int, out: int) -> Tensor:
     rows = rows_at(x, axis, np.minimum(index, n - 1).reshape(-1))
     shape, rest = rows.array.shape, (1,) * (x.array.ndim - axis - 1)
     rows = rows.reshape(*shape[:axis], out, most, *shape[axis + 1 :])
-    kept = p.where(wrap(inside.reshape(out, most, *rest)), rows, 0.0)
-    return p.div(sum_over(kept, (axis + 1,), False), wrap((end - start).reshape(out, *rest)))
+    kept = p.where(wrap(backends.beside(inside.reshape(out, most, *rest), rows.array)), rows, 0.0)
+    return p.div(sum_over(kept, (axis + 1,), False), wrap(backends.beside((end - start).reshape(out, *rest), kept.array)))
 
 
 def adaptive_max(op: str, space: int, input: Any, output_size: Any, indices: bool) -> Any:
@@ -158,7 +158,7 @@ def max_unpool(op: str, space: int, input: Any, indices: Any, kernel: Any, strid
     if places.size and not (places.min() >= 0 and places.max() < n):
         raise ShapeError(f"{op}: found an invalid max index: {places.max()} (output volumes are of size {list(out)})")
     empty = wrap(backends.zeros((*x.array.shape[:2], n), x.dtype.code, x.array))
-    y = scatter(empty, 2, wrap(places), x.reshape(places.shape)).reshape(*x.array.shape[:2], *out)
+    y = scatter(empty, 2, wrap(backends.beside(places, x.array)), x.reshape(places.shape)).reshape(*x.array.shape[:2], *out)
     return y if had else y.squeeze(0)
 
 

@@ -12,8 +12,6 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from .. import backends
 from ..dtypes import of
 from ..errors import ArgumentError, DTypeError, ShapeError
@@ -43,7 +41,7 @@ def windows(a: Any, kernel: tuple, out: tuple, stride: tuple, dilation: tuple) -
     """A view of ``a`` (N, C, *space) as (N, C, *kernel, *out)."""
     lead, steps = a.strides[:2], a.strides[2:]
     strides = (*lead, *(s * d for s, d in zip(steps, dilation, strict=True)), *(s * n for s, n in zip(steps, stride, strict=True)))
-    return np.lib.stride_tricks.as_strided(a, (*a.shape[:2], *kernel, *out), strides, writeable=False)
+    return backends.as_strided(a, (*a.shape[:2], *kernel, *out), strides)
 
 
 def reach(n: int, tap: int, stride: int, before: int, out: int) -> tuple[slice, slice]:
@@ -113,7 +111,7 @@ def rows_of(g: Any, groups: int) -> Any:
 
 
 def matrix(w: Any, groups: int) -> Any:
-    w = np.ascontiguousarray(w)
+    w = backends.dense(w)
     return w.reshape(groups, w.shape[0] // groups, -1) if groups != 1 else w.reshape(w.shape[0], -1)
 
 

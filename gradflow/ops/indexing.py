@@ -439,13 +439,13 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The places of the elements that differ from zero, a row each; or a tuple of index tensors."""
     if as_tuple:
         return tuple(wrap(backends.dense(i)) for i in np.nonzero(np.atleast_1d(input.array)))
-    flat = np.flatnonzero(input.array)
+    flat = np.flatnonzero(backends.move(input.array, None))
     places = np.empty((flat.size, input.array.ndim), np.int64)
     for axis in range(input.array.ndim - 1, 0, -1):
         flat, places[:, axis] = np.divmod(flat, input.array.shape[axis])
     if input.array.ndim:
         places[:, 0] = flat
-    return wrap(places)
+    return wrap(backends.beside(places, input.array))
 
 
 __all__ = ["AxisError"]

@@ -149,7 +149,7 @@ def resized(x: Tensor, axis: int, out: int, factor: float | None, mode: str, cor
     for step in steps:
         weight = cubic(t - step, -0.75) if mode == "bicubic" else t if step else 1 - t
         rows = rows_at(x, axis, np.clip(first + step, 0, n - 1))
-        term = p.mul(rows, wrap(weight.astype(real).reshape(-1, *(1,) * (x.array.ndim - axis - 1))))
+        term = p.mul(rows, wrap(backends.beside(weight.astype(real).reshape(-1, *(1,) * (x.array.ndim - axis - 1)), x.array)))
         total = term if total is None else p.add(total, term)
     return total
 
@@ -166,7 +166,9 @@ def smoothed(x: Tensor, axis: int, out: int, factor: float | None, mode: str, co
     t = (j - centre + 0.5) / wide
     weight = np.where((j >= first) & (j < last), cubic(t, -0.5) if mode == "bicubic" else np.maximum(1 - np.abs(t), 0), 0.0)
     weight /= weight.sum(1, keepdims=True)
-    return matmul(x.movedim(axis, -1), wrap(backends.dense(weight.T.astype(x.array.dtype)))).movedim(-1, axis)
+    return matmul(x.movedim(axis, -1), wrap(backends.beside(np.ascontiguousarray(weight.T.astype(x.array.dtype)), x.array))).movedim(
+        -1, axis
+    )
 
 
 def targets(input: Tensor, size: Any, scale_factor: Any, recompute: Any) -> tuple[tuple[int, ...], list[Any]]:

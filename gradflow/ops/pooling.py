@@ -67,7 +67,7 @@ def winners(a: Any, first: Any, out: tuple, candidates: Iterator[tuple[Any, Any,
     place[...] = first
     for values, places, those in candidates:
         key = at(those)
-        backends.elementwise(choose, (values, best[key], place[key], places), (best[key], place[key]))
+        backends.elementwise(choose, (values, best[key], place[key], backends.beside(places, a)), (best[key], place[key]))
     return place
 
 
@@ -147,7 +147,7 @@ def max_pool(op: str, space: int, input: Any, kernel: Any, stride: Any, padding:
 
 
 def read(op: str, x: Tensor, places: Any, had: bool, indices: bool) -> Any:
-    y, where = read_at(x, places), wrap(places)
+    y, where = read_at(x, places), wrap(backends.beside(places, x.array))
     if not had:
         y, where = y.squeeze(0), where.squeeze(0)
     return (y, where) if indices else y
@@ -212,7 +212,7 @@ def avg_pool(op: str, space: int, input: Any, kernel: Any, stride: Any, padding:
         for i, c in enumerate(counts):
             number = number * c.reshape(-1, *(1,) * (space - 1 - i))
         same = number.size and (number == number.flat[0]).all()
-        by: Any = int(number.flat[0]) if same else wrap(number)
+        by: Any = int(number.flat[0]) if same else wrap(backends.beside(number, x.array))
     else:
         by = integer(op, "divisor_override", divisor)
         if not by:

@@ -151,6 +151,9 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
         else:
             assign(self[key], value)
 
+    def as_strided(self, shape: tuple[int, ...], strides: tuple[int, ...]) -> DeviceArray:
+        return self.view_of(np.asarray(np.lib.stride_tricks.as_strided(self.ghost, shape, strides, writeable=False)))
+
     def strided(self, shape: tuple[int, ...], steps: tuple[int, ...], offset: int, dtype: np.dtype) -> DeviceArray:
         """``as_strided`` over the memory of this array, in elements."""
         flat = self.ghost.reshape(-1).view(dtype)[offset:]
