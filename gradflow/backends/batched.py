@@ -294,6 +294,13 @@ def is_batched(x: Any) -> bool:
     return type(x) is BatchedArray
 
 
+def with_strides(x: Any) -> Any:
+    """An array whose memory is asked for."""
+    if type(x) is BatchedArray:
+        raise BatchError("as_strided: vmap has no strides for one example; use narrow, select, diagonal or an index")
+    return x
+
+
 def unmasked(index: Any) -> Any:
     """An index, which may not be a mask that differs among examples: so would the result's shape."""
     return index.refuse() if type(index) is BatchedArray and index.dtype.kind == "b" else index

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from .. import backends
-from ..backends.batched import asarray, is_batched, unmasked
 from ..dtypes import of
 from ..errors import ArgumentError, AxisError, DTypeError, OutOfRangeError, ShapeError, labelled
 from ..kinds import linear
@@ -90,7 +89,7 @@ def from_front(index: Any, n: int) -> Any:
 def take(a, key):
     if len(key) == 1 and key[0].dtype.kind in "iu" and a.ndim and a.shape[0]:
         return backends.take_rows(a, 0, from_front(key[0], a.shape[0]))
-    return asarray(a[key], order="C")
+    return backends.batched.asarray(a[key], order="C")
 
 
 @take.adjoint
@@ -130,7 +129,7 @@ def plain(i: Any) -> Any:
         return index if index.dtype != np.uint8 else index.astype(bool)
     if isinstance(i, list | range):
         try:
-            array = asarray([plain(k) if isinstance(k, Tensor) else k for k in i] if isinstance(i, list) else list(i))
+            array = np.asarray([plain(k) if isinstance(k, Tensor) else k for k in i] if isinstance(i, list) else list(i))
         except ValueError:
             raise ArgumentError(f"index: the sequences in {i} are not of equal length") from None
         if array.size and array.dtype.kind not in "iub":
@@ -196,14 +195,14 @@ def key_of(a: Any, index: Any) -> tuple[Any, bool]:
         if isinstance(k, BASIC) and not isinstance(k, bool):
             result.append(k)
             continue
-        k = unmasked(plain(k))
+        k = backends.batched.unmasked(plain(k))
         if isinstance(k, np.ndarray):
-            if k.ndim == 0 and k.dtype.kind in "iu" and not is_batched(k):
+            if k.ndim == 0 and k.dtype.kind in "iu" and not backends.batched.is_batched(k):
                 k = int(k)
             else:
                 basic = False
         elif isinstance(k, bool | np.bool_):
-            basic, k = False, asarray(bool(k))
+            basic, k = False, np.asarray(bool(k))
         elif hasattr(k, "__index__"):
             k = operator.index(k)
         else:
@@ -432,7 +431,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     from .views import broadcast_tensors
 
     x, m = (input, mask) if input.array.shape == mask.array.shape else labelled("masked_select", broadcast_tensors, input, mask)
-    return named(take(x, (unmasked(m.array),)), "MaskedSelectBackward0")
+    return named(take(x, (backends.batched.unmasked(m.array),)), "MaskedSelectBackward0")
 
 
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from .. import backends
-from ..backends.batched import asarray, is_batched
 from ..dtypes import of
-from ..errors import ArgumentError, BatchError, DTypeError, OutOfRangeError, ShapeError, labelled
+from ..errors import ArgumentError, DTypeError, OutOfRangeError, ShapeError, labelled
 from ..kinds import linear
 from ..tape.node import named
 from ..tensor import Tensor, wrap
@@ -99,7 +98,7 @@ def strided_adjoint(g, shape, size, stride, offset, owner):
 
 
 def storage_places(size: Sequence[int], stride: Sequence[int], offset: int) -> Any:
-    index = asarray(offset)
+    index = np.asarray(offset)
     for n, s in zip(size, stride, strict=True):
         index = index[..., None] + np.arange(n) * s
     return index
@@ -170,7 +169,7 @@ def repeat_interleave(input: Tensor, repeats: Any, dim: Any = None, *, output_si
     if dim is None:
         input, dim = input.reshape(-1), 0
     axis = axis_of("repeat_interleave", dim, input.array.ndim)
-    counts = repeats.array if isinstance(repeats, Tensor) else asarray(repeats)
+    counts = repeats.array if isinstance(repeats, Tensor) else np.asarray(repeats)
     if counts.dtype.kind not in "iu":
         raise DTypeError("repeat_interleave: repeats has to be Long or Int tensor")
     if counts.size and counts.min() < 0:
@@ -264,9 +263,7 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
     if any(s < 0 for s in stride):
         raise ShapeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
     offset = input.storage_offset() if storage_offset is None else integer("as_strided", "storage_offset", storage_offset)
-    if is_batched(input.array):
-        raise BatchError("as_strided: vmap has no strides for one example; use narrow, select, diagonal or an index")
-    base = storage(input.array)
+    base = storage(backends.batched.with_strides(input.array))
     if max(builtin_max(size, default=0), builtin_max(stride, default=0), builtin_abs(offset)) >= 2**62:
         raise DTypeError(f"as_strided: sizes {list(size)}, strides {list(stride)} or the offset {offset} do not fit")
     last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) if 0 not in size else offset - 1
