@@ -125,8 +125,7 @@ def plain(i: Any) -> Any:
             raise OutOfRangeError(
                 f"index: tensors used as indices must be long, int, byte or bool tensors, not {i.dtype}; convert with .long()"
             )
-        index = backends.move(i.array, None)  # where indices are is decided on the CPU
-        return index if index.dtype != np.uint8 else index.astype(bool)
+        return backends.move(i.array if i.array.dtype != np.uint8 else i.array.astype(bool), None)  # places are found on the CPU
     if isinstance(i, list | range):
         try:
             array = np.asarray([plain(k) if isinstance(k, Tensor) else k for k in i] if isinstance(i, list) else list(i))

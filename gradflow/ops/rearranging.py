@@ -71,11 +71,10 @@ def windows_adjoint(g, shape, axis, size, step):
 @linear(view=True, grad_name="AsStridedBackward0")
 def strided(a, size, stride, offset, owner):
     base = storage(a)
-    item = a.itemsize
     if not isinstance(base, np.ndarray):
         return base.strided(size, stride, offset, a.dtype)
-    flat = np.lib.stride_tricks.as_strided(base, (base.size,), (item,), writeable=a.flags.writeable)
-    return np.lib.stride_tricks.as_strided(flat[offset:], size, tuple(s * item for s in stride), writeable=a.flags.writeable)
+    flat = np.lib.stride_tricks.as_strided(base, (base.size,), (a.itemsize,), writeable=a.flags.writeable)
+    return np.lib.stride_tricks.as_strided(flat[offset:], size, tuple(s * a.itemsize for s in stride), writeable=a.flags.writeable)
 
 
 def storage(a: Any) -> Any:
@@ -219,10 +218,8 @@ def tri(op: str, input: Tensor, diagonal: int, keep: Any) -> Tensor:
     m, n = input.array.shape[-2:]
     diagonal = builtin_min(builtin_max(diagonal, -m), n)  # further out nothing changes
     mask = keep(np.arange(n, dtype=np.int32), np.arange(diagonal, m + diagonal, dtype=np.int32)[:, None])
-    return named(
-        p.where(wrap(backends.beside(mask, input.array)), input, False if input.array.dtype.kind == "b" else 0),
-        f"{op.capitalize()}Backward0",
-    )
+    kept = p.where(wrap(backends.beside(mask, input.array)), input, False if input.array.dtype.kind == "b" else 0)
+    return named(kept, f"{op.capitalize()}Backward0")
 
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
