@@ -162,7 +162,7 @@ def why_alive(t: Tensor) -> Alive:
     given("memory.why_alive", t)
     owner = storage(t.array)
     objects = gc.get_objects()
-    tensors = [o for o in objects if isinstance(o, Tensor)]
+    tensors = [o for o in objects if issubclass(type(o), Tensor)]  # isinstance would wake proxies of other packages
     nodes = [o for o in objects if isinstance(o, Node) and o.__class__ is not Output]
     leaves = [o for o in objects if isinstance(o, Leaf)]
     del objects
