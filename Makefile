@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 BUILD_INPUTS := pyproject.toml setup.py $(shell find csrc gradflow/include -type f)
 CPP_FILES = $(shell find csrc gradflow/include -name '*.cpp' -o -name '*.h')
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n auto --dist worksteal
 BENCH_ARGS ?=
 SANITIZE_TESTS ?= tests
 WHEEL_CHECK := $(CURDIR)/build/wheel-check
@@ -59,7 +59,7 @@ sanitize: $(VENV)/.installed-test
 	LD_PRELOAD="$$($${CXX:-g++} -print-file-name=libasan.so) $$($${CXX:-g++} -print-file-name=libstdc++.so)" \
 	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 PYTHONMALLOC=malloc GRADFLOW_SANITIZED=1 \
 	LD_LIBRARY_PATH="$$($(BIN)/python -c 'import scipy_openblas32 as blas; print(blas.get_lib_dir())')" \
-	PYTHONPATH=$(SANITIZE_LIB) $(BIN)/pytest -q -p no:cacheprovider -m "not torch" $(SANITIZE_TESTS)
+	PYTHONPATH=$(SANITIZE_LIB) $(BIN)/pytest -q $(PYTEST_ARGS) -p no:cacheprovider -m "not torch" $(SANITIZE_TESTS)
 
 # sdist -> wheel -> empty environment -> smoke test from a directory that is not the source tree.
 wheel-check: $(VENV)/.installed-dev

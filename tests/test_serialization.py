@@ -282,7 +282,7 @@ def test_map_location(tmp_path):
         ({"a": np.array(["x"])}, "cannot store an array of dtype <U1"),
         ({"a": np.array([1j])}, "cannot store an array of dtype complex128"),
     ],
-    ids=str,
+    ids=["object", "module", "set", "bytes", "complex", "array of text", "array of complex numbers"],
 )
 def test_unsavable(obj, text):
     with pytest.raises(SerializationError, match=text):
