@@ -163,8 +163,8 @@ def why_alive(t: Tensor) -> Alive:
     owner = storage(t.array)
     objects = gc.get_objects()
     tensors = [o for o in objects if issubclass(type(o), Tensor)]  # isinstance would wake proxies of other packages
-    nodes = [o for o in objects if isinstance(o, Node) and o.__class__ is not Output]
-    leaves = [o for o in objects if isinstance(o, Leaf)]
+    nodes = [o for o in objects if issubclass(type(o), Node) and o.__class__ is not Output]
+    leaves = [o for o in objects if issubclass(type(o), Leaf)]
     del objects
     names = Names()
     rows: list[Holder] = []
