@@ -90,3 +90,7 @@ class Convertible:
     def cuda(self: Self, device: Any = None) -> Self:
         """Move to a GPU."""
         return self._apply(lambda tensor: tensor.cuda(device))
+
+    def to_empty(self: Self, *, device: Any, recurse: bool = True) -> Self:
+        """Move to a device without the values."""
+        return self._apply(lambda tensor: gf.empty_like(tensor, device=device), recurse)
