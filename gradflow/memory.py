@@ -220,7 +220,7 @@ class Names:
 
     def note(self, variables: Any, where: str) -> None:
         for name, x in list(variables.items()):
-            if isinstance(x, Tensor | list | tuple | dict | set):
+            if issubclass(type(x), (Tensor, list, tuple, dict, set)):  # isinstance would wake other packages' proxies
                 self.known.setdefault(id(x), []).append(f"{name} in {where}")
             elif type(x) is np.ndarray:
                 self.arrays.append((x, f"{name} in {where}"))
@@ -237,7 +237,7 @@ class Names:
                 found.append((False, f"{key_of(r, x, owners)}in {place}"))
             elif type(r).__name__ == "cell":
                 found.append((False, "in a closure"))
-            elif not isinstance(r, Leaf) and isinstance(getattr(r, "__dict__", None), dict) and key_of(vars(r), x, True):
+            elif type(r) is not Leaf and isinstance(getattr(r, "__dict__", None), dict) and key_of(vars(r), x, True):
                 found.append((False, f"{key_of(vars(r), x, True)}in a {type(r).__name__}"))
         return found
 
