@@ -1,5 +1,6 @@
 """What a type checker sees of user code: the stub of attached names is fresh, and results have types."""
 
+import os
 import subprocess
 import sys
 
@@ -30,7 +31,8 @@ def test_user_code_is_typed(tmp_path):
     pytest.importorskip("mypy")
     (tmp_path / "user.py").write_text(PROGRAM)
     command = [sys.executable, "-m", "mypy", "--follow-imports=silent", "--cache-dir", str(tmp_path / "cache"), "user.py"]
-    out = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False).stdout
+    env = os.environ | {"MYPYPATH": str(make_types.PACKAGE.parent)}  # mypy does not see editable installs
+    out = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, check=False).stdout
     types = [line.split('"')[1].replace("gradflow.tensor.", "") for line in out.splitlines() if "Revealed" in line]
     assert types[:3] == ["Tensor"] * 3 and types[3] == "Tensor", out
     assert types[4] in ("bool | int | float", "int | float") and types[5] == "Tensor | None" and types[6] == "Tensor", out
