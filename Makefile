@@ -51,7 +51,7 @@ format: $(VENV)/.installed-dev
 	$(BIN)/clang-format -i $(CPP_FILES)
 
 # A second build of the extension, with AddressSanitizer and UndefinedBehaviorSanitizer, in a directory that stands before
-# the installed package on the path; NVRTC, which does not load there, has no part in it. CPython leaks at exit by design, so leaks are not counted.
+# the installed package on the path. CPython leaks at exit by design, so leaks are not counted.
 SANITIZE_LIB := $(CURDIR)/build/sanitize/lib
 sanitize: $(VENV)/.installed-test
 	GRADFLOW_SANITIZE=1 $(BIN)/pip install -q --no-deps --upgrade --target $(SANITIZE_LIB) \
@@ -59,7 +59,7 @@ sanitize: $(VENV)/.installed-test
 	LD_PRELOAD="$$($${CXX:-g++} -print-file-name=libasan.so) $$($${CXX:-g++} -print-file-name=libstdc++.so)" \
 	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 PYTHONMALLOC=malloc GRADFLOW_SANITIZED=1 \
 	LD_LIBRARY_PATH="$$($(BIN)/python -c 'import scipy_openblas32 as blas; print(blas.get_lib_dir())')" \
-	PYTHONPATH=$(SANITIZE_LIB) $(BIN)/pytest -q $(PYTEST_ARGS) -p no:cacheprovider -m "not torch" --ignore tests/test_cuda_text.py $(SANITIZE_TESTS)
+	PYTHONPATH=$(SANITIZE_LIB) $(BIN)/pytest -q $(PYTEST_ARGS) -p no:cacheprovider -m "not torch and not nvrtc" $(SANITIZE_TESTS)
 
 # sdist -> wheel -> empty environment -> smoke test from a directory that is not the source tree.
 wheel-check: $(VENV)/.installed-dev

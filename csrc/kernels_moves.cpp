@@ -160,8 +160,7 @@ template <class S>
 constexpr bool kStoredAsIs =
     std::is_same<typename S::Stored, typename S::Register>::value && sizeof(typename S::Stored) >= 4;
 
-// ---- whole blocks
-// ----------------------------------------------------------------------------------------------------
+// ---- whole blocks ----------------------------------------------------------------------------------
 
 template <class S>
 void load(void* tile, const char* src, int64_t n0, int64_t s0, int64_t n1, int64_t s1) {

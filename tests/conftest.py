@@ -47,10 +47,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that take the fixture `torch`; skip marked tests, with the reason, where they cannot run."""
+    """Mark the tests that take the fixtures `torch` or `compiler` (NVIDIA's); skip marked tests, with the reason, where they cannot run."""
     for item in items:
-        if "torch" in getattr(item, "fixturenames", ()):
-            item.add_marker("torch")
+        for fixture, marker in (("torch", "torch"), ("compiler", "nvrtc")):
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(marker)
     conditions = (("torch", lambda: why_missing("torch")), ("gpu", why_no_gpu), ("pool", why_no_pool))
     for marker, why in conditions:
         marked = [item for item in items if item.get_closest_marker(marker)]

@@ -95,17 +95,17 @@ POLYNOMIALS = (
     *("hermite_polynomial_h", "hermite_polynomial_he", "laguerre_polynomial_l", "legendre_polynomial_p"),
 )
 
-# Without a derivative, and why.
+# Not in the table, and why.
 NONE = {
     "its result is bool or an integer": "all any argmax argmin argsort argwhere bincount bitwise_and bitwise_left_shift bitwise_not bitwise_or "
     "bitwise_right_shift bitwise_xor bucketize count_nonzero eq gcd ge greater greater_equal gt isclose isfinite isin isinf isnan isneginf "
     "isposinf isreal lcm le less less_equal logical_and logical_not logical_or logical_xor lt multinomial ne nonzero nonzero_static not_equal "
     "searchsorted signbit unravel_index linalg.matrix_rank nn.functional.one_hot allclose equal",
-    "counts or draws": "nn.functional.gumbel_softmax histc histogram bernoulli binomial normal poisson unique unique_consecutive",
+    "differentiates, but draws, so that differences do not check it": "nn.functional.gumbel_softmax svd_lowrank pca_lowrank",
+    "counts or draws": "histc histogram bernoulli binomial normal poisson unique unique_consecutive",
     "not differentiable in PyTorch either": "heaviside nextafter geqrf linalg.ldl_factor linalg.ldl_factor_ex linalg.ldl_solve "
     + " ".join(f"special.{name}" for name in POLYNOMIALS),
     "makes something new": "bartlett_window blackman_window hamming_window hann_window kaiser_window detach_copy",
-    "its vectors are unique up to their signs, which are drawn": "pca_lowrank svd_lowrank",
     "asks or sets": "broadcast_shapes get_device get_rng_state set_rng_state initial_seed manual_seed seed is_conj is_neg is_nonzero is_same_size is_signed",
 }
 HELPERS = {
@@ -251,7 +251,7 @@ def page() -> str:
         ),
         *(f"| `{name}` |{' ? |' * len(columns)}" for name in unknown),
         "",
-        "## Without a derivative",
+        "## Not in the table",
         "",
         *(f"- {why}: {', '.join(f'`{name}`' for name in names.split())}" for why, names in NONE.items()),
     ]

@@ -521,6 +521,7 @@ def find_nvrtc():
     return None
 
 
+@pytest.mark.nvrtc
 def test_header_compiles_for_cuda():
     path = find_nvrtc()
     if path is None:

@@ -171,7 +171,7 @@ def jacobian(
     """The Jacobian of ``func``: for an output y and an input x a Tensor of shape (\\*y.shape, \\*x.shape); tuples of them in tuples.
 
     ``layout="denominator"`` gives (\\*x.shape, \\*y.shape). ``strategy`` is "reverse-mode", a pass for each element of the output, or
-    "forward-mode", one for each element of the input. ``vectorize`` takes all passes at once, with more memory.
+    "forward-mode", one for each element of the input. The passes are taken one by one, ``vectorize`` or not.
 
     >>> gf.autograd.functional.jacobian(lambda x: x * x, gf.tensor([1.0, 2.0]))
     tensor([[2., 0.],
@@ -193,7 +193,7 @@ def jacobian(
     table: list[list[Tensor]] = []
     if strategy == "forward-mode":
         push = call.level.pushforward(y, x)
-        rows = each(lambda tangents: call.filled(push(tangents), y, "output"), basis(x), y, vectorize)
+        rows = each(lambda tangents: call.filled(push(tangents), y, "output"), basis(x), y)
         table = [[turned(b, a.ndim) for b, a in zip(blocks(row, x), x, strict=True)] for row in rows]
     else:
         for k, out in enumerate(y):
@@ -201,7 +201,7 @@ def jacobian(
             def pull(seeds: list[Tensor], out: Tensor = out, k: int = k) -> list[Tensor]:
                 return call.filled(call.gradients([out], seeds), x, f"output {k} of the user-provided function")
 
-            columns = each(pull, basis([out]), x, vectorize)
+            columns = each(pull, basis([out]), x)
             table.append([column.reshape((*out.shape, *a.shape)) for column, a in zip(columns, x, strict=True)])
     if layout == "denominator":
         table = [[turned(block, out.ndim) for block in row] for row, out in zip(table, y, strict=True)]

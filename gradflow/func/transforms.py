@@ -266,7 +266,7 @@ def basis(tensors: Sequence[Tensor]) -> list[Tensor]:
     return result
 
 
-def each(function: Callable, directions: Sequence[Tensor], like: Sequence[Tensor], at_once: bool = False) -> list[Tensor]:
+def each(function: Callable, directions: Sequence[Tensor], like: Sequence[Tensor]) -> list[Tensor]:
     """``function`` of every direction, its results stacked; ``like`` are tensors such as it returns."""
     total = directions[0].shape[0]
     if not total:
