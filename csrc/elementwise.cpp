@@ -312,8 +312,7 @@ PyObject* elementwise(PyObject*, PyObject* const* args, Py_ssize_t count) {
   if (program->flags & kRowProgram) raise(ErrorKind::Argument, "elementwise: a row program needs rows()");
   Inputs in;
   if (!scan_inputs(program, args[1], &in)) return call_fallback("elementwise", args, count);
-  if (accumulate == 0)
-    if (PyObject* result = small_elementwise(in, out)) return result;
+  if (PyObject* result = small_elementwise(in, out, accumulate)) return result;
   if (foreign_out(out, program->n_outputs)) return call_fallback("elementwise", args, count);
   view_inputs(program, &in);
   const Typed& t = *in.typed;

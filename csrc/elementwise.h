@@ -9,6 +9,6 @@ namespace gf {
 void run_elementwise(const Typed& typed, Loop* loop, bool in_order);
 
 // The quick way for a few elements of contiguous arrays; null if the call is of another kind.
-PyObject* small_elementwise(const Inputs& in, PyObject* out);
+PyObject* small_elementwise(const Inputs& in, PyObject* out, int64_t accumulate);
 
 }  // namespace gf

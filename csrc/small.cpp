@@ -42,12 +42,12 @@ bool safe(int k, char* data, const Inputs& in, char* const* outputs) {
 
 }  // namespace
 
-PyObject* small_elementwise(const Inputs& in, PyObject* out) {
+PyObject* small_elementwise(const Inputs& in, PyObject* out, int64_t accumulate) {
   const Typed& t = *in.typed;
   const int64_t n = in.flat_size;
   if (n <= 0 || n > kSmall || !t.simple || t.n_slots > kSlots || t.n_outputs > kOutputs) return nullptr;
   const int64_t length = (n + 15) & ~int64_t(15);
-  if (size_t(length * (t.registers_width + 8 * t.n_inputs)) > kTileMemory) return nullptr;
+  if (size_t(length * (t.registers_width + 8 * (t.n_inputs + t.n_outputs))) > kTileMemory) return nullptr;
 
   for (int k = 0; k < in.n; ++k)
     if (!in.is_scalar[k] && dtype_code(in.arrays[k]) != t.input_reg[k]) return nullptr;
@@ -70,6 +70,7 @@ PyObject* small_elementwise(const Inputs& in, PyObject* out) {
       Py_INCREF(given);
       result[k] = Ref(given);
     } else {
+      accumulate &= ~(int64_t(1) << k);
       const int ndim = in.first ? PyArray_NDIM(in.first) : 0;
       result[k] = Ref(new_array(ndim, in.first ? PyArray_DIMS(in.first) : nullptr, t.out_dtype[k]));
       data[k] = PyArray_BYTES(reinterpret_cast<PyArrayObject*>(result[k].get()));
@@ -92,8 +93,16 @@ PyObject* small_elementwise(const Inputs& in, PyObject* out) {
     }
   }
   for (int k = 0; k < t.n_consts; ++k) slot[t.const_slot(k)] = const_cast<char*>(t.const_tile(k));
-  for (int k = 0; k < t.n_outputs; ++k) slot[t.output_slot(k)] = data[k];
+  for (int k = 0; k < t.n_outputs; ++k) {
+    slot[t.output_slot(k)] = data[k];
+    if (!((accumulate >> k) & 1)) continue;
+    slot[t.output_slot(k)] = memory;
+    memory += length * item_size(t.out_dtype[k]);
+  }
   for (const Instr& i : t.code) i.fn(slot[i.dst], slot[i.a], slot[i.b], slot[i.c], n);
+  for (int k = 0; k < t.n_outputs; ++k)
+    if ((accumulate >> k) & 1)
+      kernels->accumulate[t.out_dtype[k]](data[k], slot[t.output_slot(k)], n, item_size(t.out_dtype[k]), 1, 0);
 
   if (t.n_outputs == 1) return result[0].release();
   Ref all(PyTuple_New(t.n_outputs));

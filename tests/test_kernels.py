@@ -169,7 +169,14 @@ def test_outputs_that_share_memory_with_inputs():
         want = b.elementwise(kernel, (source.copy(), other.copy()))
         if want.dtype != dtype:
             continue
-        same(b.elementwise(kernel, (source, other), out), want, program)
+        old = out.copy()
+        if category == 2 and rng.random() < 0.3:
+            with np.errstate(all="ignore"):
+                near(
+                    b.elementwise(kernel, (source, other), out, 1), old.astype(F8) + want.astype(F8), 1, np.abs(old) + np.abs(want), program
+                )
+        else:
+            same(b.elementwise(kernel, (source, other), out), want, program)
 
 
 def test_two_outputs_over_both_inputs():

@@ -19,8 +19,8 @@ from .place import text
 
 by_number = attrgetter("number")
 
-# Held while gradients arrive in leaves. A walk that calls no code of the user's holds it from its beginning to its end and writes to the
-# leaves directly; the others take it for each leaf, so that a hook may wait for another thread's backward.
+# Held while gradients arrive in leaves. A walk that calls no code of the user's holds it from its beginning to its end and adds to the
+# leaves' arrays directly; the others take it for each leaf, so that a hook may wait for another thread's backward.
 arriving = threading.RLock()
 
 
@@ -102,7 +102,7 @@ class Careful:
         self.grads: dict[Any, Any] = {}
         self.needed = needed
         self.captured: dict[Any, Any] = dict.fromkeys(targets) if targets else {}
-        self.direct = direct  # write to leaves at once
+        self.direct = direct  # add to the leaves' own arrays
         self.nan = False  # look for nan in what every node gives
         self.derive: Any = None  # goes through a node in its plan's place
         self.undo: list[tuple[Leaf, Any, Any]] | None = None  # gradients as they were, where code of the user's may fail
@@ -208,7 +208,8 @@ class Walk(Careful):
     """One backward pass over arrays.
 
     ``grads`` holds what has arrived for each node: an array that the walk owns and may add to, or ``(array,)``, borrowed: somebody
-    else reads it too, so the first addition makes a copy. Nodes with several outputs have a dictionary. A ``direct`` walk writes to leaves at once.
+    else reads it too, so the first addition makes a copy. Nodes with several outputs have a dictionary. A ``direct`` walk adds to the
+    leaves' own arrays, which are their gradients once it has ended.
     """
 
     __slots__ = ()
@@ -234,6 +235,8 @@ class Walk(Careful):
                     node.plan.pull(node, g, owned, self)
                     if not retain and node.saved:
                         node.saved = None
+            for node, g in grads.items() if self.direct else ():
+                node.arrive(g)
         except (TypeError, ValueError):
             if node.saved is None:  # another backward, in a thread or a hook, has freed it meanwhile
                 check(node)
@@ -283,34 +286,28 @@ class Walk(Careful):
 
     def destination(self, parent: Any) -> tuple[Any, int]:
         """Where a kernel may write its contribution to ``parent``: (array or ``None`` for a new one, 1 if to add to it)."""
-        if parent.__class__ is Leaf and self.direct:
-            return parent.destination()
         held = self.grads.get(parent)
         if held is None:
-            return None, 0
+            return parent.destination() if parent.__class__ is Leaf and self.direct else (None, 0)
         if held.__class__ is tuple:
             held = self.grads[parent] = elementwise(identity, held)
         return held, 1
 
     def arrive(self, parent: Any, array: Any) -> None:
         """The contribution that :meth:`destination` was asked for has been written to ``array``."""
-        if parent.__class__ is Leaf and self.direct:
-            parent.arrive(array)
-        elif self.wants(parent):
+        if self.needed is None or self.wants(parent):
             self.grads[parent] = array
 
     def add(self, parent: Any, array: Any, owned: bool) -> None:
         """A contribution that exists already; if it is not ``owned`` others read it too."""
-        if parent.__class__ is Leaf and self.direct:
-            out, accumulate = parent.destination()
-            if out is None and owned and array.flags.c_contiguous:
-                parent.arrive(array)
-            else:
-                parent.arrive(elementwise(identity, (array,), out, accumulate))
-            return
         held = self.grads.get(parent)
         if held is None:
-            if self.wants(parent):
+            if parent.__class__ is Leaf and self.direct:
+                out, accumulate = parent.destination()
+                if out is not None or not owned or not array.flags.c_contiguous:
+                    array = elementwise(identity, (array,), out, accumulate)
+                self.grads[parent] = array
+            elif self.wants(parent):
                 self.grads[parent] = array if owned else (array,)
         elif held.__class__ is tuple:
             if owned:
