@@ -287,16 +287,16 @@ METHODS: dict[str, Callable] = {
     "__le__": pointwise.le,
     "__gt__": pointwise.gt,
     "__ge__": pointwise.ge,
-    "bool": convert.method(dtypes.bool_),
-    "byte": convert.method(dtypes.uint8),
-    "char": convert.method(dtypes.int8),
-    "short": convert.method(dtypes.int16),
-    "int": convert.method(dtypes.int32),
-    "long": convert.method(dtypes.int64),
-    "half": convert.method(dtypes.float16),
-    "bfloat16": convert.method(dtypes.bfloat16),
-    "float": convert.method(dtypes.float32),
-    "double": convert.method(dtypes.float64),
+    "bool": convert.method("bool", dtypes.bool_),
+    "byte": convert.method("byte", dtypes.uint8),
+    "char": convert.method("char", dtypes.int8),
+    "short": convert.method("short", dtypes.int16),
+    "int": convert.method("int", dtypes.int32),
+    "long": convert.method("long", dtypes.int64),
+    "half": convert.method("half", dtypes.float16),
+    "bfloat16": convert.method("bfloat16", dtypes.bfloat16),
+    "float": convert.method("float", dtypes.float32),
+    "double": convert.method("double", dtypes.float64),
 }
 
 
@@ -343,7 +343,7 @@ def new_like(name: str, function: Callable) -> Callable:
         return function(*args, **kwargs)
 
     call.__name__ = call.__qualname__ = f"new_{name}"
-    call.__doc__ = f"``{name}`` with this tensor's type."
+    call.__doc__ = f"``{name}`` with this tensor's type and device.\n\n    {function.__doc__}"
     return call
 
 
@@ -365,10 +365,10 @@ OPERATORS |= {"and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor"}
 REST: dict[str, Any] = {
     "where": lambda self, condition, other: pointwise.where(condition, self, other),
     "new_tensor": new_like("tensor", creation.tensor),
-    "T": property(views.transposed, doc="The axes reversed; a view."),
-    "mT": property(views.matrix_transposed, doc="The last two axes exchanged; a view."),
-    "mH": property(older_linalg.matrix_adjoint, doc="The last two axes exchanged; a view."),
-    "H": property(older_linalg.hermitian, doc="A matrix transposed; a view."),
+    "T": property(views.transposed),
+    "mT": property(views.matrix_transposed),
+    "mH": property(older_linalg.matrix_adjoint),
+    "H": property(older_linalg.hermitian),
     "__eq__": equals,
     "__ne__": differs,
     "__contains__": contains,

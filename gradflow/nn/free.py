@@ -52,7 +52,7 @@ def in_place(function: Callable, name: str) -> Callable:
         return function(input, *args, inplace=True, **kwargs)
 
     call.__name__ = call.__qualname__ = name
-    call.__doc__ = f"``{name[:-1]}`` in place; returns the tensor."
+    call.__doc__ = f"``{name[:-1]}`` in place; returns the tensor.\n\n    {function.__doc__}"
     return call
 
 
@@ -63,7 +63,11 @@ IN_PLACE: dict[str, Callable] = {
 
 
 def feature_dropout_(input: Tensor, p: float, train: bool) -> Tensor:
-    """``feature_dropout`` in place; returns the tensor."""
+    """``feature_dropout`` in place; returns the tensor.
+
+    >>> gf.feature_dropout_(gf.ones(1, 2, 3), 0.0, True).shape
+    torch.Size([1, 2, 3])
+    """
     return input.copy_(feature_dropout(input.clone(), p, train))
 
 

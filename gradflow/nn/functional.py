@@ -129,7 +129,11 @@ __all__ = [
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
-    """a * sigmoid(b), a and b the halves of input along dim."""
+    """a * sigmoid(b), a and b the halves of input along dim.
+
+    >>> gf.nn.functional.glu(gf.tensor([1.0, 2.0, 0.0, 0.0]))
+    tensor([0.5000, 1.0000])
+    """
     tensors_only("glu", input=input)
     if input.ndim == 0:
         raise ShapeError("glu: does not support 0-dimensional tensors")

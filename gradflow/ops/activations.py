@@ -24,7 +24,11 @@ INV_SQRT_2PI = 1 / math.sqrt(2 * math.pi)
 
 @elementwise
 def relu(x):
-    "max(x, 0); the derivative at 0 is 0. Reads only the result going back."
+    """max(x, 0); the derivative at 0 is 0. Reads only the result going back.
+
+    >>> gf.relu(gf.tensor([-1.0, 0.0, 2.0]))
+    tensor([0., 0., 2.])
+    """
     return s.maximum(x, 0)
 
 
@@ -70,7 +74,11 @@ def gelu_tanh(x):
 
 @elementwise
 def silu(x):
-    "x * sigmoid(x)"
+    """``x * sigmoid(x)``, also called swish. Hendrycks and Gimpel 2016.
+
+    >>> gf.nn.functional.silu(gf.tensor([-1.0, 2.0]))
+    tensor([-0.2689,  1.7616])
+    """
     return x / (1 + s.exp(-x))
 
 
@@ -94,7 +102,11 @@ def softplus_partial(y, x, beta, threshold):
 
 @elementwise(grad_name="LogSigmoidBackward0")
 def logsigmoid(x):
-    "log(sigmoid(x)), finite for every finite x"
+    """``log(sigmoid(x))``, finite for every finite x.
+
+    >>> gf.nn.functional.logsigmoid(gf.tensor([0.0, -1000.0]))
+    tensor([-6.9315e-01, -1.0000e+03])
+    """
     return s.minimum(x, 0) - s.log1p(s.exp(-s.abs(x)))
 
 
@@ -115,7 +127,11 @@ def hardtanh_partial(y, x, low, high):
 
 @elementwise
 def hardsigmoid(x):
-    "min(max(x / 6 + 1 / 2, 0), 1)"
+    """``min(max(x / 6 + 1 / 2, 0), 1)``; the derivative at both kinks is 0.
+
+    >>> gf.nn.functional.hardsigmoid(gf.tensor([-4.0, 0.0, 1.0]))
+    tensor([0.0000, 0.5000, 0.6667])
+    """
     return s.minimum(s.maximum(x + 3, 0), 6) / 6
 
 
@@ -126,7 +142,11 @@ def hardsigmoid_partial(y, x):
 
 @elementwise
 def hardswish(x):
-    "x * hardsigmoid(x)"
+    """``x * hardsigmoid(x)``. Howard et al. 2019.
+
+    >>> gf.nn.functional.hardswish(gf.tensor([-4.0, 1.0]))
+    tensor([-0.0000, 0.6667])
+    """
     return x * s.minimum(s.maximum(x + 3, 0), 6) / 6
 
 
@@ -137,7 +157,11 @@ def hardswish_partial(y, x):
 
 @elementwise
 def mish(x):
-    "x * tanh(softplus(x))"
+    """``x * tanh(softplus(x))``. Misra 2019.
+
+    >>> gf.nn.functional.mish(gf.tensor([-1.0, 2.0]))
+    tensor([-0.3034,  1.9440])
+    """
     return x * s.tanh(s.maximum(x, 0) + s.log1p(s.exp(-s.abs(x))))
 
 
@@ -149,7 +173,11 @@ def mish_partial(y, x):
 
 @elementwise(grad_name="DivBackward0")
 def softsign(x):
-    "x / (1 + |x|)"
+    """``x / (1 + |x|)``; the derivative at 0 is 1.
+
+    >>> gf.nn.functional.softsign(gf.tensor([-1.0, 3.0]))
+    tensor([-0.5000,  0.7500])
+    """
     return x / (1 + s.abs(x))
 
 
@@ -161,7 +189,11 @@ def softsign_partial(y, x):
 
 @elementwise(grad_name="SubBackward0")
 def tanhshrink(x):
-    "x - tanh(x)"
+    """``x - tanh(x)``.
+
+    >>> gf.nn.functional.tanhshrink(gf.tensor([-1.0, 2.0]))
+    tensor([-0.2384,  1.0360])
+    """
     return x - s.tanh(x)
 
 
@@ -230,27 +262,43 @@ def numbers_only(op: str, **arguments: Any) -> None:
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
-    """``input`` where positive, else ``negative_slope * input``; the derivative at 0 is ``negative_slope``."""
+    """``input`` where positive, else ``negative_slope * input``; the derivative at 0 is ``negative_slope``.
+
+    >>> gf.nn.functional.leaky_relu(gf.tensor([-1.0, 2.0]), 0.1)
+    tensor([-0.1000,  2.0000])
+    """
     needs_tensor("leaky_relu", input)
     numbers_only("leaky_relu", negative_slope=negative_slope)
     return put(input, leaky_relu_of(input, negative_slope), inplace)
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """``input`` where positive, else ``alpha * (exp(input) - 1)``; Clevert et al. 2015."""
+    """``input`` where positive, else ``alpha * (exp(input) - 1)``; the derivative at 0 is ``alpha``. Clevert et al. 2015.
+
+    >>> gf.nn.functional.elu(gf.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.0000])
+    """
     float_only("elu", input)
     numbers_only("elu", alpha=alpha)
     return put(input, elu_of(input, alpha, 1.0, 1.0), inplace)
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
-    """ELU scaled to keep mean 0 and variance 1; Klambauer et al. 2017."""
+    """ELU scaled to keep mean 0 and variance 1; Klambauer et al. 2017.
+
+    >>> gf.selu(gf.tensor([-1.0, 2.0]))
+    tensor([-1.1113,  2.1014])
+    """
     float_only("selu", input)
     return put(input, elu_of(input, 1.6732632423543772848170429916717, 1.0507009873554804934193349852946, 1.0), inplace)
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """``max(x, 0) + min(0, alpha * (exp(x / alpha) - 1))``; Barron 2017."""
+    """``max(x, 0) + min(0, alpha * (exp(x / alpha) - 1))``; smooth at 0. Barron 2017.
+
+    >>> gf.celu(gf.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.0000])
+    """
     float_only("celu", input)
     numbers_only("celu", alpha=alpha)
     if alpha == 0:
@@ -259,7 +307,11 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 
 
 def gelu(input: Tensor, approximate: str = "none", *, out: Any = None) -> Tensor:
-    """``x * Phi(x)``, Phi the normal distribution function; ``approximate="tanh"`` for the formula with tanh. Hendrycks and Gimpel 2016."""
+    """``x * Phi(x)``, Phi the normal distribution function; ``approximate="tanh"`` for the formula with tanh. Hendrycks and Gimpel 2016.
+
+    >>> gf.nn.functional.gelu(gf.tensor([-1.0, 2.0]))
+    tensor([-0.1587,  1.9545])
+    """
     if out is not None:
         return into("gelu", out, gelu, (input, approximate), {})
     if approximate == "none":
@@ -270,14 +322,22 @@ def gelu(input: Tensor, approximate: str = "none", *, out: Any = None) -> Tensor
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0, *, out: Any = None) -> Tensor:
-    """``log(1 + exp(beta * x)) / beta``, and ``x`` itself where ``beta * x > threshold``."""
+    """``log(1 + exp(beta * x)) / beta``, and ``x`` itself where ``beta * x > threshold``.
+
+    >>> gf.nn.functional.softplus(gf.tensor([-1.0, 0.0, 30.0]))
+    tensor([ 0.3133,  0.6931, 30.0000])
+    """
     float_only("softplus", input)
     numbers_only("softplus", beta=beta, threshold=threshold)
     return softplus_of(input, beta, threshold, out=out)
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
-    """``min(max(x, min_val), max_val)``; the derivative at both kinks is 0."""
+    """``min(max(x, min_val), max_val)``; the derivative at both kinks is 0.
+
+    >>> gf.nn.functional.hardtanh(gf.tensor([-4.0, 0.5, 2.0]))
+    tensor([-1.0000,  0.5000,  1.0000])
+    """
     needs_tensor("hardtanh", input)
     if min_val > max_val:
         raise ArgumentError(f"hardtanh: min_val cannot be greater than max_val; got {min_val} and {max_val}")
@@ -291,12 +351,20 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
-    """``min(max(x, 0), 6)``"""
+    """``min(max(x, 0), 6)``; the derivative at both kinks is 0.
+
+    >>> gf.nn.functional.relu6(gf.tensor([-1.0, 2.0, 8.0]))
+    tensor([0., 2., 6.])
+    """
     return hardtanh(input, 0.0, 6.0, inplace)
 
 
 def softshrink(input: Tensor, lambd: float = 0.5, *, out: Any = None) -> Tensor:
-    """``x`` moved towards 0 by ``lambd``, and 0 where it is nearer than that."""
+    """``x`` moved towards 0 by ``lambd``, and 0 where it is nearer than that.
+
+    >>> gf.nn.functional.softshrink(gf.tensor([-1.0, 0.3, 2.0]))
+    tensor([-0.5000,  0.0000,  1.5000])
+    """
     float_only("softshrink", input)
     numbers_only("softshrink", lambd=lambd)
     if lambd < 0:
@@ -305,21 +373,33 @@ def softshrink(input: Tensor, lambd: float = 0.5, *, out: Any = None) -> Tensor:
 
 
 def hardshrink(input: Tensor, lambd: float = 0.5, *, out: Any = None) -> Tensor:
-    """``x``, and 0 where ``|x| <= lambd``."""
+    """``x``, and 0 where ``|x| <= lambd``, with gradient 0 there.
+
+    >>> gf.hardshrink(gf.tensor([-1.0, 0.3, 2.0]))
+    tensor([-1.,  0.,  2.])
+    """
     float_only("hardshrink", input)
     numbers_only("hardshrink", lambd=lambd)
     return hardshrink_of(input, lambd, out=out)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
-    """``x`` where ``x > threshold``, else ``value``."""
+    """``x`` where ``x > threshold``, else ``value``, with gradient 0 there.
+
+    >>> gf.threshold(gf.tensor([-1.0, 2.0]), 0.5, 9.0)
+    tensor([9., 2.])
+    """
     needs_tensor("threshold", input)
     numbers_only("threshold", threshold=threshold, value=value)
     return put(input, threshold_of(input, threshold, value), inplace)
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
-    """``leaky_relu`` whose slope is learned, one for all or one for each channel (axis 1); He et al. 2015."""
+    """``leaky_relu`` whose slope is learned, one for all or one for each channel (axis 1); He et al. 2015.
+
+    >>> gf.prelu(gf.tensor([-1.0, 2.0]), gf.tensor([0.25]))
+    tensor([-0.2500,  2.0000])
+    """
     needs_tensor("prelu", input)
     needs_tensor("prelu", weight, "weight")
     if weight.dtype is not input.dtype:

@@ -28,7 +28,11 @@ def rsub(x, y):
 
 @elementwise
 def mul(x, y):
-    "x * y"
+    """``x * y``, elementwise with broadcasting and type promotion.
+
+    >>> gf.mul(gf.tensor([1, 2, 3]), 2.5)
+    tensor([2.5000, 5.0000, 7.5000])
+    """
     return x * y
 
 
@@ -115,19 +119,31 @@ def fmod_of(x, y):
 
 @elementwise(public=True)
 def atan2(x, y):
-    "The angle of the point (y, x), in radians, from -pi to pi."
+    """The angle of the point (y, x), in radians, from -pi to pi: ``atan(x / y)`` in the right quadrant.
+
+    >>> gf.atan2(gf.tensor([1.0, -1.0]), gf.tensor([1.0, -1.0]))
+    tensor([ 0.7854, -2.3562])
+    """
     return s.atan2(x, y)
 
 
 @elementwise(smooth=True, public=True)
 def maximum(x, y):
-    "The larger of x and y; nan if one is. At a tie each gets half of the gradient."
+    """The larger of x and y; nan if one is. At a tie each gets half of the gradient.
+
+    >>> gf.maximum(gf.tensor([1, 5]), gf.tensor([3, 2]))
+    tensor([3, 5])
+    """
     return s.maximum(x, y)
 
 
 @elementwise(smooth=True, public=True)
 def minimum(x, y):
-    "The smaller of x and y; nan if one is. At a tie each gets half of the gradient."
+    """The smaller of x and y; nan if one is. At a tie each gets half of the gradient.
+
+    >>> gf.minimum(gf.tensor([1, 5]), gf.tensor([3, 2]))
+    tensor([1, 2])
+    """
     return s.minimum(x, y)
 
 
@@ -178,7 +194,11 @@ def clamp_above_partial(y, x, high):
 
 @elementwise(public=True)
 def lerp(x, y, weight):
-    "x + weight * (y - x)"
+    """``x + weight * (y - x)``: from x (weight 0) to y (weight 1).
+
+    >>> gf.lerp(gf.tensor([0.0, 10.0]), gf.tensor([1.0, 20.0]), 0.5)
+    tensor([ 0.5000, 15.0000])
+    """
     return x + weight * (y - x)
 
 
@@ -194,7 +214,11 @@ def addcdiv_of(x, a, b, value):
 
 @elementwise(smooth=True, public=True)
 def hypot(x, y):
-    "sqrt(x * x + y * y), without overflow on the way; the gradient at (0, 0) is nan."
+    """``sqrt(x * x + y * y)``, without overflow on the way; the gradient at (0, 0) is nan.
+
+    >>> gf.hypot(gf.tensor([3.0, 1.0]), gf.tensor([4.0, 1.0]))
+    tensor([5.0000, 1.4142])
+    """
     a, b = s.abs(x), s.abs(y)
     high, low = s.maximum(a, b), s.minimum(a, b)
     ratio = s.where(s.eq(high, 0), 0, low / high)
@@ -208,7 +232,11 @@ def hypot_partial(z, x, y):
 
 @elementwise(public=True)
 def logaddexp(x, y):
-    "log(exp(x) + exp(y)), finite for finite x and y"
+    """``log(exp(x) + exp(y))``, finite for finite x and y.
+
+    >>> gf.logaddexp(gf.tensor([0.0, 1000.0]), gf.tensor([0.0, 1000.0]))
+    tensor([6.9315e-01, 1.0007e+03])
+    """
     high = s.maximum(x, y)
     distance = s.where(s.eq(x, y), 0, s.abs(x - y))
     return high + s.log1p(s.exp(-distance))
@@ -221,7 +249,11 @@ def logaddexp_partial(z, x, y):
 
 @elementwise(domain=(0.1, 3.0), public=True)
 def xlogy(x, y):
-    "x * log(y), and 0 where x is 0"
+    """``x * log(y)``, and 0 where x is 0 (unless y is nan).
+
+    >>> gf.xlogy(gf.tensor([0.0, 2.0]), gf.tensor([0.0, 3.0]))
+    tensor([0.0000, 2.1972])
+    """
     return s.where(s.eq(x, 0) & s.eq(y, y), 0, x * s.log(y))
 
 

@@ -27,7 +27,13 @@ from .views import narrow, require_tensor
 
 
 def block_diag(*tensors: Tensor) -> Tensor:
-    """The matrices along the diagonal of one matrix, zeros elsewhere; vectors are rows, numbers 1 x 1."""
+    """The matrices along the diagonal of one matrix, zeros elsewhere; vectors are rows, numbers 1 x 1.
+
+    >>> gf.block_diag(gf.ones(2, 2), gf.tensor([5.0]))
+    tensor([[1., 1., 0.],
+            [1., 1., 0.],
+            [0., 0., 5.]])
+    """
     blocks = list_of("block_diag", tensors)
     for t in blocks:
         if t.array.ndim > 2:
@@ -39,7 +45,13 @@ def block_diag(*tensors: Tensor) -> Tensor:
 
 
 def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
-    """All choices of ``r`` elements of a vector, a row each, in its order."""
+    """All choices of ``r`` elements of a vector, a row each, in its order.
+
+    >>> gf.combinations(gf.tensor([1, 2, 3]), 2)
+    tensor([[1, 2],
+            [1, 3],
+            [2, 3]])
+    """
     require_tensor("combinations", input)
     r = integer("combinations", "r", r)
     if input.array.ndim != 1:
@@ -54,7 +66,11 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
 
 
 def broadcast_shapes(*shapes: Any) -> Size:
-    """The shape that tensors of these shapes have together."""
+    """The shape that tensors of these shapes have together.
+
+    >>> gf.broadcast_shapes((2, 1), (3,))
+    torch.Size([2, 3])
+    """
     given = [(s,) if isinstance(s, int) else tuple(integer("broadcast_shapes", "shapes", n) for n in s) for s in shapes]
     if any(n < 0 for s in given for n in s):
         raise ArgumentError(f"broadcast_shapes: Trying to create tensor with negative dimension: {given}")
@@ -65,12 +81,21 @@ def broadcast_shapes(*shapes: Any) -> Size:
 
 
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:
-    """A matrix with the elements, flat, on a diagonal."""
+    """A matrix with the elements, flat, on a diagonal.
+
+    >>> gf.diagflat(gf.tensor([1, 2]))
+    tensor([[1, 0],
+            [0, 2]])
+    """
     return diag(input.reshape(-1), offset)
 
 
 def dsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
-    """:func:`tensor_split` along the third axis."""
+    """:func:`tensor_split` along the third axis.
+
+    >>> [part.shape for part in gf.dsplit(gf.ones(1, 1, 4), 2)]
+    [torch.Size([1, 1, 2]), torch.Size([1, 1, 2])]
+    """
     if input.array.ndim < 3:
         raise ShapeError(f"dsplit: requires a tensor with at least 3 dimensions, but got a tensor with {input.ndim} dimensions!")
     if isinstance(indices_or_sections, int) and (not indices_or_sections or input.array.shape[2] % indices_or_sections):
@@ -81,7 +106,11 @@ def dsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
 
 
 def sum_to_size(input: Tensor, *size: Any) -> Tensor:
-    """The sum over what broadcasting from ``size`` to the tensor's shape would repeat."""
+    """The sum over what broadcasting from ``size`` to the tensor's shape would repeat.
+
+    >>> gf.sum_to_size(gf.ones(2, 3), 1, 3)
+    tensor([[2., 2., 2.]])
+    """
     shape = shape_of("sum_to_size", size)
     try:
         fits = np.broadcast_shapes(shape, input.array.shape) == input.array.shape
@@ -95,12 +124,21 @@ def sum_to_size(input: Tensor, *size: Any) -> Tensor:
 
 
 def fill(input: Tensor, value: Any) -> Tensor:
-    """A tensor like ``input`` with every element ``value``; the gradient flows to ``value``."""
+    """A tensor like ``input`` with every element ``value``; the gradient flows to ``value``.
+
+    >>> gf.fill(gf.zeros(2), 3.0)
+    tensor([3., 3.])
+    """
     return named(masked_fill(input, wrap(backends.beside(np.ones(input.array.shape, bool), input.array)), value), "FillBackward0")
 
 
 def renorm(input: Tensor, p: float, dim: Any, maxnorm: float) -> Tensor:
-    """The parts along ``dim`` scaled down to a norm of order ``p`` of at most ``maxnorm``."""
+    """The parts along ``dim`` scaled down to a norm of order ``p`` of at most ``maxnorm``.
+
+    >>> gf.renorm(gf.tensor([[3.0, 4.0], [0.3, 0.4]]), p=2, dim=0, maxnorm=1.0)
+    tensor([[0.6000, 0.8000],
+            [0.3000, 0.4000]])
+    """
     if not isinstance(p, int | float) or p <= 0:
         raise ArgumentError(f"renorm: non-positive-norm not supported: {p}")
     if input.array.ndim < 2:
@@ -114,7 +152,11 @@ def renorm(input: Tensor, p: float, dim: Any, maxnorm: float) -> Tensor:
 
 @hosted
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
-    """Flat positions as one tensor of indices for each axis of ``shape``."""
+    """Flat positions as one tensor of indices for each axis of ``shape``.
+
+    >>> gf.unravel_index(gf.tensor([0, 5]), (2, 3))
+    (tensor([0, 1]), tensor([0, 2]))
+    """
     if not isinstance(indices, Tensor):
         raise DTypeError(f"unravel_index: expected 'indices' to be an integer Tensor, but got {type(indices).__name__}")
     if indices.array.dtype.kind not in "iu":
@@ -133,7 +175,11 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
 
 @hosted
 def index_reduce(input: Tensor, dim: Any, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
-    """The parts of ``source`` folded into the places ``index`` along ``dim``: "prod", "mean", "amax" or "amin"."""
+    """The parts of ``source`` folded into the places ``index`` along ``dim``: "prod", "mean", "amax" or "amin".
+
+    >>> gf.index_reduce(gf.ones(2), 0, gf.tensor([0, 0]), gf.tensor([3.0, 4.0]), "prod")
+    tensor([12.,  1.])
+    """
     if reduce not in FOLDS or reduce == "sum":
         raise ArgumentError(f"index_reduce: reduce argument must be either prod, mean, amax or amin, got {reduce}.")
     if not input.array.ndim:
@@ -145,13 +191,24 @@ def index_reduce(input: Tensor, dim: Any, index: Tensor, source: Tensor, reduce:
 
 
 def argwhere(input: Tensor) -> Tensor:
-    """The places of the elements that differ from zero, a row each."""
+    """The places of the elements that differ from zero, a row each.
+
+    >>> gf.argwhere(gf.tensor([[1, 0], [0, 2]]))
+    tensor([[0, 0],
+            [1, 1]])
+    """
     return nonzero(input)
 
 
 @hosted
 def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
-    """:func:`nonzero` with exactly ``size`` rows: cut off, or filled up with ``fill_value``."""
+    """:func:`nonzero` with exactly ``size`` rows: cut off, or filled up with ``fill_value``.
+
+    >>> gf.nonzero_static(gf.tensor([0, 5, 0, 7]), size=3)
+    tensor([[ 1],
+            [ 3],
+            [-1]])
+    """
     size = integer("nonzero_static", "size", size)
     if size < 0:
         raise ArgumentError(f"nonzero_static: 'size' must be an non-negative integer, it is {size}")
@@ -162,12 +219,20 @@ def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
 
 
 def narrow_copy(input: Tensor, dim: Any, start: Any, length: int) -> Tensor:
-    """A copy of :func:`narrow`."""
+    """A copy of :func:`narrow`: ``length`` elements along ``dim`` from ``start``.
+
+    >>> gf.arange(5).narrow_copy(0, 1, 3)
+    tensor([1, 2, 3])
+    """
     return narrow(input, dim, start, length).clone()
 
 
 def constant_pad_nd(input: Tensor, pad: Sequence[int], value: float = 0) -> Tensor:
-    """:func:`pad` with a constant."""
+    """:func:`pad` with a constant: ``pad`` is (left, right, top, bottom, ...), the last axis first.
+
+    >>> gf.constant_pad_nd(gf.tensor([1, 2]), (1, 2), 9)
+    tensor([9, 1, 2, 9, 9])
+    """
     return padded(input, pad, "constant", value)
 
 
@@ -175,7 +240,12 @@ def constant_pad_nd(input: Tensor, pad: Sequence[int], value: float = 0) -> Tens
 
 
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
-    """``(*, C r r, H, W)`` as ``(*, C, H r, W r)``: channels become space. Shi et al. 2016."""
+    """``(*, C r r, H, W)`` as ``(*, C, H r, W r)``: channels become space. Shi et al. 2016.
+
+    >>> gf.pixel_shuffle(gf.arange(4).reshape(4, 1, 1), 2)
+    tensor([[[0, 1],
+             [2, 3]]])
+    """
     r = integer("pixel_shuffle", "upscale_factor", upscale_factor)
     *lead, c, h, w = space("pixel_shuffle", input)
     if r <= 0:
@@ -191,7 +261,11 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
-    """``(*, C, H r, W r)`` as ``(*, C r r, H, W)``: the inverse of :func:`pixel_shuffle`."""
+    """``(*, C, H r, W r)`` as ``(*, C r r, H, W)``: the inverse of :func:`pixel_shuffle`.
+
+    >>> gf.pixel_unshuffle(gf.arange(4).reshape(1, 2, 2), 2).shape
+    torch.Size([4, 1, 1])
+    """
     r = integer("pixel_unshuffle", "downscale_factor", downscale_factor)
     *lead, c, h, w = space("pixel_unshuffle", input)
     if r <= 0:
@@ -212,7 +286,11 @@ def space(op: str, input: Tensor) -> tuple[int, ...]:
 
 
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
-    """The channels of axis 1, in ``groups``, dealt out in turn. Zhang et al. 2018."""
+    """The channels of axis 1, in ``groups``, dealt out in turn. Zhang et al. 2018.
+
+    >>> gf.channel_shuffle(gf.arange(4).reshape(1, 4, 1), 2).flatten()
+    tensor([0, 2, 1, 3])
+    """
     require_tensor("channel_shuffle", input)
     groups = integer("channel_shuffle", "groups", groups)
     if input.array.ndim < 3:
@@ -224,7 +302,11 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
 
 
 def pdist(input: Tensor, p: float = 2.0) -> Tensor:
-    """The distances of order ``p`` between every two rows, each pair once."""
+    """The distances of order ``p`` between every two rows, each pair once.
+
+    >>> gf.pdist(gf.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]]))
+    tensor([5.0000, 1.0000, 4.2426])
+    """
     require_tensor("pdist", input)
     if input.array.ndim != 2:
         raise ShapeError(f"pdist: only supports 2D tensors, got: {input.ndim}D")

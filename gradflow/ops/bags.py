@@ -34,6 +34,11 @@ def embedding_bag(
     """The "sum", "mean" or "max" of the rows of ``weight`` in each bag: a row of ``input``, or what starts at each of ``offsets``.
 
     Rows ``padding_idx`` do not count; an empty bag gives 0. ``per_sample_weights`` multiply the rows of a sum.
+
+    >>> weight = gf.tensor([[0.0, 1.0], [2.0, 3.0]])
+    >>> gf.nn.functional.embedding_bag(gf.tensor([[0, 1], [1, 1]]), weight, mode="sum")
+    tensor([[2., 4.],
+            [4., 6.]])
     """
     if isinstance(weight, Tensor) and weight.array.dtype.kind in "iu":
         input, weight = weight, input  # the arguments in their former order

@@ -283,13 +283,14 @@ def k1_scaled(x: Any) -> Any:
 # The operations
 
 
-def special(name: str, text: str, formula: Any, slope: Any, domain: tuple[float, float] = (-7.0, 7.0)) -> Any:
-    """``formula`` as an operation; ``slope(y, x)`` is its derivative."""
+def special(name: str, text: str, example: str, formula: Any, slope: Any, domain: tuple[float, float] = (-7.0, 7.0)) -> Any:
+    """``formula`` as an operation; ``slope(y, x)`` is its derivative; ``example`` is what is printed of its values at 1 and 2."""
 
     def call(x):
         return formula(x)
 
-    call.__name__, call.__doc__, call.__module__ = name, text, __name__
+    call.__name__, call.__module__ = name, __name__
+    call.__doc__ = f"{text}\n\n    >>> gf.special.{name}(gf.tensor([1.0, 2.0]))\n    tensor({example})\n    "
     backward = "".join(word.capitalize() for word in name.split("_"))
     grad_name = "I0Backward0" if name == "i0" else f"Special{backward}Backward0"
     op = elementwise(call, grad_name=grad_name, domain=domain, ulp=32)
@@ -309,41 +310,87 @@ POSITIVE = (0.2, 9.0)
 i0: Any = special(
     "i0",
     "The modified Bessel function of the first kind of order 0.",
+    "[1.2661, 2.2796]",
     lambda x: growing(x, i0_scaled(x)),
     lambda y, x: growing(x, i1_scaled(x)),
 )
-i0e: Any = special("i0e", "exp(-abs(x)) times i0(x)", i0_scaled, lambda y, x: i1_scaled(x) - s.sign(x) * y)
-i1: Any = special(
-    "i1", "The modified Bessel function of the first kind of order 1.", lambda x: growing(x, i1_scaled(x)), lambda y, x: i1_slope(x)
+i0e: Any = special(
+    "i0e",
+    "``exp(-abs(x)) * i0(x)``: :func:`i0` without its growth.",
+    "[0.4658, 0.3085]",
+    i0_scaled,
+    lambda y, x: i1_scaled(x) - s.sign(x) * y,
 )
-i1e: Any = special("i1e", "exp(-abs(x)) times i1(x)", i1_scaled, lambda y, x: i0_scaled(x) - i1_over_x_scaled(x) - s.sign(x) * y)
-bessel_j0: Any = special("bessel_j0", "The Bessel function of the first kind of order 0.", j0, lambda y, x: -j1(x))
-bessel_j1: Any = special("bessel_j1", "The Bessel function of the first kind of order 1.", j1, lambda y, x: j0(x) - j1_over_x(x))
-bessel_y0: Any = special("bessel_y0", "The Bessel function of the second kind of order 0; nan below 0.", y0, lambda y, x: -y1(x), POSITIVE)
+i1: Any = special(
+    "i1",
+    "The modified Bessel function of the first kind of order 1.",
+    "[0.5652, 1.5906]",
+    lambda x: growing(x, i1_scaled(x)),
+    lambda y, x: i1_slope(x),
+)
+i1e: Any = special(
+    "i1e",
+    "``exp(-abs(x)) * i1(x)``: :func:`i1` without its growth.",
+    "[0.2079, 0.2153]",
+    i1_scaled,
+    lambda y, x: i0_scaled(x) - i1_over_x_scaled(x) - s.sign(x) * y,
+)
+bessel_j0: Any = special("bessel_j0", "The Bessel function of the first kind of order 0.", "[0.7652, 0.2239]", j0, lambda y, x: -j1(x))
+bessel_j1: Any = special(
+    "bessel_j1", "The Bessel function of the first kind of order 1.", "[0.4401, 0.5767]", j1, lambda y, x: j0(x) - j1_over_x(x)
+)
+bessel_y0: Any = special(
+    "bessel_y0", "The Bessel function of the second kind of order 0; nan below 0.", "[0.0883, 0.5104]", y0, lambda y, x: -y1(x), POSITIVE
+)
 bessel_y1: Any = special(
-    "bessel_y1", "The Bessel function of the second kind of order 1; nan below 0.", y1, lambda y, x: y0(x) - y / x, POSITIVE
+    "bessel_y1",
+    "The Bessel function of the second kind of order 1; nan below 0.",
+    "[-0.7812, -0.1070]",
+    y1,
+    lambda y, x: y0(x) - y / x,
+    POSITIVE,
 )
 modified_bessel_k0: Any = special(
-    "modified_bessel_k0", "The modified Bessel function of the second kind of order 0; nan below 0.", k0, lambda y, x: -k1(x), POSITIVE
+    "modified_bessel_k0",
+    "The modified Bessel function of the second kind of order 0; nan below 0.",
+    "[0.4210, 0.1139]",
+    k0,
+    lambda y, x: -k1(x),
+    POSITIVE,
 )
 modified_bessel_k1: Any = special(
     "modified_bessel_k1",
     "The modified Bessel function of the second kind of order 1; nan below 0.",
+    "[0.6019, 0.1399]",
     k1,
     lambda y, x: -k0(x) - y / x,
     POSITIVE,
 )
 scaled_modified_bessel_k0: Any = special(
-    "scaled_modified_bessel_k0", "exp(x) times modified_bessel_k0(x)", k0_scaled, lambda y, x: y - k1_scaled(x), POSITIVE
+    "scaled_modified_bessel_k0",
+    "``exp(x) * modified_bessel_k0(x)``: finite where the function itself is 0.",
+    "[1.1445, 0.8416]",
+    k0_scaled,
+    lambda y, x: y - k1_scaled(x),
+    POSITIVE,
 )
 scaled_modified_bessel_k1: Any = special(
-    "scaled_modified_bessel_k1", "exp(x) times modified_bessel_k1(x)", k1_scaled, lambda y, x: y - k0_scaled(x) - y / x, POSITIVE
+    "scaled_modified_bessel_k1",
+    "``exp(x) * modified_bessel_k1(x)``: finite where the function itself is 0.",
+    "[1.6362, 1.0335]",
+    k1_scaled,
+    lambda y, x: y - k0_scaled(x) - y / x,
+    POSITIVE,
 )
 
 
 @elementwise(grad_name="SpecialSphericalBesselJ0Backward0", domain=(-7.0, 7.0), ulp=16)
 def spherical_bessel_j0(x):
-    "sin(x) / x, and 1 at 0"
+    """``sin(x) / x``, and 1 at 0: the spherical Bessel function of the first kind of order 0.
+
+    >>> gf.special.spherical_bessel_j0(gf.tensor([0.0, 1.0]))
+    tensor([1.0000, 0.8415])
+    """
     z = s.where(s.eq(x, 0) | s.eq(s.abs(x), math.inf), 1.0, x)
     return s.where(s.eq(x, 0), 1, s.where(s.eq(s.abs(x), math.inf), 0, s.sin(z) / z))
 
@@ -365,7 +412,11 @@ def airy_series(first: int) -> tuple[float, ...]:
 
 @elementwise(smooth=True, grad_name="SpecialAiryAiBackward0", ulp=32)
 def airy_ai(x):
-    "The Airy function of the first kind: the solution of y'' = x y that vanishes at inf."
+    """The Airy function of the first kind: the solution of y'' = x y that vanishes at inf.
+
+    >>> gf.special.airy_ai(gf.tensor([0.0, 1.0]))
+    tensor([0.3550, 0.1353])
+    """
     z = within(s.lt(s.abs(x), 2.09), x, 1.0)
     middle = 0.355028053887817239260 * polynomial(z * z * z, airy_series(3)) - 0.258819403792806798405 * z * polynomial(
         z * z * z, airy_series(4)

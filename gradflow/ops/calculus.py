@@ -40,14 +40,22 @@ def panels(op: str, y: Tensor, x: Tensor | None, dx: Any, dim: Any) -> tuple[Ten
 
 
 def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: Any = -1) -> Tensor:
-    """The integral along ``dim`` by the trapezoidal rule, of samples at ``x`` or ``dx`` apart."""
+    """The integral along ``dim`` by the trapezoidal rule, of samples at ``x`` or ``dx`` apart.
+
+    >>> gf.trapezoid(gf.tensor([1.0, 2.0, 3.0])), gf.trapezoid(gf.tensor([1.0, 2.0, 3.0]), dx=0.5)
+    (tensor(4.), tensor(2.))
+    """
     areas, axis = panels("trapezoid", y, x, dx, dim)
     return mul(areas.sum(axis), 0.5)
 
 
 @hosted
 def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: Any = -1) -> Tensor:
-    """The integral up to each sample but the first; see :func:`trapezoid`."""
+    """The integral up to each sample but the first; see :func:`trapezoid`.
+
+    >>> gf.cumulative_trapezoid(gf.tensor([1.0, 2.0, 3.0]))
+    tensor([1.5000, 4.0000])
+    """
     areas, axis = panels("cumulative_trapezoid", y, x, dx, dim)
     return mul(cumsum(areas, axis), 0.5)
 
@@ -56,6 +64,9 @@ def gradient(input: Tensor, *, spacing: Any = None, dim: Any = None, edge_order:
     """The derivative along each axis of ``dim`` by central differences, and by one-sided ones of ``edge_order`` 1 or 2 at the ends.
 
     ``spacing`` is a number, one for each axis, or a vector of coordinates for each axis.
+
+    >>> gf.gradient(gf.tensor([1.0, 4.0, 9.0, 16.0]))
+    (tensor([3., 4., 6., 7.]),)
     """
     if edge_order not in (1, 2):
         raise ArgumentError(f"gradient: torch.gradient only supports edge_order=1 and edge_order=2, not {edge_order}")
@@ -120,7 +131,11 @@ class Histogram(NamedTuple):
 
 @hosted
 def histogram(input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | None = None, density: bool = False) -> Histogram:
-    """The elements counted (or their weights added) in bins: ``bins`` of equal width from ``range``, or between given edges."""
+    """The elements counted (or their weights added) in bins: ``bins`` of equal width from ``range``, or between given edges.
+
+    >>> gf.histogram(gf.tensor([1.0, 2.0, 1.5, 4.0]), bins=3, range=(1.0, 4.0)).hist
+    tensor([2., 1., 1.])
+    """
     if input.array.dtype.kind not in "f":
         raise DTypeError(f"histogram: not implemented for {input.dtype}; convert with .float()")
     if weight is not None and weight.array.shape != input.array.shape:

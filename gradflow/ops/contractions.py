@@ -187,7 +187,11 @@ def matched(a: Tensor, la: str, b: Tensor, lb: str, shared: list[str]) -> tuple[
 
 
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
-    """The sum over the last ``dims`` axes of ``a`` and the first of ``b``, or over two lists of axes."""
+    """The sum over the last ``dims`` axes of ``a`` and the first of ``b``, or over two lists of axes.
+
+    >>> gf.tensordot(gf.ones(2, 3, 4), gf.ones(3, 4, 5), dims=2).shape
+    torch.Size([2, 5])
+    """
     if isinstance(dims, Tensor):
         dims = dims.tolist()
     if isinstance(dims, int):
@@ -218,7 +222,12 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
 
 
 def kron(input: Tensor, other: Tensor) -> Tensor:
-    """The Kronecker product: every element of ``input`` times the whole of ``other``."""
+    """The Kronecker product: every element of ``input`` times the whole of ``other``.
+
+    >>> gf.kron(gf.eye(2), gf.tensor([[1.0, 2.0]]))
+    tensor([[1., 2., 0., 0.],
+            [0., 0., 1., 2.]])
+    """
     if not isinstance(other, Tensor):
         raise DTypeError(f"kron: argument 'other' must be Tensor, not {type(other).__name__}")
     n = max(input.array.ndim, other.array.ndim)
@@ -231,7 +240,11 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
 
 
 def cross(input: Tensor, other: Tensor, dim: Any = None) -> Tensor:
-    """The vector product of axes of size 3 (the first such axis without ``dim``)."""
+    """The vector product of axes of size 3 (the first such axis without ``dim``).
+
+    >>> gf.cross(gf.tensor([1.0, 0.0, 0.0]), gf.tensor([0.0, 1.0, 0.0]), dim=0)
+    tensor([0., 0., 1.])
+    """
     if input.array.ndim != other.array.ndim:
         raise ShapeError(f"cross: inputs must have the same number of dimensions; they have {input.ndim} and {other.ndim}")
     shape = tuple(labelled("cross", broadcast_tensors, input, other)[0].shape)
@@ -247,24 +260,41 @@ def cross(input: Tensor, other: Tensor, dim: Any = None) -> Tensor:
 
 
 def inner(input: Tensor, other: Tensor) -> Tensor:
-    """The sum over the last axes of both."""
+    """The sum over the last axes of both: (..., k) and (*, k) give (..., *).
+
+    >>> gf.inner(gf.tensor([[1.0, 2.0], [3.0, 4.0]]), gf.tensor([1.0, 10.0]))
+    tensor([21., 43.])
+    """
     if not input.array.ndim or not other.array.ndim:
         return p.mul(input, other)
     return tensordot(input, other, ([input.array.ndim - 1], [other.array.ndim - 1]))
 
 
 def vdot(input: Tensor, other: Tensor) -> Tensor:
-    """The inner product of two vectors."""
+    """The inner product of two vectors.
+
+    >>> gf.vdot(gf.tensor([1.0, 2.0]), gf.tensor([3.0, 4.0]))
+    tensor(11.)
+    """
     return dot(input, other)
 
 
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """``beta * input + alpha * (mat @ vec)``"""
+    """``beta * input + alpha * (mat @ vec)``: (n, k) and (k,) give (n,).
+
+    >>> gf.addmv(gf.ones(2), gf.tensor([[1.0, 2.0], [3.0, 4.0]]), gf.ones(2))
+    tensor([4., 8.])
+    """
     return named(added("addmv", input, labelled("addmv", mv, mat, vec), beta, alpha), "AddmvBackward0")
 
 
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """``beta * input + alpha * outer(vec1, vec2)``"""
+    """``beta * input + alpha * outer(vec1, vec2)``: (n,) and (m,) give (n, m).
+
+    >>> gf.addr(gf.ones(2, 2), gf.tensor([1.0, 2.0]), gf.tensor([3.0, 4.0]))
+    tensor([[4., 5.],
+            [7., 9.]])
+    """
     y = labelled("addr", outer, vec1, vec2)
     if not isinstance(input, Tensor):
         raise DTypeError(f"addr: argument 'input' must be Tensor, not {type(input).__name__}")
@@ -277,7 +307,12 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: f
 
 
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """``beta * input + alpha * sum of batch1[i] @ batch2[i]``"""
+    """``beta * input + alpha * sum of batch1[i] @ batch2[i]``: (b, n, k) and (b, k, m) give (n, m).
+
+    >>> gf.addbmm(gf.zeros(2, 2), gf.ones(3, 2, 4), gf.ones(3, 4, 2))
+    tensor([[12., 12.],
+            [12., 12.]])
+    """
     y = sum_over(labelled("addbmm", bmm, batch1, batch2), (0,), False).to(batch1.dtype)
     return named(added("addbmm", input, y, beta, alpha), "AddbmmBackward0")
 
@@ -294,7 +329,11 @@ def distances(x1: Tensor, x2: Tensor) -> Tensor:
 
 
 def cdist(x1: Tensor, x2: Tensor, p_: float = 2.0, compute_mode: str = "", **torch_names: float) -> Tensor:
-    """The distances, in the p-norm, between all pairs of rows of ``x1`` and ``x2``; leading axes are batches."""
+    """The distances, in the p-norm, between all pairs of rows of ``x1`` and ``x2``; leading axes are batches.
+
+    >>> gf.cdist(gf.tensor([[0.0, 0.0]]), gf.tensor([[3.0, 4.0], [0.0, 1.0]]))
+    tensor([[5., 1.]])
+    """
     order = torch_names.get("p", p_)
     if not isinstance(order, int | float):
         raise DTypeError(f"cdist: argument 'p' must be float, not {type(order).__name__}")
@@ -318,14 +357,23 @@ def cdist(x1: Tensor, x2: Tensor, p_: float = 2.0, compute_mode: str = "", **tor
 
 
 def dist(input: Tensor, other: Tensor, p_: float = 2.0, **torch_names: float) -> Tensor:
-    """The p-norm of ``input - other``."""
+    """The p-norm of ``input - other``; the gradient is 0 where the norm is 0.
+
+    >>> gf.dist(gf.tensor([0.0, 0.0]), gf.tensor([3.0, 4.0]))
+    tensor(5.)
+    """
     gap = labelled("dist", p.sub, input, other)
     float_only("dist", gap)
     return named(norm_of(gap, float(torch_names.get("p", p_)), None, False), "DistBackward0")
 
 
 def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None) -> Tensor:
-    """The covariance matrix of variables in rows, observations in columns."""
+    """The covariance matrix of variables in rows, observations in columns.
+
+    >>> gf.cov(gf.tensor([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]))
+    tensor([[ 1., -1.],
+            [-1.,  1.]])
+    """
     if input.array.ndim > 2:
         raise ShapeError(f"cov: expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions")
     if input.array.dtype.kind == "b":
@@ -357,7 +405,12 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, a
 
 
 def corrcoef(input: Tensor) -> Tensor:
-    """The correlation matrix of variables in rows: the covariance divided by both standard deviations, within [-1, 1]."""
+    """The correlation matrix of variables in rows: the covariance divided by both standard deviations, within [-1, 1].
+
+    >>> gf.corrcoef(gf.tensor([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]))
+    tensor([[ 1., -1.],
+            [-1.,  1.]])
+    """
     c = labelled("corrcoef", cov, input)
     if not c.array.ndim:
         return p.div(c, c)
@@ -366,6 +419,11 @@ def corrcoef(input: Tensor) -> Tensor:
 
 
 def chain_matmul(*matrices: Tensor) -> Tensor:
-    """The product of several matrices, in the cheapest order."""
+    """The product of several matrices, in the cheapest order.
+
+    >>> gf.chain_matmul(gf.ones(2, 3), gf.ones(3, 4), gf.ones(4, 1))
+    tensor([[12.],
+            [12.]])
+    """
     letters = [chr(ord("a") + k) for k in range(len(matrices) + 1)]
     return einsum(",".join(letters[k] + letters[k + 1] for k in range(len(matrices))) + f"->{letters[0]}{letters[-1]}", *matrices)

@@ -109,12 +109,14 @@ def on_device(op: str, where: Any) -> Any:
 CPU = device("cpu")
 
 
-def method(dtype: dtypes.dtype) -> Any:
+def method(name: str, dtype: dtypes.dtype) -> Any:
     def call(input: Tensor, memory_format: Any = None) -> Tensor:
         return convert(input, dtype)
 
-    call.__name__ = call.__qualname__ = dtype.name
-    call.__doc__ = f"The tensor as {dtype.name}."
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = (
+        f"The tensor as {dtype.name}: itself if it is that, else a copy.\n\n>>> gf.tensor([0, 1]).{name}().dtype\ntorch.{dtype.name}\n"
+    )
     return call
 
 

@@ -30,17 +30,25 @@ def copy_of(view: Callable) -> Callable:
         return tuple(views.copied(x, "C") for x in result) if isinstance(result, tuple) else views.copied(result, "C")
 
     call.__name__ = call.__qualname__ = name
-    call.__doc__ = f"A copy of what ``{view.__name__}`` gives."
+    call.__doc__ = f"A copy of what ``{view.__name__}`` gives.\n\n    {view.__doc__}"
     return call
 
 
 def alias(input: Tensor) -> Tensor:
-    """The tensor itself."""
+    """The tensor itself.
+
+    >>> gf.alias_copy(gf.tensor([1, 2]))
+    tensor([1, 2])
+    """
     return input
 
 
 def detach(input: Tensor) -> Tensor:
-    """The same memory without a history."""
+    """The same memory without a history.
+
+    >>> gf.detach_copy(gf.ones(2, requires_grad=True))
+    tensor([1., 1.])
+    """
     return input.detach()
 
 
@@ -57,7 +65,11 @@ def part_along(op: str, input: Tensor, dim: Any, start: Any, end: Any, step: Any
 
 
 def slice_of(input: Tensor, dim: Any = 0, start: Any = None, end: Any = None, step: Any = 1) -> Tensor:
-    """Elements ``start`` to ``end`` along ``dim``, every ``step``-th; a view."""
+    """Elements ``start`` to ``end`` along ``dim``, every ``step``-th; a view.
+
+    >>> gf.slice_copy(gf.arange(6), 0, 1, 5, 2)
+    tensor([1, 3])
+    """
     return part(input, part_along("slice", input, dim, start, end, step))
 
 
@@ -65,7 +77,11 @@ slice_of.__name__ = "slice"
 
 
 def split_with_sizes(input: Tensor, split_sizes: Any, dim: Any = 0) -> tuple[Tensor, ...]:
-    """Views of these sizes along ``dim``."""
+    """Views of these sizes along ``dim``.
+
+    >>> gf.split_with_sizes(gf.arange(5), [2, 3])
+    (tensor([0, 1]), tensor([2, 3, 4]))
+    """
     return joining.split(input, list(shape_of("split_with_sizes", (split_sizes,))), dim)
 
 
@@ -109,23 +125,41 @@ def replaced(op: str, input: Tensor, src: Tensor, view: Callable) -> Tensor:
 
 
 def slice_scatter(input: Tensor, src: Tensor, dim: Any = 0, start: Any = None, end: Any = None, step: Any = 1) -> Tensor:
-    """A copy of ``input`` with ``src`` in place of the elements ``start`` to ``end`` along ``dim``, every ``step``-th."""
+    """A copy of ``input`` with ``src`` in place of the elements ``start`` to ``end`` along ``dim``, every ``step``-th.
+
+    >>> gf.slice_scatter(gf.zeros(4), gf.tensor([1.0, 2.0]), 0, 1, 3)
+    tensor([0., 1., 2., 0.])
+    """
     key = part_along("slice_scatter", input, dim, start, end, step)
     return replaced("slice_scatter", input, src, lambda x: part(x, key))
 
 
 def select_scatter(input: Tensor, src: Tensor, dim: Any, index: Any) -> Tensor:
-    """A copy of ``input`` with ``src`` in place of the part at ``index`` along ``dim``."""
+    """A copy of ``input`` with ``src`` in place of the part at ``index`` along ``dim``.
+
+    >>> gf.select_scatter(gf.zeros(2, 2), gf.tensor([1.0, 2.0]), 0, 1)
+    tensor([[0., 0.],
+            [1., 2.]])
+    """
     return replaced("select_scatter", input, src, lambda x: views.select(x, dim, index))
 
 
 def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-    """A copy of ``input`` with ``src`` in place of a diagonal."""
+    """A copy of ``input`` with ``src`` in place of a diagonal.
+
+    >>> gf.diagonal_scatter(gf.zeros(2, 2), gf.tensor([1.0, 2.0]))
+    tensor([[1., 0.],
+            [0., 2.]])
+    """
     return replaced("diagonal_scatter", input, src, lambda x: views.diagonal(x, offset, dim1, dim2))
 
 
 def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
-    """A copy of ``input``, in C order, with ``src`` in the elements that the sizes and strides name."""
+    """A copy of ``input``, in C order, with ``src`` in the elements that the sizes and strides name.
+
+    >>> gf.as_strided_scatter(gf.zeros(4), gf.tensor([1.0, 2.0]), (2,), (2,))
+    tensor([1., 0., 2., 0.])
+    """
     size, stride = shape_of("as_strided_scatter", (size,)), shape_of("as_strided_scatter", (stride,))
 
     def view(x: Tensor) -> Tensor:
@@ -151,7 +185,7 @@ def axes_in_place(view: Callable) -> Callable:
         return note(self)
 
     call.__name__ = call.__qualname__ = name
-    call.__doc__ = f"``{view.__name__}`` of the tensor in place; returns the tensor."
+    call.__doc__ = f"``{view.__name__}`` of the tensor in place; returns the tensor.\n\n    {view.__doc__}"
     return call
 
 

@@ -17,7 +17,12 @@ from .indexing import index_array, rows_zeros
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
-    """int64 vectors that are 1 at the class and 0 elsewhere."""
+    """int64 vectors that are 1 at the class and 0 elsewhere.
+
+    >>> gf.nn.functional.one_hot(gf.tensor([2, 0]), 3)
+    tensor([[0, 0, 1],
+            [1, 0, 0]])
+    """
     if not isinstance(tensor, Tensor):
         raise DTypeError(f"one_hot: argument 'tensor' must be Tensor, not {type(tensor).__name__}")
     num_classes = integer("one_hot", "num_classes", num_classes)
@@ -76,7 +81,14 @@ def embedding(
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
 ) -> Tensor:
-    """The rows of ``weight`` at ``input``. The row ``padding_idx`` gets no gradient. Out of range raises ``IndexError``."""
+    """The rows of ``weight`` at ``input``. The row ``padding_idx`` gets no gradient. Out of range raises ``IndexError``.
+
+    >>> weight = gf.tensor([[0.0, 1.0], [2.0, 3.0]])
+    >>> gf.nn.functional.embedding(gf.tensor([1, 1, 0]), weight)
+    tensor([[2., 3.],
+            [2., 3.],
+            [0., 1.]])
+    """
     index = index_array("embedding", input)
     if not isinstance(weight, Tensor):
         raise DTypeError(f"embedding: argument 'weight' must be Tensor, not {type(weight).__name__}")

@@ -57,7 +57,11 @@ def erfcx_of(x: Any) -> Any:
 
 @elementwise(grad_name="SpecialErfcxBackward0", ulp=8)
 def erfcx(x):
-    "exp(x^2) * erfc(x), finite where erfc is 0"
+    """``exp(x^2) * erfc(x)``, finite where erfc is 0.
+
+    >>> gf.special.erfcx(gf.tensor([0.0, 1.0, 20.0]))
+    tensor([1.0000, 0.4276, 0.0282])
+    """
     return erfcx_of(x)
 
 
@@ -68,7 +72,11 @@ def erfcx_partial(y, x):
 
 @elementwise(grad_name="SpecialNdtrBackward0", ulp=8)
 def ndtr(x):
-    "The normal distribution: the probability of a number up to x."
+    """The normal distribution: the probability of a number up to x.
+
+    >>> gf.special.ndtr(gf.tensor([0.0, 1.0]))
+    tensor([0.5000, 0.8413])
+    """
     return 0.5 * s.erfc(-SQRT_HALF * x)
 
 
@@ -79,7 +87,11 @@ def ndtr_partial(y, x):
 
 @elementwise(grad_name="SpecialLogNdtrBackward0", ulp=8)
 def log_ndtr(x):
-    "log(ndtr(x)), finite where ndtr is 0"
+    """``log(ndtr(x))``, finite where ndtr is 0.
+
+    >>> gf.special.log_ndtr(gf.tensor([0.0, -20.0]))
+    tensor([  -0.6931, -203.9172])
+    """
     t = SQRT_HALF * x
     low = within(s.lt(x, -1), t, -1.0)
     return s.where(s.lt(x, -1), s.log(0.5 * erfcx_of(-low)) - low * low, s.log1p(-0.5 * s.erfc(t)))
@@ -92,7 +104,11 @@ def log_ndtr_partial(y, x):
 
 @elementwise(grad_name="SpecialNdtriBackward0", domain=(0.02, 0.98), ulp=16)
 def ndtri(x):
-    "The inverse of ndtr on (0, 1); -inf at 0, inf at 1, nan outside."
+    """The inverse of ndtr on (0, 1); -inf at 0, inf at 1, nan outside.
+
+    >>> gf.special.ndtri(gf.tensor([0.5, 0.9]))
+    tensor([0.0000, 1.2816])
+    """
     inside = s.gt(x, 0) & s.lt(x, 1)
     p = within(inside, x, 0.5)
     mirrored = s.gt(p, 1 - 0.13533528323661269189)

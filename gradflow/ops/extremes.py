@@ -83,33 +83,64 @@ def extreme(op: str, input: Tensor, dim: Any, keepdim: bool) -> Extreme:
 
 
 def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
-    """The largest element (ties share the gradient); with ``dim``, (values, indices) along it; with a tensor, :func:`maximum`."""
+    """The largest element (ties share the gradient); with ``dim``, (values, indices) along it; with a tensor, :func:`maximum`.
+
+    >>> gf.max(gf.tensor([3, 1, 2]))
+    tensor(3)
+    >>> gf.max(gf.tensor([[1, 5], [7, 2]]), dim=1)
+    Extreme(values=tensor([5, 7]), indices=tensor([1, 0]))
+    """
     if isinstance(dim, Tensor):
         return p.maximum(input, dim)
     return max_all(input, MAX, None, False) if dim is None else extreme("max", input, dim, keepdim)
 
 
 def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
-    """The smallest element (ties share the gradient); with ``dim``, (values, indices) along it; with a tensor, :func:`minimum`."""
+    """The smallest element (ties share the gradient); with ``dim``, (values, indices) along it; with a tensor, :func:`minimum`.
+
+    >>> gf.min(gf.tensor([3, 1, 2]))
+    tensor(1)
+    >>> gf.min(gf.tensor([[1, 5], [7, 2]]), dim=1)
+    Extreme(values=tensor([1, 2]), indices=tensor([0, 1]))
+    """
     if isinstance(dim, Tensor):
         return p.minimum(input, dim)
     return min_all(input, MIN, None, False) if dim is None else extreme("min", input, dim, keepdim)
 
 
 def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
-    """The largest element over the axes ``dim``; ties share the gradient evenly."""
+    """The largest element over the axes ``dim``; ties share the gradient evenly.
+
+    >>> gf.amax(gf.tensor([[1, 5], [7, 2]]), dim=1)
+    tensor([5, 7])
+    """
     return amax_of(input, MAX, axes_of("amax", dim, input.array.ndim), flag("amax", "keepdim", keepdim))
 
 
 def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
-    """The smallest element over the axes ``dim``; ties share the gradient evenly."""
+    """The smallest element over the axes ``dim``; ties share the gradient evenly.
+
+    >>> gf.amin(gf.tensor([[1, 5], [7, 2]]), dim=1)
+    tensor([1, 2])
+    """
     return amin_of(input, MIN, axes_of("amin", dim, input.array.ndim), flag("amin", "keepdim", keepdim))
 
 
-def aminmax(input: Tensor, *, dim: Any = None, keepdim: bool = False) -> tuple[Tensor, Tensor]:
-    """(:func:`amin`, :func:`amax`)"""
+class Range(NamedTuple):
+    """The smallest and the largest."""
+
+    min: Tensor
+    max: Tensor
+
+
+def aminmax(input: Tensor, *, dim: Any = None, keepdim: bool = False) -> Range:
+    """(:func:`amin`, :func:`amax`) over all elements or along ``dim``.
+
+    >>> gf.aminmax(gf.tensor([3, 1, 2]))
+    Range(min=tensor(1), max=tensor(3))
+    """
     axes, keepdim = axes_of("aminmax", dim, input.array.ndim), flag("aminmax", "keepdim", keepdim)
-    return labelled("aminmax", amin_of, input, MIN, axes, keepdim), labelled("aminmax", amax_of, input, MAX, axes, keepdim)
+    return Range(labelled("aminmax", amin_of, input, MIN, axes, keepdim), labelled("aminmax", amax_of, input, MAX, axes, keepdim))
 
 
 def arg(op: str, fold: int, input: Tensor, dim: Any, keepdim: bool) -> Tensor:
@@ -121,10 +152,18 @@ def arg(op: str, fold: int, input: Tensor, dim: Any, keepdim: bool) -> Tensor:
 
 
 def argmax(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """The place of the largest element (the first of equals, or the first nan), flat or along ``dim``; int64."""
+    """The place of the largest element (the first of equals, or the first nan), flat or along ``dim``; int64.
+
+    >>> gf.argmax(gf.tensor([[1, 5], [7, 2]])), gf.argmax(gf.tensor([[1, 5], [7, 2]]), dim=1)
+    (tensor(2), tensor([1, 0]))
+    """
     return arg("argmax", ARGMAX, input, dim, keepdim)
 
 
 def argmin(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """The place of the smallest element (the first of equals, or the first nan), flat or along ``dim``; int64."""
+    """The place of the smallest element (the first of equals, or the first nan), flat or along ``dim``; int64.
+
+    >>> gf.argmin(gf.tensor([[1, 5], [7, 2]])), gf.argmin(gf.tensor([[1, 5], [7, 2]]), dim=1)
+    (tensor(0), tensor([0, 1]))
+    """
     return arg("argmin", ARGMIN, input, dim, keepdim)

@@ -365,7 +365,12 @@ def index_array(op: str, index: Any, empty: bool = False) -> Any:
 
 
 def gather(input: Tensor, dim: Any, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
-    """``out[i][j] = input[index[i][j]][j]`` for ``dim`` 0, and so on for the others. Out of range raises ``IndexError``."""
+    """``out[i][j] = input[index[i][j]][j]`` for ``dim`` 0, and so on for the others. Out of range raises ``IndexError``.
+
+    >>> gf.gather(gf.tensor([[1, 2], [3, 4]]), 1, gf.tensor([[0, 0], [1, 0]]))
+    tensor([[1, 1],
+            [4, 3]])
+    """
     i = index_array("gather", index, True)
     axis = axis_of("gather", dim, input.array.ndim)
     if not i.size:
@@ -378,7 +383,12 @@ def gather(input: Tensor, dim: Any, index: Tensor, *, sparse_grad: bool = False)
 
 
 def index_select(input: Tensor, dim: Any, index: Tensor) -> Tensor:
-    """The parts of ``input`` at ``index`` along ``dim``."""
+    """The parts of ``input`` at ``index`` along ``dim``.
+
+    >>> gf.index_select(gf.tensor([[1, 2, 3], [4, 5, 6]]), 1, gf.tensor([2, 0]))
+    tensor([[3, 1],
+            [6, 4]])
+    """
     i = index_array("index_select", index)
     if i.ndim > 1:
         raise OutOfRangeError(f"index_select: Index is supposed to be a vector, it has {i.ndim} dimensions")
@@ -391,7 +401,12 @@ def index_select(input: Tensor, dim: Any, index: Tensor) -> Tensor:
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: Any = None) -> Tensor:
-    """:func:`gather` with broadcasting; flat without ``dim``."""
+    """:func:`gather` with broadcasting; flat without ``dim``.
+
+    >>> x = gf.tensor([[3, 1, 2]])
+    >>> gf.take_along_dim(x, x.argsort(dim=1), dim=1)
+    tensor([[1, 2, 3]])
+    """
     i = index_array("take_along_dim", indices)
     if dim is None:
         return gather(input.reshape(-1), 0, indices.reshape(-1))
@@ -411,7 +426,11 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: Any = None) -> Tensor:
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
-    """``value`` where ``mask`` holds, else ``input``."""
+    """``value`` where ``mask`` holds, else ``input``.
+
+    >>> gf.masked_fill(gf.tensor([1.0, 2.0]), gf.tensor([True, False]), 9.0)
+    tensor([9., 2.])
+    """
     if not isinstance(mask, Tensor) or mask.array.dtype.kind != "b":
         raise DTypeError(f"masked_fill: only supports boolean masks, but got mask with dtype {getattr(mask, 'dtype', type(mask).__name__)}")
     if isinstance(value, Tensor) and value.array.ndim:
@@ -424,7 +443,12 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
 
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
-    """The elements where ``mask`` holds, in one axis."""
+    """The elements where ``mask`` holds, in one axis.
+
+    >>> x = gf.tensor([[1, 2], [3, 4]])
+    >>> gf.masked_select(x, x > 2)
+    tensor([3, 4])
+    """
     if not isinstance(mask, Tensor) or mask.array.dtype.kind != "b":
         raise DTypeError("masked_select: expected BoolTensor for mask")
     from .views import broadcast_tensors
@@ -434,7 +458,12 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
 
 
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
-    """The places of the elements that differ from zero, a row each; or a tuple of index tensors."""
+    """The places of the elements that differ from zero, a row each; or a tuple of index tensors.
+
+    >>> gf.nonzero(gf.tensor([[1, 0], [0, 2]]))
+    tensor([[0, 0],
+            [1, 1]])
+    """
     if as_tuple:
         return tuple(wrap(backends.dense(i)) for i in np.nonzero(np.atleast_1d(input.array)))
     flat = np.flatnonzero(backends.move(input.array, None))

@@ -137,7 +137,7 @@ def in_place(function: Callable, name: str) -> Callable:
         return replace(self, result) if recorded else write(self, result)
 
     call.__name__ = call.__qualname__ = name
-    call.__doc__ = f"``{name[:-1]}`` in place; returns the tensor."
+    call.__doc__ = f"``{name[:-1]}`` in place; returns the tensor.\n\n    {function.__doc__}"
     return call
 
 

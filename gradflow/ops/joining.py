@@ -56,7 +56,11 @@ def list_of(op: str, tensors: Any) -> list[Tensor]:
 
 
 def cat(tensors: Sequence[Tensor], dim: Any = 0) -> Tensor:
-    """The tensors one after the other along ``dim``; other sizes must agree; types are promoted."""
+    """The tensors one after the other along ``dim``; other sizes must agree; types are promoted.
+
+    >>> gf.cat([gf.tensor([1, 2]), gf.tensor([3])])
+    tensor([1, 2, 3])
+    """
     return joined("cat", list_of("cat", tensors), dim)
 
 
@@ -101,7 +105,12 @@ def joined(op: str, tensors: list[Tensor], dim: Any) -> Tensor:
 
 
 def stack(tensors: Sequence[Tensor], dim: Any = 0) -> Tensor:
-    """The tensors, of one shape, along a new axis ``dim``."""
+    """The tensors, of one shape, along a new axis ``dim``.
+
+    >>> gf.stack([gf.tensor([1, 2]), gf.tensor([3, 4])], dim=1)
+    tensor([[1, 3],
+            [2, 4]])
+    """
     tensors = list_of("stack", tensors)
     shape = tensors[0].array.shape
     for t in tensors:
@@ -166,7 +175,11 @@ def parts(input: Tensor, keys: list[tuple], plan: PartsPlan) -> tuple[Tensor, ..
 
 
 def split(tensor: Tensor, split_size_or_sections: Any, dim: Any = 0) -> tuple[Tensor, ...]:
-    """Views of ``tensor`` along ``dim``: of one size (the last may be smaller), or of the sizes in a list."""
+    """Views of ``tensor`` along ``dim``: of one size (the last may be smaller), or of the sizes in a list.
+
+    >>> gf.split(gf.arange(5), 2)
+    (tensor([0, 1]), tensor([2, 3]), tensor([4]))
+    """
     if not tensor.array.ndim:
         raise ShapeError("split: split expects at least a 1-dimensional tensor")
     axis = axis_of("split", dim, tensor.array.ndim)
@@ -190,7 +203,11 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: Any = 0) -> tuple[Te
 
 
 def chunk(input: Tensor, chunks: int, dim: Any = 0) -> tuple[Tensor, ...]:
-    """At most ``chunks`` views of equal size along ``dim``; the last may be smaller."""
+    """At most ``chunks`` views of equal size along ``dim``; the last may be smaller.
+
+    >>> gf.chunk(gf.arange(5), 2)
+    (tensor([0, 1, 2]), tensor([3, 4]))
+    """
     chunks = integer("chunk", "chunks", chunks)
     if chunks <= 0:
         raise ArgumentError(f"chunk: `chunks` must be greater than 0, got: {chunks}")
@@ -203,7 +220,11 @@ def chunk(input: Tensor, chunks: int, dim: Any = 0) -> tuple[Tensor, ...]:
 
 
 def unbind(input: Tensor, dim: Any = 0) -> tuple[Tensor, ...]:
-    """The parts along ``dim``, as views without that axis."""
+    """The parts along ``dim``, as views without that axis.
+
+    >>> gf.unbind(gf.tensor([[1, 2], [3, 4]]))
+    (tensor([1, 2]), tensor([3, 4]))
+    """
     if not input.array.ndim:
         raise AxisError("unbind: Dimension specified as 0 but tensor has no dimensions")
     axis = axis_of("unbind", dim, input.array.ndim)
@@ -215,18 +236,32 @@ def atleast_1d(x: Tensor) -> Tensor:
 
 
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
-    """Vectors end to end, matrices side by side."""
+    """Vectors end to end, matrices side by side.
+
+    >>> gf.hstack([gf.tensor([1, 2]), gf.tensor([3])])
+    tensor([1, 2, 3])
+    """
     tensors = [atleast_1d(t) for t in list_of("hstack", tensors)]
     return joined("hstack", tensors, 0 if tensors[0].array.ndim == 1 else 1)
 
 
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
-    """Rows on top of one another."""
+    """Rows on top of one another: :func:`cat` along the first axis; vectors are rows.
+
+    >>> gf.vstack([gf.tensor([1, 2]), gf.tensor([3, 4])])
+    tensor([[1, 2],
+            [3, 4]])
+    """
     return joined("vstack", [t.reshape(1, -1) if t.array.ndim < 2 else t for t in list_of("vstack", tensors)], 0)
 
 
 def repeat(input: Tensor, *sizes: Any, repeats: Any = None) -> Tensor:
-    """The tensor ``sizes`` times along each axis; new axes may come in front."""
+    """The tensor ``sizes`` times along each axis; new axes may come in front.
+
+    >>> gf.tensor([1, 2]).repeat(2, 2)
+    tensor([[1, 2, 1, 2],
+            [1, 2, 1, 2]])
+    """
     return repeated("repeat", input, shape_of("repeat", sizes if repeats is None else (repeats,)))
 
 
@@ -245,7 +280,14 @@ def repeated(op: str, input: Tensor, times: tuple[int, ...]) -> Tensor:
 
 
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
-    """Coordinate grids from coordinate vectors."""
+    """Coordinate grids from coordinate vectors.
+
+    >>> x, y = gf.meshgrid(gf.tensor([1, 2]), gf.tensor([3, 4]), indexing="ij")
+    >>> x, y
+    (tensor([[1, 1],
+            [2, 2]]), tensor([[3, 4],
+            [3, 4]]))
+    """
     if len(tensors) == 1 and isinstance(tensors[0], tuple | list):
         tensors = tuple(tensors[0])
     if indexing not in ("ij", "xy"):

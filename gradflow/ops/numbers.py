@@ -22,7 +22,11 @@ from .hosted import hosted
 
 @elementwise(public=True)
 def copysign(x, y):
-    "abs(x) with the sign of y, that of a zero too; the derivative at x = 0 is 0."
+    """abs(x) with the sign of y, that of a zero too; the derivative at x = 0 is 0.
+
+    >>> gf.copysign(gf.tensor([1.0, 2.0]), gf.tensor([-1.0, 0.0]))
+    tensor([-1.,  2.])
+    """
     return s.copysign(x, y)
 
 
@@ -33,31 +37,51 @@ def copysign_partial(z, x, y):
 
 @elementwise(public=True)
 def signbit(x):
-    "Is the sign negative? -0.0 has a negative one."
+    """Is the sign negative? -0.0 has a negative one.
+
+    >>> gf.signbit(gf.tensor([1.0, -1.0, -0.0]))
+    tensor([False,  True,  True])
+    """
     return s.lt(s.copysign(1.0, x), 0)
 
 
 @elementwise(public=True)
 def isposinf(x):
-    "Is x inf?"
+    """Is x inf?
+
+    >>> gf.isposinf(gf.tensor([1.0, float("inf"), -float("inf")]))
+    tensor([False,  True, False])
+    """
     return s.eq(x, math.inf)
 
 
 @elementwise(public=True)
 def isneginf(x):
-    "Is x -inf?"
+    """Is x -inf?
+
+    >>> gf.isneginf(gf.tensor([1.0, float("inf"), -float("inf")]))
+    tensor([False, False,  True])
+    """
     return s.eq(x, -math.inf)
 
 
 @elementwise(public=True)
 def isreal(x):
-    "Has x no imaginary part? Always, there are no complex numbers."
+    """Has x no imaginary part? Always, there are no complex numbers.
+
+    >>> gf.isreal(gf.tensor([1.0, float("nan")]))
+    tensor([True, True])
+    """
     return s.eq(x, x) | s.ne(x, x)
 
 
 @elementwise(public=True)
 def angle(x):
-    "pi where x is negative, else 0; nan at nan. Derivative 0."
+    """pi where x is negative, else 0; nan at nan. Derivative 0.
+
+    >>> gf.angle(gf.tensor([1.0, -1.0]))
+    tensor([0.0000, 3.1416])
+    """
     return s.where(s.ne(x, x), x, s.where(s.lt(x, 0), 1.0, 0.0)) * math.pi
 
 
@@ -68,7 +92,11 @@ def angle_partial(y, x):
 
 @elementwise(public=True)
 def fmax(x, y):
-    "The larger of x and y; a nan counts as missing. At a tie x gets the gradient."
+    """The larger of x and y; a nan counts as missing. At a tie x gets the gradient.
+
+    >>> gf.fmax(gf.tensor([1.0, float("nan")]), gf.tensor([2.0, 3.0]))
+    tensor([2., 3.])
+    """
     return s.where(s.ge(x, y) | s.ne(y, y), x, y)
 
 
@@ -79,7 +107,11 @@ def fmax_partial(z, x, y):
 
 @elementwise(public=True)
 def fmin(x, y):
-    "The smaller of x and y; a nan counts as missing. At a tie x gets the gradient."
+    """The smaller of x and y; a nan counts as missing. At a tie x gets the gradient.
+
+    >>> gf.fmin(gf.tensor([1.0, float("nan")]), gf.tensor([2.0, 3.0]))
+    tensor([1., 3.])
+    """
     return s.where(s.le(x, y) | s.ne(y, y), x, y)
 
 
@@ -90,13 +122,21 @@ def fmin_partial(z, x, y):
 
 @elementwise(public=True)
 def ldexp(x, y):
-    "x * 2 ** y, in floating point"
+    """``x * 2 ** y``, in floating point.
+
+    >>> gf.ldexp(gf.tensor([1.0, 3.0]), gf.tensor([4, -1]))
+    tensor([16.0000,  1.5000])
+    """
     return x * s.exp2(y)
 
 
 @elementwise(public=True)
 def logaddexp2(x, y):
-    "log2(2 ** x + 2 ** y), finite for finite x and y"
+    """``log2(2 ** x + 2 ** y)``, finite for finite x and y.
+
+    >>> gf.logaddexp2(gf.tensor([1.0, 1000.0]), gf.tensor([1.0, 1000.0]))
+    tensor([   2., 1001.])
+    """
     distance = s.where(s.eq(x, y), 0, s.abs(x - y))
     return s.maximum(x, y) + s.log1p(s.exp2(-distance)) * (1 / math.log(2))
 
@@ -140,17 +180,31 @@ def finite_partial(y, x, missing, above, below):
 
 
 def sgn(input: Tensor) -> Tensor:
-    """The sign: -1, 0 or 1; derivative 0."""
+    """The sign: -1, 0 or 1; derivative 0.
+
+    >>> gf.sgn(gf.tensor([-2.5, 0.0, 3.0]))
+    tensor([-1.,  0.,  1.])
+    """
     return named(p.sign(input), "SgnBackward0")
 
 
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
-    """``log(x / (1 - x))``, with ``x`` kept in ``[eps, 1 - eps]`` if ``eps`` is given; the gradient outside is nan, or 0 with ``eps``."""
+    """``log(x / (1 - x))``, with ``x`` kept in ``[eps, 1 - eps]`` if ``eps`` is given; the gradient outside is nan, or 0 with ``eps``.
+
+    >>> gf.logit(gf.tensor([0.5, 0.9]))
+    tensor([0.0000, 2.1972])
+    >>> gf.logit(gf.tensor([0.0, 1.0]), eps=0.1)
+    tensor([-2.1972,  2.1972])
+    """
     return log_odds(input) if eps is None else named(log_odds(p.clamp(input, eps, 1 - eps)), "LogitBackward0")
 
 
 def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Tensor:
-    """nan, inf and -inf replaced: by 0, the largest and the least number of the type, or by what is given; the gradient there is 0."""
+    """nan, inf and -inf replaced: by 0, the largest and the least number of the type, or by what is given; the gradient there is 0.
+
+    >>> gf.nan_to_num(gf.tensor([1.0, float("nan"), float("inf")]), nan=0.0, posinf=9.0)
+    tensor([1., 0., 9.])
+    """
     if not isinstance(input, Tensor):
         raise DTypeError(f"nan_to_num: argument 'input' must be Tensor, not {type(input).__name__}")
     for name, x in (("nan", nan), ("posinf", posinf), ("neginf", neginf)):
@@ -163,7 +217,11 @@ def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = N
 
 
 def heaviside(input: Tensor, values: Tensor) -> Tensor:
-    """0 below 0, 1 above it, ``values`` at 0; of one type."""
+    """The step: 0 below 0, 1 above it, ``values`` at 0; both of one type. No gradient.
+
+    >>> gf.heaviside(gf.tensor([-1.0, 0.0, 2.0]), gf.tensor(0.5))
+    tensor([0.0000, 0.5000, 1.0000])
+    """
     if not isinstance(values, Tensor):
         raise DTypeError(f"heaviside: argument 'values' must be Tensor, not {type(values).__name__}")
     if input.dtype is not values.dtype:
@@ -174,33 +232,53 @@ def heaviside(input: Tensor, values: Tensor) -> Tensor:
 
 
 def positive(input: Tensor) -> Tensor:
-    """``+input``: the tensor itself; not for bool."""
+    """``+input``: the tensor itself; not for bool.
+
+    >>> gf.positive(gf.tensor([1, -2]))
+    tensor([ 1, -2])
+    """
     if input.array.dtype.kind == "b":
         raise DTypeError("positive: The `+` operator, on a bool tensor is not supported.")
     return input
 
 
 def real(input: Tensor) -> Tensor:
-    """The real part of a real tensor: the tensor itself."""
+    """The real part of a real tensor: the tensor itself.
+
+    >>> gf.real(gf.tensor([1.0, -2.0]))
+    tensor([ 1., -2.])
+    """
     return input
 
 
 def clamp_min(input: Tensor, min: Any) -> Tensor:
-    """``clamp(input, min)``"""
+    """``clamp(input, min)``: the larger of both, elementwise.
+
+    >>> gf.clamp_min(gf.tensor([-1.0, 0.5]), 0)
+    tensor([0.0000, 0.5000])
+    """
     if min is None:
         raise DTypeError("clamp_min: argument 'min' must be Tensor or Number, not NoneType")
     return p.clamp(input, min)
 
 
 def clamp_max(input: Tensor, max: Any) -> Tensor:
-    """``clamp(input, max=max)``"""
+    """``clamp(input, max=max)``: the smaller of both, elementwise.
+
+    >>> gf.clamp_max(gf.tensor([-1.0, 2.5]), 1)
+    tensor([-1.,  1.])
+    """
     if max is None:
         raise DTypeError("clamp_max: argument 'max' must be Tensor or Number, not NoneType")
     return p.clamp(input, max=max)
 
 
 def float_power(input: Any, exponent: Any) -> Tensor:
-    """``input ** exponent`` in float64."""
+    """``input ** exponent`` in float64, whatever the operands' types; one of them may be a number.
+
+    >>> gf.float_power(gf.tensor([1, 2, 3]), 2)
+    tensor([1., 4., 9.], dtype=torch.float64)
+    """
     if not isinstance(input, Tensor) and not isinstance(exponent, Tensor):
         raise DTypeError("float_power: one of the operands must be a Tensor")
     return p.pow(*(x.double() if isinstance(x, Tensor) else float(x) if isinstance(x, int | float) else x for x in (input, exponent)))
@@ -224,19 +302,31 @@ def promoted(op: str, kinds: str, what: str, *operands: Any) -> list[np.ndarray]
 
 @hosted
 def gcd(input: Any, other: Any) -> Tensor:
-    """The greatest common divisor of integers, not negative."""
+    """The greatest common divisor of integers, not negative; ``gcd(0, 0)`` is 0.
+
+    >>> gf.gcd(gf.tensor([12, 0]), gf.tensor([-18, 5]))
+    tensor([6, 5])
+    """
     return wrap(asarray(np.gcd(*promoted("gcd", "iu", "integers", input, other))))
 
 
 @hosted
 def lcm(input: Any, other: Any) -> Tensor:
-    """The least common multiple of integers, not negative."""
+    """The least common multiple of integers, not negative; 0 if one is 0.
+
+    >>> gf.lcm(gf.tensor([4, 0]), gf.tensor([6, 5]))
+    tensor([12,  0])
+    """
     return wrap(asarray(np.lcm(*promoted("lcm", "iu", "integers", input, other))))
 
 
 @hosted
 def nextafter(input: Any, other: Any) -> Tensor:
-    """The number of the type that follows ``input`` in the direction of ``other``; not differentiable."""
+    """The number of the type that follows ``input`` in the direction of ``other``; not differentiable.
+
+    >>> gf.nextafter(gf.tensor([1.0]), gf.tensor([2.0])) > 1
+    tensor([True])
+    """
     with np.errstate(all="ignore"):
         return wrap(asarray(np.nextafter(*promoted("nextafter", "fV", "floating point", input, other))))
 
@@ -262,7 +352,11 @@ def frexp_vjp(g, needs, exponent):
 
 @hosted
 def frexp(input: Tensor) -> Frexp:
-    """(mantissa, exponent) of each element: the mantissa's size is in [0.5, 1), or 0; exponents are int32."""
+    """(mantissa, exponent) of each element: the mantissa's size is in [0.5, 1), or 0; exponents are int32.
+
+    >>> gf.frexp(gf.tensor([8.0, 0.75]))
+    Frexp(mantissa=tensor([0.5000, 0.7500]), exponent=tensor([4, 0], dtype=torch.int32))
+    """
     if input.array.dtype.kind not in "fV":
         raise DTypeError(f"frexp: torch.frexp() only supports floating-point dtypes, not {input.dtype}; convert with .float()")
     return Frexp(*frexp_of(input))
@@ -270,7 +364,11 @@ def frexp(input: Tensor) -> Frexp:
 
 @hosted
 def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
-    """Is each element among ``test_elements``? One of the two may be a number; ``invert`` asks the contrary."""
+    """Is each element among ``test_elements``? One of the two may be a number; ``invert`` asks the contrary.
+
+    >>> gf.isin(gf.tensor([1, 2, 3]), gf.tensor([3, 1]))
+    tensor([ True, False,  True])
+    """
     if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
         raise DTypeError("isin: one of elements and test_elements must be a Tensor")
     for x in (elements, test_elements):
@@ -284,7 +382,11 @@ def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, inve
 
 
 def i0(input: Tensor) -> Tensor:
-    """The modified Bessel function of the first kind of order 0."""
+    """The modified Bessel function of the first kind of order 0.
+
+    >>> gf.i0(gf.tensor([0.0, 1.0]))
+    tensor([1.0000, 1.2661])
+    """
     from .bessel import i0 as function  # the tables are read when they are first needed
 
     return function(input)
@@ -304,7 +406,11 @@ def trigamma_partial(y, x):
 
 
 def polygamma(n: int, input: Tensor) -> Tensor:
-    """The ``n``-th derivative of :func:`digamma`: ``(-1)^(n + 1) n! zeta(n + 1, x)``."""
+    """The ``n``-th derivative of :func:`digamma`: ``(-1)^(n + 1) n! zeta(n + 1, x)``.
+
+    >>> gf.polygamma(1, gf.tensor([1.0, 0.5]))
+    tensor([1.6449, 4.9348])
+    """
     if isinstance(n, bool) or not isinstance(n, int):
         raise DTypeError(f"polygamma: argument 'n' must be int, not {type(n).__name__}")
     if n < 0:
@@ -318,7 +424,11 @@ def polygamma(n: int, input: Tensor) -> Tensor:
 
 
 def mvlgamma(input: Tensor, p: int) -> Tensor:
-    """The logarithm of the multivariate gamma function of dimension ``p``: ``sum of lgamma(x - j / 2) + p (p - 1) / 4 log(pi)``, j < p."""
+    """The logarithm of the multivariate gamma function of dimension ``p``: ``sum of lgamma(x - j / 2) + p (p - 1) / 4 log(pi)``, j < p.
+
+    >>> gf.mvlgamma(gf.tensor([2.0, 3.0]), 2)
+    tensor([0.4516, 1.5502])
+    """
     if isinstance(p, bool) or not isinstance(p, int):
         raise DTypeError(f"mvlgamma: argument 'p' must be int, not {type(p).__name__}")
     if p < 1:
@@ -332,25 +442,41 @@ def mvlgamma(input: Tensor, p: int) -> Tensor:
 
 @elementwise(numbers=("a",), domain=(0.5, 9.0), public=True, ulp=8)
 def igamma(a, x):
-    "The lower incomplete gamma function of order a, regularized: from 0 at x = 0 to 1. No derivative in a."
+    """The lower incomplete gamma function of order a, regularized: from 0 at x = 0 to 1. No derivative in a.
+
+    >>> gf.igamma(gf.tensor([1.0, 2.0]), gf.tensor([1.0, 1.0]))
+    tensor([0.6321, 0.2642])
+    """
     return s.igamma(a, x)
 
 
 @elementwise(numbers=("a",), domain=(0.5, 9.0), public=True, ulp=8)
 def igammac(a, x):
-    "The upper incomplete gamma function of order a, regularized: 1 - igamma(a, x), exact where that is small. No derivative in a."
+    """The upper incomplete gamma function of order a, regularized: 1 - igamma(a, x), exact where that is small. No derivative in a.
+
+    >>> gf.igammac(gf.tensor([1.0, 2.0]), gf.tensor([1.0, 1.0]))
+    tensor([0.3679, 0.7358])
+    """
     return s.igammac(a, x)
 
 
 @elementwise(numbers=("x",), domain=(2.0, 9.0), ulp=8, grad_name="SpecialZetaBackward0")
 def zeta(x, y):
-    "The zeta function of Hurwitz, the sum of (y + k) ** -x over k = 0, 1, ...; no derivative in x."
+    """The zeta function of Hurwitz, the sum of (y + k) ** -x over k = 0, 1, ...; no derivative in x.
+
+    >>> gf.special.zeta(gf.tensor([2.0, 4.0]), gf.tensor([1.0, 1.0]))
+    tensor([1.6449, 1.0823])
+    """
     return s.zeta(x, y)
 
 
 @elementwise(grad_name="SpecialXlog1PyBackward0", domain=(-0.5, 3.0))
 def xlog1py(x, y):
-    "x * log1p(y), and 0 where x is 0"
+    """``x * log1p(y)``, and 0 where x is 0.
+
+    >>> gf.special.xlog1py(gf.tensor([0.0, 2.0]), gf.tensor([-1.0, 1.0]))
+    tensor([0.0000, 1.3863])
+    """
     return s.where(s.eq(x, 0) & s.eq(y, y), 0, x * s.log1p(y))
 
 
@@ -361,7 +487,11 @@ def xlog1py_partial(z, x, y):
 
 @elementwise(grad_name="SpecialEntrBackward0", domain=(0.1, 3.0))
 def entr(x):
-    "-x * log(x); 0 at 0 and -inf below."
+    """``-x * log(x)``, the share of x in an entropy; 0 at 0 and -inf below.
+
+    >>> gf.special.entr(gf.tensor([0.0, 0.5, -1.0]))
+    tensor([0.0000, 0.3466,   -inf])
+    """
     return s.where(s.ne(x, x), x, s.where(s.gt(x, 0), -x * s.log(x), s.where(s.eq(x, 0), 0, -math.inf)))
 
 

@@ -52,42 +52,75 @@ class geqrf_result(NamedTuple):
 
 
 def det(input: Any) -> Tensor:
-    """:func:`linalg.det`"""
+    """:func:`linalg.det`: the determinant of each matrix.
+
+    >>> gf.det(gf.tensor([[2.0, 1.0], [0.0, 3.0]]))
+    tensor(6.)
+    """
     return linalg_det(input)
 
 
 def slogdet(input: Any) -> linalg_slogdet:
-    """:func:`linalg.slogdet`"""
+    """:func:`linalg.slogdet`: (the sign of the determinant, the logarithm of its absolute value).
+
+    >>> sign, logabsdet = gf.slogdet(gf.tensor([[2.0, 1.0], [0.0, -3.0]]))
+    >>> sign, logabsdet
+    (tensor(-1.), tensor(1.7918))
+    """
     return linalg_sign_and_log(input)
 
 
 @hosted
 def logdet(input: Any) -> Tensor:
-    """The logarithm of the determinant: nan where it is negative, -inf where it is 0."""
+    """The logarithm of the determinant: nan where it is negative, -inf where it is 0.
+
+    >>> gf.logdet(gf.tensor([[2.0, 1.0], [0.0, 3.0]]))
+    tensor(1.7918)
+    """
     matrices("logdet", input, "input", square=True)
     sign, log = slogdet(input)
     return pointwise.where(wrap(sign.array < 0), float("nan"), log)
 
 
 def inverse(input: Any) -> Tensor:
-    """:func:`linalg.inv`"""
+    """:func:`linalg.inv`: the inverse of each matrix; a singular one raises ``LinAlgError``.
+
+    >>> gf.inverse(gf.tensor([[2.0, 0.0], [0.0, 4.0]]))
+    tensor([[0.5000, 0.0000],
+            [0.0000, 0.2500]])
+    """
     return inv_checked("inverse", input, True).inverse
 
 
 def pinverse(input: Any, rcond: float = 1e-15) -> Tensor:
-    """:func:`linalg.pinv` with ``rcond`` of 1e-15."""
+    """:func:`linalg.pinv` with ``rcond`` of 1e-15.
+
+    >>> gf.pinverse(gf.tensor([[2.0, 0.0], [0.0, 0.0]]))
+    tensor([[0.5000, 0.0000],
+            [0.0000, 0.0000]])
+    """
     return pinv_checked("pinverse", input, None, rcond, False)
 
 
 @hosted
 def cholesky(input: Any, upper: bool = False) -> Tensor:
-    """:func:`linalg.cholesky`"""
+    """:func:`linalg.cholesky`: the triangle L of ``A = L @ L.mT``, or its transpose if ``upper``.
+
+    >>> gf.cholesky(gf.tensor([[4.0, 2.0], [2.0, 5.0]]))
+    tensor([[2., 0.],
+            [1., 2.]])
+    """
     return cholesky_checked("cholesky", input, upper, True).L
 
 
 @hosted
 def cholesky_solve(input: Any, L: Any, upper: bool = False) -> Tensor:
-    """``X`` of ``L @ L.mT @ X = input`` (``L.mT @ L @ X`` if ``upper``), from the triangle that :func:`cholesky` gives."""
+    """``X`` of ``L @ L.mT @ X = input`` (``L.mT @ L @ X`` if ``upper``), from the triangle that :func:`cholesky` gives.
+
+    >>> gf.cholesky_solve(gf.tensor([[4.0], [8.0]]), gf.tensor([[2.0, 0.0], [0.0, 4.0]]))
+    tensor([[1.0000],
+            [0.5000]])
+    """
     op = "cholesky_solve"
     matrices(op, input, "input")
     matrices(op, L, "L", square=True)
@@ -100,7 +133,12 @@ def cholesky_solve(input: Any, L: Any, upper: bool = False) -> Tensor:
 
 @hosted
 def cholesky_inverse(input: Any, upper: bool = False) -> Tensor:
-    """The inverse of ``L @ L.mT`` (``L.mT @ L`` if ``upper``), from the triangle L that :func:`cholesky` gives."""
+    """The inverse of ``L @ L.mT`` (``L.mT @ L`` if ``upper``), from the triangle L that :func:`cholesky` gives.
+
+    >>> gf.cholesky_inverse(gf.tensor([[1.0, 0.0], [2.0, 1.0]]))
+    tensor([[ 5., -2.],
+            [-2.,  1.]])
+    """
     op = "cholesky_inverse"
     matrices(op, input, "input", square=True)
     zeros = (input.array.diagonal(0, -2, -1) == 0).reshape(math.prod(input.array.shape[:-2]), input.array.shape[-1])
@@ -116,14 +154,23 @@ def cholesky_inverse(input: Any, upper: bool = False) -> Tensor:
 
 @hosted
 def qr(input: Any, some: bool = True) -> linalg_qr:
-    """:func:`linalg.qr`, "reduced" if ``some``, else "complete"."""
+    """:func:`linalg.qr`, "reduced" if ``some``, else "complete".
+
+    >>> gf.qr(gf.tensor([[2.0, 1.0], [0.0, 3.0]])).R.abs()
+    tensor([[2., 1.],
+            [0., 3.]])
+    """
     matrices("qr", input, "input")
     return linalg_qr(*qr_of(input, "reduced" if flag("qr", "some", some) else "complete"))
 
 
 @hosted
 def svd(input: Any, some: bool = True, compute_uv: bool = True) -> svd_result:
-    """``input = U @ diag(S) @ V.mT``: :func:`linalg.svd` with V for Vh, not ``full_matrices`` if ``some``; zeros for U and V without ``compute_uv``."""
+    """``input = U @ diag(S) @ V.mT``: :func:`linalg.svd` with V for Vh, not ``full_matrices`` if ``some``; zeros for U and V without ``compute_uv``.
+
+    >>> gf.svd(gf.tensor([[3.0, 0.0], [0.0, 4.0]])).S
+    tensor([4., 3.])
+    """
     matrices("svd", input, "input")
     some = flag("svd", "some", some)
     if flag("svd", "compute_uv", compute_uv):
@@ -136,7 +183,12 @@ def svd(input: Any, some: bool = True, compute_uv: bool = True) -> svd_result:
 
 @hosted
 def lu(A: Any, pivot: bool = True, get_infos: bool = False) -> Any:
-    """(LU, pivots), and infos if asked for: :func:`linalg.lu_factor`; without infos a zero on the diagonal of U raises a ``LinAlgError``."""
+    """(LU, pivots), and infos if asked for: :func:`linalg.lu_factor`; without infos a zero on the diagonal of U raises a ``LinAlgError``.
+
+    >>> gf.lu(gf.tensor([[4.0, 2.0], [2.0, 2.0]]))
+    (tensor([[4.0000, 2.0000],
+            [0.5000, 1.0000]]), tensor([1, 2], dtype=torch.int32))
+    """
     get_infos = flag("lu", "get_infos", get_infos)
     result = lu_checked("lu", A, pivot, not get_infos)
     return lu_with_info(*result) if get_infos else tuple(result[:2])
@@ -144,7 +196,14 @@ def lu(A: Any, pivot: bool = True, get_infos: bool = False) -> Any:
 
 @hosted
 def lu_unpack(LU_data: Any, LU_pivots: Any, unpack_data: bool = True, unpack_pivots: bool = True) -> lu_unpack_result:
-    """(P, L, U) of what ``lu_factor`` gives; what is not asked for is empty."""
+    """(P, L, U) of what ``lu_factor`` gives; what is not asked for is empty.
+
+    >>> P, L, U = gf.lu_unpack(*gf.linalg.lu_factor(gf.tensor([[4.0, 2.0], [2.0, 2.0]])))
+    >>> L, U
+    (tensor([[1.0000, 0.0000],
+            [0.5000, 1.0000]]), tensor([[4., 2.],
+            [0., 1.]]))
+    """
     op = "lu_unpack"
     matrices(op, LU_data, "LU_data")
     P = L = U = wrap(np.empty(0, LU_data.array.dtype))
@@ -159,7 +218,12 @@ def lu_unpack(LU_data: Any, LU_pivots: Any, unpack_data: bool = True, unpack_piv
 
 @hosted
 def lu_solve(input: Any, LU_data: Any, LU_pivots: Any) -> Tensor:
-    """:func:`linalg.lu_solve`"""
+    """:func:`linalg.lu_solve` with the right-hand side first: ``X`` of ``A @ X = b`` from the parts of A.
+
+    >>> gf.lu_solve(gf.tensor([[4.0], [8.0]]), *gf.linalg.lu_factor(gf.tensor([[2.0, 0.0], [0.0, 4.0]])))
+    tensor([[2.],
+            [2.]])
+    """
     return linalg_lu_solve(LU_data, LU_pivots, input)
 
 
@@ -167,7 +231,12 @@ def lu_solve(input: Any, LU_data: Any, LU_pivots: Any) -> Tensor:
 def triangular_solve(
     input: Any, A: Any, upper: bool = True, transpose: bool = False, unitriangular: bool = False
 ) -> triangular_solve_result:
-    """(``X`` of ``A @ X = input``, a copy of ``A``), where only one triangle of ``A`` is read: :func:`linalg.solve_triangular`."""
+    """(``X`` of ``A @ X = input``, a copy of ``A``), where only one triangle of ``A`` is read: :func:`linalg.solve_triangular`.
+
+    >>> gf.triangular_solve(gf.tensor([[4.0], [6.0]]), gf.tensor([[2.0, 1.0], [0.0, 3.0]])).solution
+    tensor([[1.],
+            [2.]])
+    """
     op = "triangular_solve"
     matrices(op, input, "input")
     matrices(op, A, square=True)
@@ -179,7 +248,13 @@ def triangular_solve(
 
 
 def vander(x: Any, N: Any = None, increasing: bool = False) -> Tensor:
-    """Rows of the powers N - 1 ... 0 (0 ... N - 1 if ``increasing``) of the elements of a vector; N is its length if not given."""
+    """Rows of the powers N - 1 ... 0 (0 ... N - 1 if ``increasing``) of the elements of a vector; N is its length if not given.
+
+    >>> gf.vander(gf.tensor([1, 2, 3]))
+    tensor([[1, 1, 1],
+            [4, 2, 1],
+            [9, 3, 1]])
+    """
     if not isinstance(x, Tensor) or x.array.ndim != 1:
         raise ShapeError(f"vander: x must be a one-dimensional tensor, not {x.array.ndim if isinstance(x, Tensor) else type(x).__name__}")
     n = x.array.shape[0] if N is None else integer("vander", "N", N)
@@ -207,7 +282,12 @@ def geqrf_vjp(g, needs):
 
 
 def geqrf(input: Any) -> geqrf_result:
-    """QR packed: R above the diagonal, below it the vectors of the reflections whose factors are ``tau``; for :func:`ormqr`. No gradient."""
+    """QR packed: R above the diagonal, below it the vectors of the reflections whose factors are ``tau``; for :func:`ormqr`. No gradient.
+
+    >>> gf.geqrf(gf.tensor([[3.0], [4.0]])).a
+    tensor([[-5.0000],
+            [ 0.5000]])
+    """
     matrices("geqrf", input, "input")
     return geqrf_result(*geqrf_of(input))
 
@@ -223,7 +303,12 @@ def reflected(vectors: Any, tau: Any, other: Any, forward: bool) -> Any:
 
 
 def householder_product(input: Any, tau: Any) -> Tensor:
-    """The first columns of Q, from the reflections that :func:`geqrf` gives."""
+    """The first columns of Q, from the reflections that :func:`geqrf` gives.
+
+    >>> gf.orgqr(*gf.geqrf(gf.tensor([[3.0], [4.0]])))
+    tensor([[-0.6000],
+            [-0.8000]])
+    """
     op = "linalg.householder_product"
     reflections(op, input, tau)
     m, n = input.array.shape[-2:]
@@ -244,7 +329,12 @@ def reflections(op: str, input: Any, tau: Any) -> None:
 
 
 def ormqr(input: Any, tau: Any, other: Any, left: bool = True, transpose: bool = False) -> Tensor:
-    """``Q @ other`` (``other @ Q`` unless ``left``; Q transposed if ``transpose``), from the reflections that :func:`geqrf` gives."""
+    """``Q @ other`` (``other @ Q`` unless ``left``; Q transposed if ``transpose``), from the reflections that :func:`geqrf` gives.
+
+    >>> gf.ormqr(*gf.geqrf(gf.tensor([[3.0], [4.0]])), gf.tensor([[1.0], [0.0]]))
+    tensor([[-0.6000],
+            [-0.8000]])
+    """
     op = "ormqr"
     reflections(op, input, tau)
     same_type(op, input, other)
@@ -259,7 +349,12 @@ def ormqr(input: Any, tau: Any, other: Any, left: bool = True, transpose: bool =
 
 
 def adjoint(input: Tensor) -> Tensor:
-    """The last two axes exchanged (of real tensors); a view."""
+    """The last two axes exchanged (of real tensors); a view.
+
+    >>> gf.adjoint(gf.tensor([[1, 2], [3, 4]]))
+    tensor([[1, 3],
+            [2, 4]])
+    """
     return checked_adjoint("adjoint", input)
 
 
@@ -270,12 +365,21 @@ def checked_adjoint(op: str, input: Tensor) -> Tensor:
 
 
 def matrix_adjoint(input: Tensor) -> Tensor:
-    """``x.mH``: the last two axes exchanged (of real tensors)."""
+    """``x.mH``: the last two axes exchanged (of real tensors); a view.
+
+    >>> gf.ones(5, 2, 3).mH.shape
+    torch.Size([5, 3, 2])
+    """
     return checked_adjoint("mH", input)
 
 
 def hermitian(input: Tensor) -> Tensor:
-    """``x.H``: a matrix transposed."""
+    """``x.H``: a matrix transposed; a view.
+
+    >>> gf.tensor([[1, 2], [3, 4]]).H
+    tensor([[1, 3],
+            [2, 4]])
+    """
     if input.array.ndim not in (0, 2):
         raise ShapeError(
             f"H: tensor.H is only supported on matrices (2-D tensors). Got {input.ndim}-D tensor; use mH for batches of matrices"

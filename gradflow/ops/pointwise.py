@@ -57,6 +57,11 @@ def pow(input: Any, exponent: Any) -> Tensor:
     """``input ** exponent``, elementwise.
 
     The derivative in ``input`` is ``exponent * input ** (exponent - 1)``, and 0 for exponent 0. Integers to a negative integer power raise.
+
+    >>> gf.pow(gf.tensor([1.0, 2.0, 3.0]), 2)
+    tensor([1., 4., 9.])
+    >>> gf.pow(2, gf.tensor([1, 2, 3]))
+    tensor([2, 4, 8])
     """
     if isinstance(exponent, bool | int | float):
         if exponent == 2 and isinstance(input, Tensor) and input.array.dtype.kind in "fi":
@@ -80,27 +85,45 @@ def pow(input: Any, exponent: Any) -> Tensor:
 
 
 def floor_divide(input: Any, other: Any) -> Tensor:
-    """``floor(input / other)``; integer division by zero raises."""
+    """``floor(input / other)``, as Python's ``//``; integer division by zero raises. No gradient.
+
+    >>> gf.floor_divide(gf.tensor([7, -7]), 2)
+    tensor([ 3, -4])
+    """
     nonzero_divisor("floor_divide", input, other)
     return labelled("floor_divide", floor_division, input, other)
 
 
 def remainder(input: Any, other: Any) -> Tensor:
-    """``input - other * floor(input / other)``: the sign is the divisor's. Integer division by zero raises."""
+    """``input - other * floor(input / other)``: the sign is the divisor's. Integer division by zero raises.
+
+    >>> gf.remainder(gf.tensor([7, -7]), 3)
+    tensor([1, 2])
+    """
     nonzero_divisor("remainder", input, other)
     result = remainder_of(input, other)
     return named(result, "RemainderBackward1") if isinstance(other, Tensor) else result
 
 
 def fmod(input: Any, other: Any) -> Tensor:
-    """``input - other * trunc(input / other)``: the sign is the dividend's. Integer division by zero raises."""
+    """``input - other * trunc(input / other)``: the sign is the dividend's. Integer division by zero raises.
+
+    >>> gf.fmod(gf.tensor([7, -7]), 3)
+    tensor([ 1, -1])
+    """
     nonzero_divisor("fmod", input, other)
     result = fmod_of(input, other)
     return named(result, "FmodBackward1") if isinstance(other, Tensor) else result
 
 
 def true_divide(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
-    """``input / other`` in floating point, or rounded: ``rounding_mode`` is ``"trunc"`` or ``"floor"``."""
+    """``input / other`` in floating point; rounded with ``rounding_mode`` "trunc" or "floor", where integers stay integers.
+
+    >>> gf.div(gf.tensor([7, -7]), 2)
+    tensor([ 3.5000, -3.5000])
+    >>> gf.div(gf.tensor([7, -7]), 2, rounding_mode="trunc")
+    tensor([ 3, -3])
+    """
     if rounding_mode is None:
         return div(input, other)
     if rounding_mode == "floor":
@@ -114,7 +137,13 @@ def true_divide(input: Any, other: Any, *, rounding_mode: str | None = None) -> 
 
 
 def scaled_add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
-    """``input + alpha * other``"""
+    """``input + alpha * other``, elementwise with broadcasting and type promotion. For integers ``alpha`` must be an integer.
+
+    >>> gf.add(gf.tensor([1, 2, 3]), 10)
+    tensor([11, 12, 13])
+    >>> gf.add(gf.tensor([1.0, 2.0]), gf.tensor([10.0, 20.0]), alpha=2)
+    tensor([21., 42.])
+    """
     return add(input, other) if alpha == 1 else scaled("add", input, other, alpha, 1)
 
 
@@ -129,12 +158,20 @@ def scaled(op: str, input: Any, other: Any, alpha: Any, sign: int) -> Tensor:
 
 
 def scaled_sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
-    """``input - alpha * other``"""
+    """``input - alpha * other``, elementwise with broadcasting and type promotion. Not for bool.
+
+    >>> gf.sub(gf.tensor([1, 2, 3]), 10)
+    tensor([-9, -8, -7])
+    """
     return minus(input, other) if alpha == 1 else scaled("sub", input, other, alpha, -1)
 
 
 def neg(input: Tensor) -> Tensor:
-    """``-input``; not for bool."""
+    """``-input``, elementwise; not for bool.
+
+    >>> gf.neg(gf.tensor([1.0, -2.0]))
+    tensor([-1.,  2.])
+    """
     if isinstance(input, Tensor) and input.array.dtype.kind == "b":
         raise DTypeError(
             "neg: Negation, the `-` operator, on a bool tensor is not supported; use the `~` or `logical_not()` operator instead"
@@ -146,6 +183,9 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """``minimum(maximum(input, min), max)``.
 
     The gradient passes where ``min <= input <= max``, the bounds included; a bound that is a tensor gets the rest.
+
+    >>> gf.clamp(gf.tensor([-2.0, 0.5, 3.0]), min=-1, max=1)
+    tensor([-1.0000,  0.5000,  1.0000])
     """
     if min is None and max is None:
         raise ArgumentError("clamp: At least one of 'min' or 'max' must not be None")
@@ -157,7 +197,13 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
 
 
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
-    """The nearest integer (or multiple of ``10 ** -decimals``), halves to even."""
+    """The nearest integer (or multiple of ``10 ** -decimals``), halves to even; derivative 0.
+
+    >>> gf.round(gf.tensor([0.5, 1.5, 2.7]))
+    tensor([0., 2., 3.])
+    >>> gf.round(gf.tensor([1.2345]), decimals=2)
+    tensor([1.2300])
+    """
     if decimals == 0:
         return rint(input)
     if not isinstance(decimals, int):
@@ -169,6 +215,10 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """``input`` where ``condition`` holds, else ``other``; with the condition alone, ``nonzero(as_tuple=True)``.
 
     The gradient flows to the value that was taken; the other gets 0.
+
+    >>> x = gf.tensor([-1.0, 2.0])
+    >>> gf.where(x > 0, x, 0.0)
+    tensor([0., 2.])
     """
     if not isinstance(condition, Tensor):
         raise DTypeError(f"where: argument 'condition' must be Tensor, not {type(condition).__name__}")
@@ -180,24 +230,40 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
 
 
 def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
-    """``input + value * tensor1 * tensor2``"""
+    """``input + value * tensor1 * tensor2``, elementwise with broadcasting.
+
+    >>> gf.addcmul(gf.tensor([1.0]), gf.tensor([4.0]), gf.tensor([2.0]), value=0.5)
+    tensor([5.])
+    """
     return addcmul_of(input, tensor1, tensor2, value)
 
 
 def addcdiv(input: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
-    """``input + value * tensor1 / tensor2``; not for integers only."""
+    """``input + value * tensor1 / tensor2``, elementwise with broadcasting; not for integers only.
+
+    >>> gf.addcdiv(gf.tensor([1.0]), gf.tensor([4.0]), gf.tensor([2.0]), value=0.5)
+    tensor([2.])
+    """
     if integers(tensor1, tensor2):
         raise DTypeError("addcdiv: Integer division with addcdiv is not supported; convert to floating point, or divide with rounding_mode")
     return addcdiv_of(input, tensor1, tensor2, value)
 
 
 def square(input: Tensor) -> Tensor:
-    """``input ** 2``"""
+    """``input ** 2``, elementwise.
+
+    >>> gf.square(gf.tensor([-3.0, 2.0]))
+    tensor([9., 4.])
+    """
     return pow(input, 2)
 
 
 def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
-    """``|input - other| <= atol + rtol * |other|``, elementwise."""
+    """``|input - other| <= atol + rtol * |other|``, elementwise.
+
+    >>> gf.isclose(gf.tensor([1.0, 2.0]), gf.tensor([1.0, 2.1]))
+    tensor([ True, False])
+    """
     return close("isclose", input, other, rtol, atol, equal_nan)
 
 
@@ -217,12 +283,20 @@ def close(op: str, input: Tensor, other: Tensor, rtol: float, atol: float, equal
 
 
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
-    """Are all elements close, in the sense of :func:`isclose`?"""
+    """Are all elements close, in the sense of :func:`isclose`?
+
+    >>> gf.allclose(gf.tensor([1.0, 2.0]), gf.tensor([1.0, 2.0 + 1e-7]))
+    True
+    """
     return bool(close("allclose", input, other, rtol, atol, equal_nan).array.all())
 
 
 def equal(input: Tensor, other: Tensor) -> bool:
-    """Same shape and same elements?"""
+    """Same shape and same elements?
+
+    >>> gf.equal(gf.tensor([1, 2]), gf.tensor([1, 2]))
+    True
+    """
     if not isinstance(other, Tensor):
         raise DTypeError(f"equal: argument 'other' must be Tensor, not {type(other).__name__}")
     return input.array.shape == other.array.shape and bool(

@@ -41,6 +41,23 @@ def evaluated(x: Any, n: Any, first: Callable, step: Recurrence, inside: Closed 
     return y
 
 
+# What is printed of the polynomials of degree 2 at 0, 1/2 and 1, for the docstrings
+EXAMPLES = {
+    "chebyshev_polynomial_t": "[-1.0000, -0.5000,  1.0000]",
+    "chebyshev_polynomial_u": "[-1.,  0.,  3.]",
+    "chebyshev_polynomial_v": "[-1., -1.,  1.]",
+    "chebyshev_polynomial_w": "[-1.,  1.,  5.]",
+    "shifted_chebyshev_polynomial_t": "[ 1., -1.,  1.]",
+    "shifted_chebyshev_polynomial_u": "[ 3., -1.,  3.]",
+    "shifted_chebyshev_polynomial_v": "[ 5., -1.,  1.]",
+    "shifted_chebyshev_polynomial_w": "[ 1., -1.,  5.]",
+    "hermite_polynomial_h": "[-2., -1.,  2.]",
+    "hermite_polynomial_he": "[-1.0000, -0.7500,  0.0000]",
+    "laguerre_polynomial_l": "[ 1.0000,  0.1250, -0.5000]",
+    "legendre_polynomial_p": "[-0.5000, -0.1250,  1.0000]",
+}
+
+
 def family(
     name: str,
     text: str,
@@ -80,7 +97,10 @@ def family(
         return wrap(asarray(y.astype(dtype)))
 
     call.__name__ = call.__qualname__ = name
-    call.__doc__ = f"{text}, for a degree ``n`` that may be a tensor; 0 where it is negative. Has no derivative."
+    call.__doc__ = (
+        f"{text}, for a degree ``n`` that may be a tensor; 0 where it is negative. Has no derivative.\n\n"
+        f">>> gf.special.{name}(gf.tensor([0.0, 0.5, 1.0]), 2)\ntensor({EXAMPLES[name]})\n"
+    )
     return call
 
 

@@ -131,6 +131,9 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     """The matrix product, as ``@``: vectors are rows or columns, leading axes are batches and broadcast.
 
     ``(..., n, k) @ (..., k, m)`` is ``(..., n, m)``. Both operands have one type.
+
+    >>> gf.matmul(gf.tensor([[1, 2], [3, 4]]), gf.tensor([1, 1]))
+    tensor([3, 7])
     """
     try:
         a, b = input.array, other.array
@@ -174,19 +177,32 @@ def added(op: str, input: Tensor, y: Tensor, beta: float, alpha: float) -> Tenso
 
 
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
-    """The product of two matrices."""
+    """The product of two matrices: (n, k) and (k, m) give (n, m); no broadcasting.
+
+    >>> gf.mm(gf.tensor([[1, 2], [3, 4]]), gf.tensor([[0, 1], [1, 0]]))
+    tensor([[2, 1],
+            [4, 3]])
+    """
     two("mm", input, mat2, 2, 2)
     return product_named("mm", input, mat2)
 
 
 def mv(input: Tensor, vec: Tensor) -> Tensor:
-    """The product of a matrix and a vector."""
+    """The product of a matrix and a vector: (n, k) and (k,) give (n,).
+
+    >>> gf.mv(gf.tensor([[1, 2], [3, 4]]), gf.tensor([1, 10]))
+    tensor([21, 43])
+    """
     two("mv", input, vec, 2, 1)
     return product_named("mv", input, vec)
 
 
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
-    """The inner product of two vectors of one length."""
+    """The inner product of two vectors of one length.
+
+    >>> gf.dot(gf.tensor([1, 2]), gf.tensor([3, 4]))
+    tensor(11)
+    """
     two("dot", input, tensor, 1, 1)
     if input.array.shape != tensor.array.shape:
         raise ShapeError(
@@ -196,7 +212,11 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
 
 
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
-    """The products of two batches of matrices, pair by pair; no broadcasting."""
+    """The products of two batches of matrices, pair by pair; no broadcasting.
+
+    >>> gf.bmm(gf.ones(5, 2, 3), gf.ones(5, 3, 4)).shape
+    torch.Size([5, 2, 4])
+    """
     two("bmm", input, mat2, 3, 3)
     if input.array.shape[0] != mat2.array.shape[0]:
         raise ShapeError(f"bmm: batch sizes differ: {tuple(input.shape)} and {tuple(mat2.shape)}; use matmul to broadcast")
@@ -204,7 +224,12 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 
 
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
-    """``out[i, j] = input[i] * vec2[j]``"""
+    """``out[i, j] = input[i] * vec2[j]``
+
+    >>> gf.outer(gf.tensor([1, 2]), gf.tensor([3, 4]))
+    tensor([[3, 4],
+            [6, 8]])
+    """
     two("outer", input, vec2, 1, 1)
     return p.mul(input.unsqueeze(1), vec2)
 
@@ -245,7 +270,11 @@ ADDMM = LinearPlan("AddmmBackward0")
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out: Any = None) -> Tensor:
-    """``input @ weight.T + bias``: (..., k), (m, k) and (m,) give (..., m). The bias is where the product is added to."""
+    """``input @ weight.T + bias``: (..., k), (m, k) and (m,) give (..., m). The bias is where the product is added to.
+
+    >>> gf.nn.functional.linear(gf.tensor([[1.0, 2.0]]), gf.tensor([[3.0, 4.0]]), gf.tensor([0.5]))
+    tensor([[11.5000]])
+    """
     if out is not None:
         return into("linear", out, linear, (input, weight, bias), {})
     if not isinstance(input, Tensor) or not isinstance(weight, Tensor):
@@ -291,13 +320,23 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out: An
 
 
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """``beta * input + alpha * (mat1 @ mat2)``"""
+    """``beta * input + alpha * (mat1 @ mat2)``: (n, k) and (k, m) give (n, m); one product that adds to its result.
+
+    >>> gf.addmm(gf.ones(2, 2), gf.tensor([[1.0, 2.0], [3.0, 4.0]]), gf.eye(2), beta=10)
+    tensor([[11., 12.],
+            [13., 14.]])
+    """
     two("addmm", mat1, mat2, 2, 2)
     return named(added("addmm", input, product_named("addmm", mat1, mat2), beta, alpha), "AddmmBackward0")
 
 
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """``beta * input + alpha * (batch1 @ batch2)`` for batches of matrices."""
+    """``beta * input + alpha * (batch1 @ batch2)`` for batches of matrices.
+
+    >>> gf.baddbmm(gf.ones(1, 2, 2), gf.ones(1, 2, 3), gf.ones(1, 3, 2))
+    tensor([[[4., 4.],
+             [4., 4.]]])
+    """
     y = labelled("baddbmm", bmm, batch1, batch2)
     return named(added("baddbmm", input, y, beta, alpha), "BaddbmmBackward0")
 

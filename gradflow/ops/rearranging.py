@@ -107,7 +107,12 @@ def storage_places(size: Sequence[int], stride: Sequence[int], offset: int) -> A
 
 
 def flip(input: Tensor, *axes_: Any, dims: Any = None) -> Tensor:
-    """The order of elements reversed along ``dims``; a copy."""
+    """The order of elements reversed along ``dims``; a copy.
+
+    >>> gf.flip(gf.tensor([[1, 2], [3, 4]]), [0, 1])
+    tensor([[4, 3],
+            [2, 1]])
+    """
     axes = tuple(axis_of("flip", d, input.array.ndim) for d in shape_of("flip", axes_ if dims is None else (dims,)))
     if len(set(axes)) != len(axes):
         raise ArgumentError(f"flip: dim {axes[0]} appears multiple times in the list of dims")
@@ -115,21 +120,35 @@ def flip(input: Tensor, *axes_: Any, dims: Any = None) -> Tensor:
 
 
 def fliplr(input: Tensor) -> Tensor:
-    """Columns in reverse order."""
+    """Columns in reverse order.
+
+    >>> gf.fliplr(gf.tensor([[1, 2], [3, 4]]))
+    tensor([[2, 1],
+            [4, 3]])
+    """
     if input.array.ndim < 2:
         raise ShapeError("fliplr: Input must be >= 2-d.")
     return flip_over(input, (1,))
 
 
 def flipud(input: Tensor) -> Tensor:
-    """Rows in reverse order."""
+    """Rows in reverse order.
+
+    >>> gf.flipud(gf.tensor([[1, 2], [3, 4]]))
+    tensor([[3, 4],
+            [1, 2]])
+    """
     if input.array.ndim < 1:
         raise ShapeError("flipud: Input must be >= 1-d.")
     return flip_over(input, (0,))
 
 
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
-    """Elements moved by ``shifts`` along ``dims`` (flat without), what falls off coming in at the other end."""
+    """Elements moved by ``shifts`` along ``dims`` (flat without), what falls off coming in at the other end.
+
+    >>> gf.roll(gf.arange(5), 2)
+    tensor([3, 4, 0, 1, 2])
+    """
     shifts = tuple(integer("roll", "shifts", n) for n in (shifts if isinstance(shifts, tuple | list) else (shifts,)))
     if dims is None or dims == ():
         return roll_by(input.reshape(-1), shifts, (0,)).reshape(tuple(input.array.shape))
@@ -140,7 +159,12 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
 
 
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
-    """Turned by ``k`` quarters from axis ``dims[0]`` towards ``dims[1]``."""
+    """Turned by ``k`` quarters from axis ``dims[0]`` towards ``dims[1]``.
+
+    >>> gf.rot90(gf.tensor([[1, 2], [3, 4]]))
+    tensor([[2, 4],
+            [1, 3]])
+    """
     k = integer("rot90", "k", k)
     if not isinstance(dims, tuple | list):
         raise DTypeError(f"rot90: argument 'dims' must be tuple of ints, not {type(dims).__name__}")
@@ -158,13 +182,22 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
 
 
 def tile(input: Tensor, *times: Any, dims: Any = None) -> Tensor:
-    """The tensor repeated ``dims`` times; missing counts in front are 1."""
+    """The tensor repeated ``dims`` times; missing counts in front are 1.
+
+    >>> gf.tile(gf.tensor([1, 2]), (2, 2))
+    tensor([[1, 2, 1, 2],
+            [1, 2, 1, 2]])
+    """
     times = shape_of("tile", times if dims is None else (dims,))
     return repeated("tile", input, (1,) * (input.array.ndim - len(times)) + times)
 
 
 def repeat_interleave(input: Tensor, repeats: Any, dim: Any = None, *, output_size: int | None = None) -> Tensor:
-    """Each element ``repeats`` times in a row, along ``dim`` (flat without)."""
+    """Each element ``repeats`` times in a row, along ``dim`` (flat without).
+
+    >>> gf.repeat_interleave(gf.tensor([1, 2]), 2), gf.repeat_interleave(gf.tensor([1, 2]), gf.tensor([1, 3]))
+    (tensor([1, 1, 2, 2]), tensor([1, 2, 2, 2]))
+    """
     if dim is None:
         input, dim = input.reshape(-1), 0
     axis = axis_of("repeat_interleave", dim, input.array.ndim)
@@ -183,7 +216,12 @@ def repeat_interleave(input: Tensor, repeats: Any, dim: Any = None, *, output_si
 
 
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
-    """A matrix with the vector on its diagonal, or the diagonal of a matrix (a copy)."""
+    """A matrix with the vector on its diagonal, or the diagonal of a matrix (a copy).
+
+    >>> gf.diag(gf.tensor([1, 2])), gf.diag(gf.tensor([[1, 2], [3, 4]]))
+    (tensor([[1, 0],
+            [0, 2]]), tensor([1, 4]))
+    """
     if input.array.ndim == 1:
         return diag_embed(input, diagonal)
     if input.array.ndim != 2:
@@ -195,7 +233,12 @@ diagonal_of = diagonal
 
 
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
-    """The last axis as the diagonal of two new axes ``dim1`` and ``dim2``, zeros elsewhere."""
+    """The last axis as the diagonal of two new axes ``dim1`` and ``dim2``, zeros elsewhere.
+
+    >>> gf.diag_embed(gf.tensor([[1, 2]]))
+    tensor([[[1, 0],
+             [0, 2]]])
+    """
     if not input.array.ndim:
         raise ShapeError("diag_embed: the input must have at least one axis")
     ndim = input.array.ndim + 1
@@ -223,24 +266,50 @@ def tri(op: str, input: Tensor, diagonal: int, keep: Any) -> Tensor:
 
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
-    """The elements on and below a diagonal, zeros elsewhere."""
+    """The elements on and below a diagonal, zeros elsewhere.
+
+    >>> gf.tril(gf.ones(3, 3)), gf.tril(gf.ones(3, 3), -1)
+    (tensor([[1., 0., 0.],
+            [1., 1., 0.],
+            [1., 1., 1.]]), tensor([[0., 0., 0.],
+            [1., 0., 0.],
+            [1., 1., 0.]]))
+    """
     return tri("tril", input, diagonal, np.less_equal)
 
 
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
-    """The elements on and above a diagonal, zeros elsewhere."""
+    """The elements on and above a diagonal, zeros elsewhere.
+
+    >>> gf.triu(gf.ones(3, 3)), gf.triu(gf.ones(3, 3), 1)
+    (tensor([[1., 1., 1.],
+            [0., 1., 1.],
+            [0., 0., 1.]]), tensor([[0., 1., 1.],
+            [0., 0., 1.],
+            [0., 0., 0.]]))
+    """
     return tri("triu", input, diagonal, np.greater_equal)
 
 
 def trace(input: Tensor) -> Tensor:
-    """The sum of the diagonal of a matrix."""
+    """The sum of the diagonal of a matrix.
+
+    >>> gf.trace(gf.tensor([[1, 2], [3, 4]]))
+    tensor(5)
+    """
     if input.array.ndim != 2:
         raise ShapeError(f"trace: expected a matrix, but got tensor with dim {input.ndim}")
     return named(diagonal(input).sum(), "TraceBackward0")
 
 
 def unfold(input: Tensor, dimension: Any, size: int, step: int) -> Tensor:
-    """Windows of ``size`` every ``step`` along an axis, on a new last axis; a view."""
+    """Windows of ``size`` every ``step`` along an axis, on a new last axis; a view.
+
+    >>> gf.arange(5).unfold(0, 3, 1)
+    tensor([[0, 1, 2],
+            [1, 2, 3],
+            [2, 3, 4]])
+    """
     axis, size, step = axis_of("unfold", dimension, input.array.ndim), integer("unfold", "size", size), integer("unfold", "step", step)
     n = input.array.shape[axis] if input.array.ndim else 1
     if size < 0 or size > n:
@@ -253,7 +322,13 @@ def unfold(input: Tensor, dimension: Any, size: int, step: int) -> Tensor:
 
 
 def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
-    """A view of the storage with these sizes, strides (in elements) and start."""
+    """A view of the storage with these sizes, strides (in elements) and start.
+
+    >>> gf.as_strided(gf.arange(5), (3, 2), (1, 2))
+    tensor([[0, 2],
+            [1, 3],
+            [2, 4]])
+    """
     size, stride = new_shape("as_strided", (size,)), shape_of("as_strided", (stride,))
     if len(size) != len(stride):
         raise ShapeError(f"as_strided: mismatch in length of strides and shape: {len(size)} sizes, {len(stride)} strides")
@@ -278,27 +353,49 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
 
 
 def column_stack(tensors: Sequence[Tensor]) -> Tensor:
-    """Vectors as columns, matrices side by side."""
+    """Vectors as columns, matrices side by side.
+
+    >>> gf.column_stack([gf.tensor([1, 2]), gf.tensor([3, 4])])
+    tensor([[1, 3],
+            [2, 4]])
+    """
     return joined("column_stack", [t.reshape(-1, 1) if t.array.ndim < 2 else t for t in list_of("column_stack", tensors)], 1)
 
 
 def dstack(tensors: Sequence[Tensor]) -> Tensor:
-    """Along a third axis."""
+    """One behind the other along a third axis: (n, m) counts as (n, m, 1).
+
+    >>> gf.dstack([gf.tensor([1, 2]), gf.tensor([3, 4])])
+    tensor([[[1, 3],
+             [2, 4]]])
+    """
     return joined("dstack", [atleast_3d(t) for t in list_of("dstack", tensors)], 2)
 
 
 def atleast_1d(*tensors: Any) -> Any:
-    """At least one axis."""
+    """At least one axis.
+
+    >>> gf.atleast_1d(gf.tensor(5))
+    tensor([5])
+    """
     return each("atleast_1d", tensors, lambda t: t if t.array.ndim else t.reshape(1))
 
 
 def atleast_2d(*tensors: Any) -> Any:
-    """At least two axes, the new one in front."""
+    """At least two axes, the new one in front.
+
+    >>> gf.atleast_2d(gf.tensor([1, 2]))
+    tensor([[1, 2]])
+    """
     return each("atleast_2d", tensors, lambda t: t if t.array.ndim > 1 else t.reshape(1, -1))
 
 
 def atleast_3d(*tensors: Any) -> Any:
-    """At least three axes."""
+    """At least three axes: (n,) becomes (1, n, 1), (n, m) becomes (n, m, 1).
+
+    >>> gf.atleast_3d(gf.ones(2)).shape
+    torch.Size([1, 2, 1])
+    """
     return each("atleast_3d", tensors, lambda t: t if t.array.ndim > 2 else t.unsqueeze(-1) if t.array.ndim == 2 else t.reshape(1, -1, 1))
 
 
@@ -313,7 +410,14 @@ def each(op: str, tensors: tuple, f: Any) -> Any:
 
 
 def cartesian_prod(*tensors: Tensor) -> Tensor:
-    """All combinations of the elements of vectors, a row each."""
+    """All combinations of the elements of vectors, a row each.
+
+    >>> gf.cartesian_prod(gf.tensor([1, 2]), gf.tensor([3, 4]))
+    tensor([[1, 3],
+            [1, 4],
+            [2, 3],
+            [2, 4]])
+    """
     for t in list_of("cartesian_prod", tensors):
         if t.array.ndim != 1:
             raise ShapeError(f"cartesian_prod: Expect a 1D vector, but got shape {tuple(t.shape)}")
@@ -325,7 +429,11 @@ def cartesian_prod(*tensors: Tensor) -> Tensor:
 
 
 def tensor_split(input: Tensor, indices_or_sections: Any, dim: Any = 0) -> tuple[Tensor, ...]:
-    """Views split at indices, or into a number of nearly equal sections."""
+    """Views split at indices, or into a number of nearly equal sections.
+
+    >>> gf.tensor_split(gf.arange(5), 2), gf.tensor_split(gf.arange(5), [1, 3])
+    ((tensor([0, 1, 2]), tensor([3, 4])), (tensor([0]), tensor([1, 2]), tensor([3, 4])))
+    """
     if not input.array.ndim:
         raise ShapeError("tensor_split: expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
     axis = axis_of("tensor_split", dim, input.array.ndim)
@@ -355,14 +463,22 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: Any = 0) -> tuple
 
 
 def hsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
-    """:func:`tensor_split` along columns (the first axis of a vector)."""
+    """:func:`tensor_split` along columns (the first axis of a vector).
+
+    >>> gf.hsplit(gf.arange(4), 2)
+    (tensor([0, 1]), tensor([2, 3]))
+    """
     if not input.array.ndim:
         raise ShapeError("hsplit: requires a tensor with at least 1 dimension, but got a tensor with 0 dimensions")
     return split_evenly("hsplit", input, indices_or_sections, 0 if input.array.ndim == 1 else 1)
 
 
 def vsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
-    """:func:`tensor_split` along rows."""
+    """:func:`tensor_split` along rows.
+
+    >>> gf.vsplit(gf.tensor([[1, 2], [3, 4]]), 2)
+    (tensor([[1, 2]]), tensor([[3, 4]]))
+    """
     if input.array.ndim < 2:
         raise ShapeError(f"vsplit: requires a tensor with at least 2 dimensions, but got a tensor with {input.ndim} dimensions")
     return split_evenly("vsplit", input, indices_or_sections, 0)
@@ -382,6 +498,9 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     """The tensor with elements added before and after the last axes: ``pad`` is (left, right, top, bottom, ...).
 
     ``mode``: "constant" with ``value``, "reflect", "replicate" or "circular". Negative pads cut off.
+
+    >>> gf.nn.functional.pad(gf.tensor([[1, 2]]), (1, 1)), gf.nn.functional.pad(gf.tensor([[1.0, 2.0]]), (1, 0), mode="replicate")
+    (tensor([[0, 1, 2, 0]]), tensor([[1., 1., 2.]]))
     """
     if not isinstance(pad, tuple | list):
         raise DTypeError(f"pad: argument 'pad' must be tuple of ints, not {type(pad).__name__}")
@@ -435,7 +554,11 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
 
 
 def take(input: Tensor, index: Tensor) -> Tensor:
-    """The elements at flat positions."""
+    """The elements at positions in the flat tensor; the result has the shape of ``index``.
+
+    >>> gf.take(gf.tensor([[1, 2], [3, 4]]), gf.tensor([0, 3]))
+    tensor([1, 4])
+    """
     if index.array.dtype != np.int64:
         raise DTypeError(f"take: Expected a long tensor for index, but got {index.dtype}")
     i, n = index.array, input.array.size

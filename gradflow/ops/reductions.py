@@ -146,7 +146,13 @@ def in_dtype(op: str, input: Any, dtype: Any) -> Tensor:
 
 
 def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """The sum over all elements or over ``dim`` (an axis or a tuple); integers and bools are summed in int64."""
+    """The sum over all elements or over ``dim`` (an axis or a tuple); integers and bools are summed in int64.
+
+    >>> gf.sum(gf.tensor([[1, 2], [3, 4]]))
+    tensor(10)
+    >>> gf.tensor([[1.0, 2.0], [3.0, 4.0]]).sum(dim=0, keepdim=True)
+    tensor([[4., 6.]])
+    """
     if dtype is not None or not isinstance(input, Tensor):
         input = in_dtype("sum", input, dtype)
     if dim is None and not keepdim:
@@ -157,7 +163,11 @@ def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = N
 
 
 def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """The mean over all elements or over ``dim``; floating point only; nan for none."""
+    """The mean over all elements or over ``dim``; floating point only; nan for none.
+
+    >>> gf.mean(gf.tensor([[1.0, 2.0], [3.0, 6.0]]), dim=1)
+    tensor([1.5000, 4.5000])
+    """
     input = in_dtype("mean", input, dtype)
     if input.array.dtype.kind not in "fV":
         raise DTypeError(
@@ -220,7 +230,11 @@ def float_only(op: str, x: Any) -> None:
 
 
 def var(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None) -> Tensor:
-    """``sum((x - mean) ** 2) / (n - correction)``; ``correction`` is 1, or 0 with ``unbiased=False``."""
+    """``sum((x - mean) ** 2) / (n - correction)``; ``correction`` is 1, or 0 with ``unbiased=False``.
+
+    >>> gf.var(gf.tensor([1.0, 2.0, 3.0, 4.0])), gf.var(gf.tensor([1.0, 2.0, 3.0, 4.0]), correction=0)
+    (tensor(1.6667), tensor(1.2500))
+    """
     float_only("var", input)
     if isinstance(dim, bool):
         dim, unbiased = None, dim
@@ -242,7 +256,11 @@ def std_vjp(g, needs, x, y, axes, correction, keepdim):
 
 
 def std(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None) -> Tensor:
-    """The square root of :func:`var`; the gradient is 0 where all elements are equal."""
+    """The square root of :func:`var`; the gradient is 0 where all elements are equal.
+
+    >>> gf.std(gf.tensor([1.0, 2.0, 3.0, 4.0]))
+    tensor(1.2910)
+    """
     float_only("std", input)
     if isinstance(dim, bool):
         dim, unbiased = None, dim
@@ -253,14 +271,22 @@ def std(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: b
 def var_mean(
     input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
 ) -> tuple[Tensor, Tensor]:
-    """(:func:`var`, :func:`mean`)"""
+    """(:func:`var`, :func:`mean`) with one reading of the elements.
+
+    >>> gf.var_mean(gf.tensor([1.0, 2.0, 3.0, 4.0]))
+    (tensor(1.6667), tensor(2.5000))
+    """
     return var(input, dim, unbiased, keepdim, correction=correction), mean(input, None if isinstance(dim, bool) else dim, keepdim)
 
 
 def std_mean(
     input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
 ) -> tuple[Tensor, Tensor]:
-    """(:func:`std`, :func:`mean`)"""
+    """(:func:`std`, :func:`mean`) with one reading of the elements.
+
+    >>> gf.std_mean(gf.tensor([1.0, 2.0, 3.0, 4.0]))
+    (tensor(1.2910), tensor(2.5000))
+    """
     return std(input, dim, unbiased, keepdim, correction=correction), mean(input, None if isinstance(dim, bool) else dim, keepdim)
 
 
@@ -303,7 +329,11 @@ def exclusive_product(x: Tensor, axis: int) -> Tensor:
 
 @hosted
 def prod(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """The product over all elements or along ``dim``; the gradient is right where elements are zero."""
+    """The product over all elements or along ``dim``; the gradient is right where elements are zero.
+
+    >>> gf.prod(gf.tensor([1.0, 2.0, 3.0]))
+    tensor(6.)
+    """
     input = in_dtype("prod", input, dtype)
     axes = None if dim is None else axes_of("prod", axis_of("prod", dim, input.array.ndim), input.array.ndim)
     result = prod_of(input, axes, flag("prod", "keepdim", keepdim))
@@ -311,7 +341,11 @@ def prod(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
 
 
 def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """Is some element different from zero? uint8 gives uint8, as in torch."""
+    """Is some element different from zero? uint8 gives uint8, as in torch.
+
+    >>> gf.any(gf.tensor([[0, 0], [2, 0]]), dim=1)
+    tensor([False,  True])
+    """
     return truth("any", ANY, input, dim, keepdim)
 
 
@@ -323,12 +357,20 @@ def truth(op: str, fold: int, input: Tensor, dim: Any, keepdim: bool) -> Tensor:
 
 
 def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """Are all elements different from zero? uint8 gives uint8, as in torch."""
+    """Are all elements different from zero? uint8 gives uint8, as in torch.
+
+    >>> gf.all(gf.tensor([[1, 0], [2, 3]]), dim=1)
+    tensor([False,  True])
+    """
     return truth("all", ALL, input, dim, keepdim)
 
 
 def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
-    """How many elements differ from zero; int64."""
+    """How many elements differ from zero; int64.
+
+    >>> gf.count_nonzero(gf.tensor([[1, 0], [2, 3]]))
+    tensor(3)
+    """
     return wrap(reduce(SUM, is_nonzero, (input.array,), axes_of("count_nonzero", dim, input.array.ndim), False))
 
 
@@ -371,7 +413,13 @@ def norm_vjp(g, needs, x, p_, axes, keepdim):
 
 
 def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
-    """``sum(|x| ** p) ** (1 / p)`` over all elements or ``dim``; ``p`` may be any number, inf, -inf, "fro" (2), or "nuc": ``linalg.matrix_norm``. The gradient at 0 is 0."""
+    """``sum(|x| ** p) ** (1 / p)`` over all elements or ``dim``; ``p`` may be any number, inf, -inf, "fro" (2), or "nuc": ``linalg.matrix_norm``. The gradient at 0 is 0.
+
+    >>> gf.norm(gf.tensor([3.0, 4.0]))
+    tensor(5.)
+    >>> gf.norm(gf.tensor([[1.0, -2.0], [3.0, 0.0]]), p=1, dim=1)
+    tensor([3., 3.])
+    """
     input = in_dtype("norm", input, dtype)
     float_only("norm", input)
     if p is None or p == "fro":
@@ -399,7 +447,11 @@ def nansum_vjp(g, needs, x, axes, keepdim):
 
 
 def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """The sum with nan counted as 0."""
+    """The sum with nan counted as 0.
+
+    >>> gf.nansum(gf.tensor([1.0, float("nan"), 3.0]))
+    tensor(4.)
+    """
     axes = axes_of("nansum", dim, input.array.ndim)
     if dtype is None and input.dtype.is_floating_point:
         return nansum_of(input, axes, flag("nansum", "keepdim", keepdim))
@@ -408,7 +460,11 @@ def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any 
 
 
 def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """The mean of what is not nan."""
+    """The mean of what is not nan; nan if all are.
+
+    >>> gf.nanmean(gf.tensor([1.0, float("nan"), 3.0]))
+    tensor(2.)
+    """
     float_only("nanmean", input)
     axes_of("nanmean", dim, input.array.ndim)
     return p.div(nansum(input, dim, keepdim, dtype=dtype), sum(p.logical_not(p.isnan(input)), dim, keepdim))

@@ -64,7 +64,11 @@ def moved(x: Tensor, dtype: Any) -> Tensor:
 
 
 def softmax(input: Tensor, dim: Any = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
-    """``exp(x) / sum(exp(x))`` along ``dim``, computed after the maximum is subtracted."""
+    """``exp(x) / sum(exp(x))`` along ``dim``, computed after the maximum is subtracted.
+
+    >>> gf.softmax(gf.tensor([1.0, 2.0, 3.0]), dim=0)
+    tensor([0.0900, 0.2447, 0.6652])
+    """
     input = moved(input, dtype)
     float_only("softmax", input)
     axis = axis_of("softmax", implicit("softmax", input, _stacklevel) if dim is None else dim, input.array.ndim)
@@ -80,7 +84,11 @@ def implicit(op: str, input: Tensor, stacklevel: int) -> int:
 
 
 def log_softmax(input: Tensor, dim: Any = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
-    """``log(softmax(x))``, computed without leaving the logarithm."""
+    """``log(softmax(x))``, computed without leaving the logarithm.
+
+    >>> gf.log_softmax(gf.tensor([1.0, 2.0, 3.0]), dim=0)
+    tensor([-2.4076, -1.4076, -0.4076])
+    """
     input = moved(input, dtype)
     float_only("log_softmax", input)
     axis = axis_of("log_softmax", implicit("log_softmax", input, _stacklevel) if dim is None else dim, input.array.ndim)
@@ -88,12 +96,20 @@ def log_softmax(input: Tensor, dim: Any = None, _stacklevel: int = 3, dtype: Any
 
 
 def softmin(input: Tensor, dim: Any = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
-    """``softmax(-x)``"""
+    """``softmax(-x)`` along ``dim``.
+
+    >>> gf.nn.functional.softmin(gf.tensor([1.0, 2.0, 3.0]), dim=0)
+    tensor([0.6652, 0.2447, 0.0900])
+    """
     return labelled("softmin", softmax, labelled("softmin", p.neg, input), dim, _stacklevel + 2, dtype)
 
 
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
-    """``log(sum(exp(x)))`` over ``dim``, finite whenever the result is."""
+    """``log(sum(exp(x)))`` over ``dim``, finite whenever the result is.
+
+    >>> gf.logsumexp(gf.tensor([1000.0, 1000.0]), dim=0)
+    tensor(1000.6932)
+    """
     if not input.dtype.is_floating_point:
         input = input.to(dtypes.get_default_dtype())
     axes, keepdim = axes_of("logsumexp", dim, input.array.ndim), flag("logsumexp", "keepdim", keepdim)
@@ -198,7 +214,11 @@ def layer_norm_vjp(g, needs, x, weight, mean, rstd, size, eps):
 
 
 def layer_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
-    """``(x - mean) / sqrt(var + eps) * weight + bias`` over the last axes, which have ``normalized_shape``; Ba et al. 2016."""
+    """``(x - mean) / sqrt(var + eps) * weight + bias`` over the last axes, which have ``normalized_shape``; Ba et al. 2016.
+
+    >>> gf.layer_norm(gf.tensor([[1.0, 2.0, 3.0]]), (3,))
+    tensor([[-1.2247,  0.0000,  1.2247]])
+    """
     tensors_only("layer_norm", input=input, weight=weight, bias=bias)
     shape = shape_of("layer_norm", (normalized_shape,))
     eps = element("layer_norm", eps, dtypes.float64)

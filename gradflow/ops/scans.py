@@ -114,20 +114,33 @@ def typed(op: str, input: Tensor, dtype: Any) -> Tensor:
 
 
 def cumsum(input: Tensor, dim: Any, *, dtype: Any = None) -> Tensor:
-    """The sum of the elements up to each place along ``dim``."""
+    """The sum of the elements up to each place along ``dim``.
+
+    >>> gf.cumsum(gf.tensor([[1, 2], [3, 4]]), dim=1)
+    tensor([[1, 3],
+            [3, 7]])
+    """
     axis = axis_of("cumsum", dim, input.array.ndim)
     return cumsum_along(typed("cumsum", input, dtype), axis)
 
 
 def cumprod(input: Tensor, dim: Any, *, dtype: Any = None) -> Tensor:
-    """The product of the elements up to each place along ``dim``; the gradient is right where elements are zero."""
+    """The product of the elements up to each place along ``dim``; the gradient is right where elements are zero.
+
+    >>> gf.cumprod(gf.tensor([1.0, 2.0, 3.0]), dim=0)
+    tensor([1., 2., 6.])
+    """
     axis = axis_of("cumprod", dim, input.array.ndim)
     return cumprod_along(typed("cumprod", input, dtype), axis)
 
 
 @hosted
 def logcumsumexp(input: Tensor, dim: Any) -> Tensor:
-    """``log(cumsum(exp(x)))``, finite whenever the result is."""
+    """``log(cumsum(exp(x)))``, finite whenever the result is.
+
+    >>> gf.logcumsumexp(gf.tensor([0.0, 0.0, 1000.0]), dim=0)
+    tensor([0.0000e+00, 6.9315e-01, 1.0000e+03])
+    """
     if not input.dtype.is_floating_point:
         raise DTypeError(f"logcumsumexp: expected a floating point tensor, not {input.dtype}")
     return logcumsumexp_along(input, axis_of("logcumsumexp", dim, input.array.ndim))
@@ -144,18 +157,30 @@ def running_extreme(op: str, kind: int, input: Tensor, dim: Any) -> Extreme:
 
 @hosted
 def cummax(input: Tensor, dim: Any) -> Extreme:
-    """(the largest element so far, its place: the last of equals) along ``dim``."""
+    """(the largest element so far, its place: the last of equals) along ``dim``.
+
+    >>> gf.cummax(gf.tensor([1, 3, 2, 3]), dim=0)
+    Extreme(values=tensor([1, 3, 3, 3]), indices=tensor([0, 1, 1, 3]))
+    """
     return running_extreme("cummax", LARGEST, input, dim)
 
 
 @hosted
 def cummin(input: Tensor, dim: Any) -> Extreme:
-    """(the smallest element so far, its place: the last of equals) along ``dim``."""
+    """(the smallest element so far, its place: the last of equals) along ``dim``.
+
+    >>> gf.cummin(gf.tensor([3, 1, 2, 1]), dim=0)
+    Extreme(values=tensor([3, 1, 1, 1]), indices=tensor([0, 1, 1, 3]))
+    """
     return running_extreme("cummin", LEAST, input, dim)
 
 
 def diff(input: Tensor, n: int = 1, dim: Any = -1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:
-    """Differences of neighbours along ``dim``, ``n`` times."""
+    """Differences of neighbours along ``dim``, ``n`` times.
+
+    >>> gf.diff(gf.tensor([1, 4, 9, 16]))
+    tensor([3, 5, 7])
+    """
     from .joining import joined
 
     if not input.array.ndim:

@@ -108,7 +108,12 @@ def in_shape(result: Tensor, input: Tensor) -> Tensor:
 
 @hosted
 def scatter(input: Tensor, dim: Any, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
-    """``out[index[i][j]][j] = src[i][j]`` for ``dim`` 0, and so on; ``src`` is a tensor or a number."""
+    """``out[index[i][j]][j] = src[i][j]`` for ``dim`` 0, and so on; ``src`` is a tensor or a number.
+
+    >>> gf.scatter(gf.zeros(2, 3), 1, gf.tensor([[2], [0]]), gf.tensor([[5.0], [6.0]]))
+    tensor([[0., 0., 5.],
+            [6., 0., 0.]])
+    """
     src = value if src is None else src
     if reduce is not None:
         if reduce not in ("add", "multiply"):
@@ -122,13 +127,21 @@ def scatter(input: Tensor, dim: Any, index: Tensor, src: Any = None, *, value: A
 
 
 def scatter_add(input: Tensor, dim: Any, index: Tensor, src: Tensor) -> Tensor:
-    """``out[index[i][j]][j] += src[i][j]`` for ``dim`` 0, and so on; equal indices add up."""
+    """``out[index[i][j]][j] += src[i][j]`` for ``dim`` 0, and so on; equal indices add up.
+
+    >>> gf.scatter_add(gf.zeros(3), 0, gf.tensor([0, 0, 2]), gf.tensor([1.0, 2.0, 3.0]))
+    tensor([3., 0., 3.])
+    """
     return reduced("scatter_add", input, dim, index, src, "sum", True)
 
 
 @hosted
 def scatter_reduce(input: Tensor, dim: Any, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
-    """Elements of ``src`` folded into indexed places by "sum", "prod", "mean", "amax" or "amin"; extremes share the gradient evenly."""
+    """Elements of ``src`` folded into indexed places by "sum", "prod", "mean", "amax" or "amin"; extremes share the gradient evenly.
+
+    >>> gf.scatter_reduce(gf.zeros(2), 0, gf.tensor([0, 0, 1]), gf.tensor([1.0, 4.0, 2.0]), "amax")
+    tensor([4., 2.])
+    """
     if reduce not in FOLDS:
         raise ArgumentError(f"scatter_reduce: reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
     return reduced("scatter_reduce", input, dim, index, src, reduce, include_self)
@@ -223,7 +236,11 @@ def folded_product(start: Tensor, src: Tensor, axis: int, index: Any) -> Tensor:
 
 
 def index_add(input: Tensor, dim: Any, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
-    """``out[..., index[i], ...] += alpha * source[..., i, ...]`` along ``dim``; equal indices add up."""
+    """``out[..., index[i], ...] += alpha * source[..., i, ...]`` along ``dim``; equal indices add up.
+
+    >>> gf.index_add(gf.zeros(3), 0, gf.tensor([0, 0, 2]), gf.tensor([1.0, 2.0, 3.0]))
+    tensor([3., 0., 3.])
+    """
     i, axis = index_vector("index_add", input, dim, index, source)
     alpha = element("index_add", alpha, input.dtype)
     if input.array.dtype.kind == "b":
@@ -279,7 +296,11 @@ def index_vector(op: str, input: Tensor, dim: Any, index: Tensor, source: Tensor
 
 @hosted
 def index_copy(input: Tensor, dim: Any, index: Tensor, source: Tensor) -> Tensor:
-    """``out[..., index[i], ...] = source[..., i, ...]`` along ``dim``."""
+    """``out[..., index[i], ...] = source[..., i, ...]`` along ``dim``.
+
+    >>> gf.index_copy(gf.zeros(3), 0, gf.tensor([2, 0]), gf.tensor([1.0, 2.0]))
+    tensor([2., 0., 1.])
+    """
     i, axis = index_vector("index_copy", input, dim, index, source)
     want = vector_shape(input, axis, i)
     full = np.broadcast_to(i.reshape([-1 if d == axis else 1 for d in range(len(want))]), want)
@@ -290,7 +311,11 @@ def index_copy(input: Tensor, dim: Any, index: Tensor, source: Tensor) -> Tensor
 
 @hosted
 def index_fill(input: Tensor, dim: Any, index: Tensor, value: Any) -> Tensor:
-    """``value`` at the places ``index`` along ``dim``."""
+    """``value`` at the places ``index`` along ``dim``.
+
+    >>> gf.index_fill(gf.zeros(3), 0, gf.tensor([2, 0]), 7.0)
+    tensor([7., 0., 7.])
+    """
     i, axis = index_vector("index_fill", input, dim, index, None)
     mask = backends.zeros((input.array.shape[axis] if input.array.ndim else 1,), BOOL)
     mask[i] = True
@@ -300,7 +325,12 @@ def index_fill(input: Tensor, dim: Any, index: Tensor, value: Any) -> Tensor:
 
 @hosted
 def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False) -> Tensor:
-    """``out[indices] = values``, or ``+=`` with ``accumulate``, where equal indices add up."""
+    """``out[indices] = values``, or ``+=`` with ``accumulate``, where equal indices add up.
+
+    >>> gf.index_put(gf.zeros(2, 2), (gf.tensor([0, 1]), gf.tensor([1, 0])), gf.tensor([1.0, 2.0]))
+    tensor([[0., 1.],
+            [2., 0.]])
+    """
     if not isinstance(indices, tuple | list) or not all(isinstance(i, Tensor) for i in indices):
         found = indices if not isinstance(indices, tuple | list) else next(i for i in indices if not isinstance(i, Tensor))
         raise DTypeError(f"index_put: argument 'indices' must be tuple of Tensors, not {type(found).__name__}")
@@ -326,7 +356,11 @@ def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumula
 
 
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
-    """The elements of ``source``, in order, where ``mask`` holds."""
+    """The elements of ``source``, in order, where ``mask`` holds.
+
+    >>> gf.masked_scatter(gf.zeros(3), gf.tensor([True, False, True]), gf.tensor([1.0, 2.0]))
+    tensor([1., 0., 2.])
+    """
     if mask.array.dtype.kind != "b":
         raise DTypeError("masked_scatter: masked_scatter_ only supports boolean masks")
     same_dtype("masked_scatter", input, source)
@@ -344,7 +378,12 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
 
 
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
-    """``source`` at flat positions, or added there with ``accumulate``."""
+    """``source`` at flat positions, or added there with ``accumulate``.
+
+    >>> gf.put(gf.zeros(2, 2), gf.tensor([3, 0]), gf.tensor([1.0, 2.0]))
+    tensor([[2., 0.],
+            [0., 1.]])
+    """
     i = index_array("put", index)
     n = input.array.size
     if i.size and (i.min() < -n or i.max() >= n):

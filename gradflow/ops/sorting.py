@@ -59,7 +59,12 @@ def chosen(op: str, grad_name: str, input: Tensor, axis: int, index: Any) -> Sor
 
 
 def sort(input: Tensor, dim: Any = -1, descending: bool = False, stable: bool = False) -> Sorted:
-    """(values, indices) in order along ``dim``; stable; nan is the largest."""
+    """(values, indices) in order along ``dim``; stable; nan is the largest.
+
+    >>> values, indices = gf.sort(gf.tensor([3, 1, 2]))
+    >>> values, indices
+    (tensor([1, 2, 3]), tensor([1, 2, 0]))
+    """
     descending = flag("sort", "descending", descending)
     if not input.array.ndim:
         axis_of("sort", dim, 0)
@@ -69,18 +74,32 @@ def sort(input: Tensor, dim: Any = -1, descending: bool = False, stable: bool = 
 
 
 def argsort(input: Tensor, dim: Any = -1, descending: bool = False, stable: bool = False) -> Tensor:
-    """The indices that sort along ``dim``."""
+    """The indices that sort along ``dim``.
+
+    >>> gf.argsort(gf.tensor([3, 1, 2]))
+    tensor([1, 2, 0])
+    """
     return sort(input.detach(), dim, descending, stable).indices
 
 
 def msort(input: Tensor) -> Tensor:
-    """Sorted along the first axis."""
+    """Sorted along the first axis.
+
+    >>> gf.msort(gf.tensor([[3, 1], [2, 4]]))
+    tensor([[2, 1],
+            [3, 4]])
+    """
     return sort(input, 0).values
 
 
 @hosted
 def topk(input: Tensor, k: int, dim: Any = -1, largest: bool = True, sorted: bool = True) -> Sorted:
-    """(values, indices) of the ``k`` largest (or smallest) along ``dim``, in order."""
+    """(values, indices) of the ``k`` largest (or smallest) along ``dim``, in order.
+
+    >>> values, indices = gf.topk(gf.tensor([3, 1, 4, 2]), 2)
+    >>> values, indices
+    (tensor([4, 3]), tensor([2, 0]))
+    """
     a = input.array
     axis, k, largest = axis_of("topk", dim, a.ndim), integer("topk", "k", k), flag("topk", "largest", largest)
     n = a.shape[axis] if a.ndim else 1
@@ -109,7 +128,12 @@ def at_rank(op: str, grad_name: str, input: Tensor, rank: Any, axis: int, keepdi
 
 @hosted
 def kthvalue(input: Tensor, k: int, dim: Any = -1, keepdim: bool = False) -> Sorted:
-    """(value, index) of the ``k``-th smallest along ``dim``, counted from 1."""
+    """(value, index) of the ``k``-th smallest along ``dim``, counted from 1.
+
+    >>> value, index = gf.kthvalue(gf.tensor([30, 10, 20]), 2)
+    >>> value, index
+    (tensor(20), tensor(2))
+    """
     axis, k = axis_of("kthvalue", dim, input.array.ndim), integer("kthvalue", "k", k)
     keepdim = flag("kthvalue", "keepdim", keepdim)
     n = input.array.shape[axis] if input.array.ndim else 1
@@ -146,19 +170,32 @@ def middle(op: str, grad_name: str, input: Tensor, dim: Any, keepdim: bool, skip
 
 @hosted
 def median(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
-    """The middle element (the lower of two); with ``dim``, (values, indices). nan if there is one."""
+    """The middle element (the lower of two); with ``dim``, (values, indices). nan if there is one.
+
+    >>> gf.median(gf.tensor([3, 1, 4, 2]))
+    tensor(2)
+    """
     return middle("median", "MedianBackward0" if dim is None else "MedianBackward1", input, dim, keepdim, False)
 
 
 @hosted
 def nanmedian(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
-    """:func:`median` of what is not nan."""
+    """:func:`median` of what is not nan.
+
+    >>> gf.nanmedian(gf.tensor([1.0, float("nan"), 3.0]))
+    tensor(1.)
+    """
     return middle("nanmedian", "NanmedianBackward0", input, dim, keepdim, True)
 
 
 @hosted
 def mode(input: Tensor, dim: Any = -1, keepdim: bool = False) -> Sorted:
-    """(the most frequent value, the smallest of equals; the index of its last occurrence) along ``dim``."""
+    """(the most frequent value, the smallest of equals; the index of its last occurrence) along ``dim``.
+
+    >>> values, indices = gf.mode(gf.tensor([1, 2, 2, 3, 3]))
+    >>> values, indices
+    (tensor(2), tensor(2))
+    """
     axis, keepdim = axis_of("mode", dim, input.array.ndim), flag("mode", "keepdim", keepdim)
     if not input.array.ndim:
         return Sorted(input.clone(), wrap(backends.zeros((), INT64, input.array)))
@@ -177,12 +214,20 @@ def mode(input: Tensor, dim: Any = -1, keepdim: bool = False) -> Sorted:
 
 
 def quantile(input: Tensor, q: Any, dim: Any = None, keepdim: bool = False, *, interpolation: str = "linear") -> Tensor:
-    """The values below which a share ``q`` of the elements lies, along ``dim``; several ``q`` give a first axis. nan where there is one."""
+    """The values below which a share ``q`` of the elements lies, along ``dim``; several ``q`` give a first axis. nan where there is one.
+
+    >>> gf.quantile(gf.tensor([1.0, 2.0, 3.0, 4.0]), gf.tensor([0.25, 0.5]))
+    tensor([1.7500, 2.5000])
+    """
     return quantiles("quantile", input, q, dim, keepdim, interpolation, False)
 
 
 def nanquantile(input: Tensor, q: Any, dim: Any = None, keepdim: bool = False, *, interpolation: str = "linear") -> Tensor:
-    """:func:`quantile` of what is not nan."""
+    """:func:`quantile` of what is not nan.
+
+    >>> gf.nanquantile(gf.tensor([1.0, float("nan"), 3.0]), 0.5)
+    tensor(2.)
+    """
     return quantiles("nanquantile", input, q, dim, keepdim, interpolation, True)
 
 
@@ -227,7 +272,11 @@ def quantiles(op: str, input: Tensor, q: Any, dim: Any, keepdim: bool, interpola
 
 
 def unique(input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: Any = None) -> Any:
-    """The distinct elements in order (or slices along ``dim``), with where each went and how often it occurs if asked."""
+    """The distinct elements in order (or slices along ``dim``), with where each went and how often it occurs if asked.
+
+    >>> gf.unique(gf.tensor([3, 1, 3, 2]))
+    tensor([1, 2, 3])
+    """
     axis = None if dim is None else axis_of("unique", dim, input.array.ndim)
     half = input.array.dtype.kind == "V"  # NumPy does not know where nan belongs among bfloat16
     a = input.array.astype(np.float32) if half else input.array
@@ -242,7 +291,11 @@ def unique(input: Tensor, sorted: bool = True, return_inverse: bool = False, ret
 
 @hosted
 def unique_consecutive(input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: Any = None) -> Any:
-    """The elements (or slices along ``dim``) that differ from the one before."""
+    """The elements (or slices along ``dim``) that differ from the one before.
+
+    >>> gf.unique_consecutive(gf.tensor([1, 1, 2, 1]))
+    tensor([1, 2, 1])
+    """
     a = input.array.reshape(-1) if dim is None else np.moveaxis(input.array, axis_of("unique_consecutive", dim, input.array.ndim), 0)
     n = a.shape[0]
     differs = np.ones(n, bool)
@@ -262,7 +315,11 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
 def searchsorted(
     sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False, side: str | None = None, sorter: Any = None
 ) -> Tensor:
-    """Where elements would be inserted to keep the innermost axis sorted."""
+    """Where elements would be inserted to keep the innermost axis sorted.
+
+    >>> gf.searchsorted(gf.tensor([1, 3, 5]), gf.tensor([0, 3, 9])), gf.searchsorted(gf.tensor([1, 3, 5]), gf.tensor([3]), right=True)
+    (tensor([0, 1, 3]), tensor([2]))
+    """
     for name, t in (("sorted_sequence", sorted_sequence), ("sorter", sorter)):
         if not isinstance(t, Tensor) and (t is not None or name == "sorted_sequence"):
             raise DTypeError(f"searchsorted: argument '{name}' must be Tensor, not {type(t).__name__}")
@@ -307,7 +364,11 @@ def places_in(op: str, sequence: Tensor, input: Any, sorter: Tensor | None, righ
 
 @hosted
 def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
-    """The number of the bucket between ``boundaries`` that each element falls into."""
+    """The number of the bucket between ``boundaries`` that each element falls into.
+
+    >>> gf.bucketize(gf.tensor([0.5, 2.0, 9.0]), gf.tensor([1.0, 2.0, 3.0]))
+    tensor([0, 1, 3])
+    """
     if not isinstance(boundaries, Tensor):
         raise DTypeError(f"bucketize: argument 'boundaries' must be Tensor, not {type(boundaries).__name__}")
     if boundaries.array.ndim != 1:
@@ -316,7 +377,11 @@ def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right:
 
 
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
-    """How often each non-negative integer occurs, or the sum of its ``weights``."""
+    """How often each non-negative integer occurs, or the sum of its ``weights``.
+
+    >>> gf.bincount(gf.tensor([0, 2, 2, 3]))
+    tensor([1, 0, 2, 1])
+    """
     a = input.array
     if integer("bincount", "minlength", minlength) < 0:
         raise ArgumentError(f"bincount: minlength should be >= 0, it is {minlength}")
@@ -340,7 +405,11 @@ def bin_of(x, low, high, width, bins):
 
 
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
-    """How many elements fall into each of ``bins`` equal intervals between ``min`` and ``max`` (the data's if both are 0)."""
+    """How many elements fall into each of ``bins`` equal intervals between ``min`` and ``max`` (the data's if both are 0).
+
+    >>> gf.histc(gf.tensor([1.0, 2.0, 1.5, 4.0]), bins=3, min=1, max=4)
+    tensor([2., 1., 1.])
+    """
     if not input.dtype.is_floating_point:
         raise DTypeError(f"histc: expected a floating point tensor, not {input.dtype}")
     if integer("histc", "bins", bins) <= 0:

@@ -194,13 +194,23 @@ def diagonal_embed_adjoint(g, shape, full, offset, i, j):
 
 
 def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
-    """The same elements in C order under another shape; one size may be -1. A view when strides allow, else a copy."""
+    """The same elements in C order under another shape; one size may be -1. A view when strides allow, else a copy.
+
+    >>> gf.reshape(gf.arange(6), (2, -1))
+    tensor([[0, 1, 2],
+            [3, 4, 5]])
+    """
     target = fill_shape("reshape", shape_of("reshape", sizes if shape is None else (shape,)), input.array.size)
     return reshape_to(input, target)
 
 
 def view(input: Tensor, *shape: Any, size: Any = None) -> Tensor:
-    """The same memory under another shape; raises where that needs a copy. ``view(dtype)`` reads the same bytes as another type."""
+    """The same memory under another shape; raises where that needs a copy. ``view(dtype)`` reads the same bytes as another type.
+
+    >>> gf.arange(4).view(2, 2)
+    tensor([[0, 1],
+            [2, 3]])
+    """
     from ..dtypes import dtype
 
     if len(shape) == 1 and isinstance(shape[0], dtype):
@@ -232,17 +242,31 @@ def view_dtype(input: Tensor, dtype: Any) -> Tensor:
 
 
 def view_as(input: Tensor, other: Tensor) -> Tensor:
-    """``input.view(other.size())``"""
+    """``input.view(other.size())``: the same memory.
+
+    >>> gf.arange(4).view_as(gf.ones(2, 2))
+    tensor([[0, 1],
+            [2, 3]])
+    """
     return view(input, require_tensor("view_as", other, "other").array.shape)
 
 
 def reshape_as(input: Tensor, other: Tensor) -> Tensor:
-    """``input.reshape(other.size())``"""
+    """``input.reshape(other.size())``: a view where strides allow.
+
+    >>> gf.arange(4).reshape_as(gf.ones(2, 2))
+    tensor([[0, 1],
+            [2, 3]])
+    """
     return reshape(input, require_tensor("reshape_as", other, "other").array.shape)
 
 
 def permute(input: Tensor, *axes_: Any, dims: Any = None) -> Tensor:
-    """Axes in the order ``dims``; a view."""
+    """Axes in the order ``dims``; a view.
+
+    >>> gf.permute(gf.ones(2, 3, 4), (2, 0, 1)).shape
+    torch.Size([4, 2, 3])
+    """
     order = shape_of("permute", axes_ if dims is None else (dims,))
     if len(order) != input.array.ndim:
         raise ShapeError(
@@ -255,33 +279,55 @@ def permute(input: Tensor, *axes_: Any, dims: Any = None) -> Tensor:
 
 
 def transpose(input: Tensor, dim0: Any, dim1: Any) -> Tensor:
-    """Two axes exchanged; a view."""
+    """Two axes exchanged; a view.
+
+    >>> gf.transpose(gf.ones(2, 3, 4), 0, 2).shape
+    torch.Size([4, 3, 2])
+    """
     n = input.array.ndim
     i, j = axis_of("transpose", dim0, n), axis_of("transpose", dim1, n)
     return swap(input, i, j) if n else permute_to(input, ())
 
 
 def t(input: Tensor) -> Tensor:
-    """The transpose of a matrix; vectors and scalars as they are."""
+    """The transpose of a matrix; vectors and scalars as they are.
+
+    >>> gf.t(gf.tensor([[1, 2], [3, 4]]))
+    tensor([[1, 3],
+            [2, 4]])
+    """
     if input.array.ndim > 2:
         raise ShapeError(f"t: t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D; use .mT or permute")
     return flip_matrix(input)
 
 
 def transposed(input: Tensor) -> Tensor:
-    """``x.T``: all axes reversed."""
+    """``x.T``: all axes reversed; a view.
+
+    >>> gf.tensor([[1, 2], [3, 4]]).T
+    tensor([[1, 3],
+            [2, 4]])
+    """
     return permute_to(input, tuple(range(input.array.ndim))[::-1])
 
 
 def matrix_transposed(input: Tensor) -> Tensor:
-    """``x.mT``: the last two axes exchanged."""
+    """``x.mT``: the last two axes exchanged; a view.
+
+    >>> gf.ones(5, 2, 3).mT.shape
+    torch.Size([5, 3, 2])
+    """
     if input.array.ndim < 2:
         raise ShapeError(f"mT: tensor.mT is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor.")
     return swap(input, input.array.ndim - 2, input.array.ndim - 1)
 
 
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
-    """Axes ``source`` moved to the places ``destination``; the others keep their order. A view."""
+    """Axes ``source`` moved to the places ``destination``; the others keep their order. A view.
+
+    >>> gf.movedim(gf.ones(2, 3, 4), 0, -1).shape
+    torch.Size([3, 4, 2])
+    """
     n = input.array.ndim
     src = [source] if not isinstance(source, tuple | list) else list(source)
     dst = [destination] if not isinstance(destination, tuple | list) else list(destination)
@@ -299,7 +345,12 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
 
 
 def expand(input: Tensor, *sizes: Any, size: Any = None) -> Tensor:
-    """Axes of size 1 repeated to ``sizes`` without copying (-1 keeps a size); new axes may come in front. Read-only."""
+    """Axes of size 1 repeated to ``sizes`` without copying (-1 keeps a size); new axes may come in front. Read-only.
+
+    >>> gf.tensor([[1], [2]]).expand(-1, 3)
+    tensor([[1, 1, 1],
+            [2, 2, 2]])
+    """
     target = list(shape_of("expand", sizes if size is None else (size,)))
     shape = input.array.shape
     lead = len(target) - len(shape)
@@ -324,19 +375,33 @@ def expand(input: Tensor, *sizes: Any, size: Any = None) -> Tensor:
 
 
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
-    """``input.expand(other.size())``"""
+    """``input.expand(other.size())``: a view that repeats axes of size 1.
+
+    >>> gf.expand_as(gf.tensor([[1], [2]]), gf.ones(2, 2))
+    tensor([[1, 1],
+            [2, 2]])
+    """
     return expand(input, require_tensor("expand_as", other, "other").array.shape)
 
 
 def broadcast_to(input: Tensor, shape: Any) -> Tensor:
-    """``input`` repeated, without copying, to ``shape``."""
+    """``input`` repeated, without copying, to ``shape``.
+
+    >>> gf.broadcast_to(gf.tensor([1, 2]), (2, 2))
+    tensor([[1, 2],
+            [1, 2]])
+    """
     if not isinstance(shape, tuple | list):
         raise DTypeError(f"broadcast_to: argument 'size' must be tuple of ints, not {type(shape).__name__}")
     return expand(input, tuple(shape))
 
 
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """Views of all tensors with their common shape."""
+    """Views of all tensors with their common shape.
+
+    >>> [x.shape for x in gf.broadcast_tensors(gf.ones(2, 1), gf.ones(3))]
+    [torch.Size([2, 3]), torch.Size([2, 3])]
+    """
     for x in tensors:
         require_tensor("broadcast_tensors", x, "tensors")
     try:
@@ -347,12 +412,20 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
 
 
 def unsqueeze(input: Tensor, dim: Any) -> Tensor:
-    """A new axis of size 1 at ``dim``; a view."""
+    """A new axis of size 1 at ``dim``; a view.
+
+    >>> gf.unsqueeze(gf.tensor([1, 2]), 0).shape
+    torch.Size([1, 2])
+    """
     return unsqueeze_at(input, axis_of("unsqueeze", dim, input.array.ndim + 1))
 
 
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
-    """Without its axes of size 1, or those of them named in ``dim``; a view."""
+    """Without its axes of size 1, or those of them named in ``dim``; a view.
+
+    >>> gf.squeeze(gf.ones(1, 3, 1)).shape, gf.squeeze(gf.ones(1, 3, 1), 0).shape
+    (torch.Size([3]), torch.Size([3, 1]))
+    """
     if dim is None:
         return squeeze_all(input)
     axes = axes_of("squeeze", dim, input.array.ndim) or ()
@@ -360,7 +433,11 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """The axes from ``start_dim`` to ``end_dim`` as one."""
+    """The axes from ``start_dim`` to ``end_dim`` as one.
+
+    >>> gf.flatten(gf.ones(2, 3, 4), 1).shape
+    torch.Size([2, 12])
+    """
     shape = input.array.shape
     i, j = axis_of("flatten", start_dim, len(shape)), axis_of("flatten", end_dim, len(shape))
     if not shape:
@@ -376,7 +453,11 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 
 def unflatten(input: Tensor, dim: Any, sizes: Any) -> Tensor:
-    """Axis ``dim`` as several axes of ``sizes``."""
+    """Axis ``dim`` as several axes of ``sizes``.
+
+    >>> gf.unflatten(gf.ones(2, 6), 1, (3, -1)).shape
+    torch.Size([2, 3, 2])
+    """
     shape = input.array.shape
     i = axis_of("unflatten", dim, len(shape))
     if not isinstance(sizes, tuple | list) or not all(isinstance(n, int) for n in sizes):
@@ -386,22 +467,38 @@ def unflatten(input: Tensor, dim: Any, sizes: Any) -> Tensor:
 
 
 def ravel(input: Tensor) -> Tensor:
-    """One axis, in C order."""
+    """One axis, in C order: a view where strides allow.
+
+    >>> gf.ravel(gf.tensor([[1, 2], [3, 4]]))
+    tensor([1, 2, 3, 4])
+    """
     return reshape_to(input, (input.array.size,))
 
 
 def contiguous(input: Tensor, memory_format: Any = None) -> Tensor:
-    """The tensor in C order: itself, or a copy."""
+    """The tensor in C order: itself, or a copy.
+
+    >>> gf.ones(2, 3).T.contiguous().stride()
+    (2, 1)
+    """
     return input if input.array.flags.c_contiguous else copied(input, "C")
 
 
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
-    """A copy; the gradient flows through it."""
+    """A copy; the gradient flows through it.
+
+    >>> gf.clone(gf.tensor([1, 2]))
+    tensor([1, 2])
+    """
     return copied(input, "K")
 
 
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-    """The diagonal of axes ``dim1``, ``dim2`` as a last axis; a view."""
+    """The diagonal of axes ``dim1``, ``dim2`` as a last axis; a view.
+
+    >>> gf.diagonal(gf.tensor([[1, 2], [3, 4]]))
+    tensor([1, 4])
+    """
     n = input.array.ndim
     i, j = axis_of("diagonal", dim1, n), axis_of("diagonal", dim2, n)
     if i == j or n < 2:
@@ -413,7 +510,11 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
 
 
 def narrow(input: Tensor, dim: Any, start: Any, length: int) -> Tensor:
-    """``length`` elements along ``dim`` from ``start``; a view."""
+    """``length`` elements along ``dim`` from ``start``; a view.
+
+    >>> gf.narrow(gf.arange(5), 0, 1, 3)
+    tensor([1, 2, 3])
+    """
     i = axis_of("narrow", dim, input.array.ndim)
     n = input.array.shape[i] if input.array.ndim else 0
     if not input.array.ndim:
@@ -428,7 +529,11 @@ def narrow(input: Tensor, dim: Any, start: Any, length: int) -> Tensor:
 
 
 def select(input: Tensor, dim: Any, index: Any) -> Tensor:
-    """The part at ``index`` along ``dim``; a view with one axis less."""
+    """The part at ``index`` along ``dim``; a view with one axis less.
+
+    >>> gf.select(gf.tensor([[1, 2], [3, 4]]), 1, 0)
+    tensor([1, 3])
+    """
     if not input.array.ndim:
         raise AxisError("select: select() cannot be applied to a 0-dim tensor.")
     axis, i = axis_of("select", dim, input.array.ndim), integer("select", "index", index)
