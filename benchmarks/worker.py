@@ -1,6 +1,7 @@
-"""One process that runs one case on one module, told what to do by lines of JSON on its standard input.
+"""One process that runs cases on one module, told what to do by lines of JSON on its standard input.
 
-`python -m benchmarks.worker MODULE THREADS CASE` answers each line with one line:
+`python -m benchmarks.worker MODULE THREADS` answers each line with one line:
+    {"do": "open", "case": name}   -> {}: the others are about this case
     {"do": "check"}                -> {"results": [...]}: sums of the results after two steps
     {"do": "calibrate", "seconds"} -> {"steps": n}: how many steps take about that long
     {"do": "time", "steps"}        -> {"seconds": s}: per step
@@ -21,17 +22,21 @@ from typing import Any
 import numpy as np
 
 from .cases import CASES
+from .operations import OPERATIONS
 
 CHUNK = 65536
 WEIGHTS = np.cos(np.arange(CHUNK))
 
 
 def summary(tensor: Any) -> dict:
-    """What stands for a tensor in the comparison: sums, one of them with uneven weights so that the order counts.
+    """What stands for a tensor, or a number, in the comparison: sums, one of them with uneven weights so that the order counts.
 
     Taken in chunks, since a copy in float64 would show in the peak memory.
     """
-    values = np.asarray(tensor.detach().numpy()).ravel()
+    if isinstance(tensor, bool | int | float):
+        return {"shape": [], "dtype": type(tensor).__name__, "size": abs(tensor), "sum": tensor, "weighted": tensor}
+    values = tensor.detach()
+    values = np.asarray((values.float() if str(values.dtype).endswith("bfloat16") else values).numpy()).ravel()
     size = total = weighted = 0.0
     for i in range(0, values.size, CHUNK):
         chunk = values[i : i + CHUNK].astype(np.float64)
@@ -43,10 +48,13 @@ def summary(tensor: Any) -> dict:
 
 
 class Runner:
-    def __init__(self, module: str, threads: int, name: str) -> None:
-        torch = importlib.import_module(module)
-        torch.set_num_threads(threads)
-        self.step, self.results = CASES[name].setup(torch)
+    def __init__(self, module: str, threads: int) -> None:
+        self.torch = importlib.import_module(module)
+        self.torch.set_num_threads(threads)
+
+    def open(self, case: str) -> dict:
+        self.step, self.results = (CASES.get(case) or OPERATIONS[case]).setup(self.torch)
+        return {}
 
     def check(self) -> dict:
         for _ in range(2):
@@ -74,12 +82,12 @@ def main() -> None:
     # What a library prints must not end up among the answers.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    module, threads, name = sys.argv[1:]
+    module, threads = sys.argv[1:]
     runner = None
     for line in sys.stdin:
         request = json.loads(line)
         try:
-            runner = runner or Runner(module, int(threads), name)
+            runner = runner or Runner(module, int(threads))
             answer = getattr(runner, request.pop("do"))(**request)
         except Exception:
             answer = {"error": traceback.format_exc()}

@@ -1,24 +1,57 @@
 """The benchmarks compute the same under gradflow and torch, and the harness notices when they do not."""
 
 import pathlib
+import re
 import sys
 
+import coverage_table
 import pytest
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent))
 
 from benchmarks.cases import CASES
+from benchmarks.operations import OPERATIONS
 from benchmarks.race import Worker, WorkerError, disagreement, race
 from benchmarks.worker import Runner, summary
 
+CASE = "a * b, 10 elements, requires_grad"
 QUICK = [name for name in CASES if "8e6" not in name]
 
 
 @pytest.mark.torch
 @pytest.mark.parametrize("name", QUICK)
 def test_results_are_equal(name):
-    ours, theirs = (Runner(module, 2, name).check()["results"] for module in ("gradflow", "torch"))
+    ours, theirs = (results(Runner(module, 2), name) for module in ("gradflow", "torch"))
     assert disagreement(ours, theirs, CASES[name].tolerance) is None
+
+
+def results(runner, name):
+    runner.open(name)
+    return runner.check()["results"]
+
+
+@pytest.mark.torch
+@pytest.mark.filterwarnings("ignore")  # torch's, of what is old or about to change
+def test_operations_are_equal():
+    ours, theirs = Runner("gradflow", 1), Runner("torch", 1)
+    wrong = {}
+    for name in OPERATIONS:
+        if ", 1e3" in name:
+            difference = disagreement(results(ours, name), results(theirs, name), OPERATIONS[name].tolerance)
+            wrong |= {name: difference} if difference else {}
+    assert not wrong
+
+
+# These give complex numbers under torch.
+COMPLEX = {"eig", "eigvals"}
+
+
+def test_every_operation_is_among_them():
+    page = coverage_table.PAGE.read_text(encoding="utf-8")
+    public = {name.rpartition(".")[2] for name in re.findall(r"^\| `([^`]+)`", page, re.MULTILINE)}
+    public |= {name.rpartition(".")[2] for names in coverage_table.NONE.values() for name in names.split()}
+    missing = public - set(re.findall(r"\w+", " ".join(OPERATIONS))) - COMPLEX
+    assert not missing
 
 
 def test_disagreement_sees_values_order_shape_and_nan():
@@ -39,14 +72,13 @@ def test_disagreement_sees_values_order_shape_and_nan():
 
 
 def test_a_failing_worker_says_why():
-    case = CASES["a * b, 10 elements, requires_grad"]
-    with Worker("no_such_module", 1, case) as worker, pytest.raises(WorkerError, match="no_such_module"):
-        worker.ask("check")
+    with Worker("no_such_module", 1) as worker, pytest.raises(WorkerError, match="no_such_module"):
+        worker.ask("open", case=CASE)
 
 
 @pytest.mark.torch
 def test_race():
-    outcome = race(CASES["a * b, 10 elements, requires_grad"], "gradflow", threads=1, rounds=2)
+    outcome = race(CASES[CASE], "gradflow", threads=1, rounds=2)
     assert outcome.difference is None
     assert outcome.ratio > 0
     assert all(size > 1e6 for size in outcome.peak_bytes)
