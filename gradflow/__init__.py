@@ -32,6 +32,7 @@ from .dtypes import (
     short,
     uint8,
 )
+from .errors import DeviceMemoryError as OutOfMemoryError
 from .tensor import Size, Tensor, device
 from . import autograd, constructors, creation, errors, methods, numpy_calls
 from .autograd import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, safe_grad, set_grad_enabled

@@ -9,6 +9,7 @@ import numpy as np
 
 from . import backends, dtypes
 from .backends.batched import asarray, everything
+from .devices import default
 from .errors import ArgumentError, DTypeError, NumberError, ShapeError
 from .ops import random as r
 from .ops.axes import integer, new_shape
@@ -23,11 +24,12 @@ class Want(NamedTuple):
 
     requires_grad: bool
     place: Any  # None: the CPU
+    pinned: bool = False  # in memory that devices copy from
 
 
 def finish(op: str, array: Any, dev: Any, requires_grad: bool) -> Tensor:
     """Without a device what is on one stays there."""
-    t = wrap(array if dev is None else backends.move(array, on_device(op, dev)))
+    t = wrap(array if dev is None and default.device is None else backends.move(array, on_device(op, dev)))
     return t.requires_grad_(True) if requires_grad else t
 
 
@@ -110,12 +112,15 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     tensor([[1, 2],
             [3, 4]])
     """
+    if pin_memory:
+        return finish("tensor", from_data("tensor", data, dtype, False), device, False).pin_memory().requires_grad_(requires_grad)
     return finish("tensor", from_data("tensor", data, dtype, True), device, requires_grad)
 
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """A tensor that shares memory with ``data`` if it is an array, or ``data`` itself if it is a tensor of that type."""
     if isinstance(data, Tensor):
+        device = device if device is not None else default.device
         return data if dtype is None and device is None else data.to(device, dtype)
     return finish("as_tensor", from_data("as_tensor", data, dtype, False), device, False)
 
@@ -139,12 +144,12 @@ def legacy_tensor(cls: type, *args: Any, **kwargs: Any) -> Any:
         source = (
             wrap(backends.empty(tuple(data), backends.cpu.default_float))
             if type(data).__name__ == "Size"
-            else tensor(data, dtype=dtypes.get_default_dtype())
+            else tensor(data, dtype=dtypes.get_default_dtype(), device="cpu")
         )
     elif args:
-        source = empty(*args)
+        source = empty(*args, device="cpu")
     else:
-        source = empty(0)
+        source = empty(0, device="cpu")
     if cls is Tensor:
         return source
     t: Any = new(cls)
@@ -164,8 +169,8 @@ def sized(op: str, size: tuple, kwargs: dict) -> tuple[int, ...]:
 def options(op: str, kwargs: dict) -> tuple[int, Want]:
     """(type code, what else is wanted) from the keyword arguments that all creation functions share."""
     code = code_of(op, kwargs.pop("dtype", None))
-    want = Want(bool(kwargs.pop("requires_grad", False)), on_device(op, kwargs.pop("device", None)))
-    for ignored in ("layout", "pin_memory", "memory_format"):
+    want = Want(bool(kwargs.pop("requires_grad", False)), on_device(op, kwargs.pop("device", None)), bool(kwargs.pop("pin_memory", False)))
+    for ignored in ("layout", "memory_format"):
         kwargs.pop(ignored, None)
     if kwargs:
         raise DTypeError(f"{op}: got unexpected keyword arguments {sorted(kwargs)}")
@@ -186,6 +191,7 @@ def need_float(op: str, code: int) -> None:
 
 def done(array: Any, want: Want) -> Tensor:
     t = wrap(array if want.place is None else backends.move(array, want.place))
+    t = t.pin_memory() if want.pinned else t
     return t.requires_grad_(True) if want.requires_grad else t
 
 

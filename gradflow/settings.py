@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from . import dtypes
-from .errors import ArgumentError, DeviceError
-from .tensor import CPU, device
+from .devices import CPU, default, device
+from .errors import ArgumentError
 
 matmul_precision = "highest"
 
@@ -27,14 +27,23 @@ def get_float32_matmul_precision() -> str:
 
 
 def get_default_device() -> device:
-    """Where new tensors are made: the CPU."""
-    return CPU
+    """Where new tensors of this thread are made."""
+    found = default.device or CPU
+    if found.type == "cuda" and found.index is None:
+        from .cuda import current_device
+
+        return device("cuda", current_device())
+    return found
 
 
 def set_default_device(where: Any) -> None:
-    """Make new tensors on a device; this build computes on the CPU."""
-    if where is not None and device(where).type != "cpu":
-        raise DeviceError(f"set_default_device: {where} is not available: this build computes on the CPU")
+    """Make new tensors of this thread on a device unless they say where; ``None``: on the CPU."""
+    found = None if where is None else device(where)
+    if found is not None and found.type == "cuda":
+        from .cuda import number
+
+        number(found)
+    default.device = found
 
 
 def set_default_tensor_type(t: Any) -> None:

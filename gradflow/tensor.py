@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import dtypes
-from .errors import ArgumentError, AxisError, DeviceError, DTypeError, GradError
+from .devices import CPU, device
+from .errors import ArgumentError, AxisError, DTypeError, GradError
 from .tape.node import SHARED, Leaf, Node, Output, changed, mode, new_version
 
 new = object.__new__
@@ -373,43 +374,6 @@ class Size(tuple):
 
     def __repr__(self) -> str:
         return f"torch.Size([{', '.join(map(str, self))}])"
-
-
-class device:
-    """Where a tensor lives: ``device("cpu")``."""
-
-    __slots__ = ("index", "type")
-
-    type: str
-    index: int | None
-
-    def __init__(self, type: Any, index: int | None = None):
-        spec: Any = type
-        if isinstance(type, device):
-            spec, index = type.type, type.index
-        if not isinstance(spec, str) or not (index is None or isinstance(index, int)):
-            raise DTypeError(f"device: expected a name such as 'cpu' and perhaps a number, not {spec!r} and {index!r}")
-        name, _, number = spec.partition(":")
-        if name not in ("cpu", "cuda") or (number and not number.isdecimal()):
-            raise DeviceError(f"device: invalid device string: {spec!r}; expected 'cpu', 'cuda' or 'cuda:N'")
-        self.type = name
-        self.index = int(number) if number else index
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, device) and (self.type, self.index) == (other.type, other.index)
-
-    def __hash__(self) -> int:
-        return hash((self.type, self.index))
-
-    def __str__(self) -> str:
-        return self.type if self.index is None else f"{self.type}:{self.index}"
-
-    def __repr__(self) -> str:
-        index = "" if self.index is None else f", index={self.index}"
-        return f"device(type='{self.type}'{index})"
-
-
-CPU = device("cpu")
 
 
 def wrap(array: Any, node: Any = None) -> Tensor:

@@ -7,15 +7,23 @@ g++ with CUDA's names; the threads of a block are fibers that change at ``__sync
 
 import ctypes
 import hashlib
+import itertools
 import os
 import re
+import shutil
 import subprocess
+import sys
+import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
+import pytest
 from cuda_emulator import BF16, FP16, ROOT
 
+from gradflow.backends import cuda, cupy_driver
+from gradflow.backends.cuda import array
 from gradflow.backends.cuda.array import DTYPES
 
 SHIFT = 1 << 62
@@ -171,11 +179,60 @@ class Compiler:
         folder.rmdir()
 
 
+class Stream:
+    """A queue. What is in it is done when somebody waits, or when the device computes: copies that nobody waits for come late here."""
+
+    def __init__(self, driver, priority=None):
+        self.driver, self.priority, self.todo = driver, priority, []
+        self.ptr = next(driver.handles) if priority is not None else 0
+        driver.every.add(self)
+
+    @property
+    def done(self):
+        return not self.todo
+
+    def synchronize(self):
+        while self.todo:
+            self.todo.pop(0)()
+
+    def wait_event(self, event):
+        self.driver.log.append(("wait", self.ptr, event))
+        event.synchronize()
+
+
+class Event:
+    def __init__(self, timing):
+        self.timing, self.marks = timing, []
+
+    def record(self, stream):
+        self.stream, self.todo, self.time = stream, list(stream.todo), time.perf_counter()
+        stream.driver.log.append(("record", stream.ptr, self))
+
+    @property
+    def done(self):
+        return not any(job in self.stream.todo for job in self.todo)
+
+    def synchronize(self):
+        while not self.done:
+            self.stream.todo.pop(0)()
+
+
+class Pinned:
+    def __init__(self, nbytes):
+        self.bytes = np.full(nbytes, 0xA5, np.uint8)
+        self.ptr = self.bytes.ctypes.data
+
+
 class Memory:
     """Bytes of the device."""
 
     def __init__(self, driver, nbytes, device):
-        self.driver, self.nbytes, self.device = driver, nbytes, device
+        self.nbytes = 0
+        self.driver, self.device, self.streams = driver, device, None
+        if driver.reserved[device] + nbytes > driver.limit:
+            raise MemoryError
+        self.nbytes = nbytes
+        driver.reserved[device] += nbytes
         self.bytes = np.full(nbytes + 256, 0xA5, np.uint8)  # whatever the memory held
         self.pointer = -(-self.bytes.ctypes.data // 256) * 256 + SHIFT
         driver.allocated[device] += nbytes
@@ -184,6 +241,8 @@ class Memory:
 
     def __del__(self):
         self.driver.allocated[self.device] -= self.nbytes
+        for stream in self.streams or ():
+            self.driver.hold(self.bytes, stream, self.device)
 
 
 class Driver:
@@ -196,6 +255,11 @@ class Driver:
         self.backwards = False
         self.collected = None
         self.current = 0
+        self.limit, self.reserved, self.emptied = 1 << 34, [0] * devices, 0
+        self.handles, self.log, self.held = itertools.count(1), [], []
+        self.every = weakref.WeakSet()
+        self.streams = [Stream(self) for _ in range(devices)]
+        self.currents = list(self.streams)
 
     # What is asked of the machine
 
@@ -217,37 +281,83 @@ class Driver:
     def capability(self, device):
         return (9, 0)
 
-    def total_memory(self, device):
-        return 1 << 34
+    def properties(self, device):
+        sizes = dict.fromkeys(
+            "maxThreadsPerMultiProcessor regsPerMultiprocessor sharedMemPerMultiprocessor l2CacheSize pciBusID".split(), 0
+        )
+        numbers = {"multiProcessorCount": 2, "maxThreadsPerBlock": 1024, "warpSize": 32, "sharedMemPerBlock": 1 << 14, "integrated": 0}
+        return {"name": b"Emulated device", "major": 9, "minor": 0, "totalGlobalMem": 1 << 34, **numbers, **sizes}
 
     def synchronize(self, device):
-        pass
+        for stream in list(self.every):
+            stream.synchronize()
 
     def memory(self, device):
-        return {"allocated": self.allocated[device], "reserved": self.allocated[device], "peak": self.peak[device]}
+        peak = self.peak[device]
+        return {"allocated": self.allocated[device], "reserved": self.reserved[device], "peak": peak, "peak reserved": peak}
+
+    def memory_info(self, device):
+        return self.limit - self.reserved[device], self.limit
 
     def reset_peak(self, device):
         self.peak[device] = self.allocated[device]
 
     def empty_cache(self):
-        pass
+        self.emptied += 1
+        self.reserved = list(self.allocated)
+
+    # Streams and events
+
+    def current_stream(self, device):
+        return self.currents[device]
+
+    def default_stream(self, device):
+        return self.streams[device]
+
+    def new_stream(self, device, priority):
+        return Stream(self, priority)
+
+    def set_stream(self, stream, device):
+        self.currents[device] = stream
+
+    def new_event(self, device, timing, blocking=False):
+        return Event(timing)
+
+    def elapsed_time(self, start, end):
+        return 1e3 * (end.time - start.time)
+
+    def hold(self, memory, stream, device):
+        event = self.new_event(device, False)
+        event.record(stream)
+        self.held = [(e, m) for e, m in self.held if not e.done] + [(event, memory)]
 
     # Memory
 
     def alloc(self, nbytes, device):
         return Memory(self, nbytes, device)
 
-    def to_device(self, to, host, nbytes, device):
-        ctypes.memmove(to - SHIFT, host, nbytes)
+    def pinned(self, nbytes):
+        return Pinned(nbytes)
 
-    def to_host(self, host, source, nbytes, device):
-        ctypes.memmove(host, source - SHIFT, nbytes)
+    def to_device(self, to, host, nbytes, device, owner=None):
+        self.later(lambda: ctypes.memmove(to - SHIFT, host, nbytes), device, owner)
+
+    def to_host(self, host, source, nbytes, device, owner=None):
+        self.later(lambda: ctypes.memmove(host, source - SHIFT, nbytes), device, owner)
+
+    def later(self, job, device, owner):
+        stream = self.currents[device]
+        stream.todo.append(job)
+        if owner is None:
+            stream.synchronize()
+        else:
+            self.hold(owner, stream, device)
 
     def copy(self, to, to_device, source, from_device, nbytes):
-        ctypes.memmove(to - SHIFT, source - SHIFT, nbytes)
+        self.later(lambda: ctypes.memmove(to - SHIFT, source - SHIFT, nbytes), from_device, None)
 
     def clear(self, pointer, nbytes, device):
-        ctypes.memset(pointer - SHIFT, 0, nbytes)
+        self.later(lambda: ctypes.memset(pointer - SHIFT, 0, nbytes), device, None)
 
     # Kernels
 
@@ -270,6 +380,7 @@ class Driver:
         assert shared <= 1 << 14 and block[0] * block[1] <= 1024
         name, text = function
         self.launches += 1
+        self.currents[device].synchronize()
         if self.collected is not None:
             self.collected[name] = text
             return
@@ -284,6 +395,7 @@ class Driver:
         if self.collected is not None:
             return
         self.launches += 1
+        self.currents[device].synchronize()
         x = self.matrices(code, a[0], m, k, a[2], a[3], count, a[1])
         y = self.matrices(code, b[0], k, n, b[2], b[3], count, b[1])
         z = self.matrices(code, c[0], m, n, c[1], c[2], count, False)
@@ -298,3 +410,24 @@ class Driver:
         memory = (ctypes.c_char * ((last + 1) * dtype.itemsize)).from_address(pointer - SHIFT)
         strides = [s * dtype.itemsize for s in (stride, down, across)]
         return np.ndarray((count, rows, columns), dtype, memory, strides=strides)
+
+
+def devices(kind, cases=()):
+    """For a fixture: an emulated device, for which the kernels of the cases are compiled, or the real one."""
+    if kind == "real":
+        cupy_driver.collected, cupy_driver.backwards = None, False
+        cuda.use(cupy_driver)
+        yield cupy_driver
+    else:
+        if shutil.which("g++") is None:
+            pytest.skip("needs g++")
+        driver = Driver()
+        cuda.use(driver)
+        with driver.collect(), np.errstate(all="ignore"):
+            for f in cases:
+                try:
+                    f(driver)
+                except Exception as error:  # values are whatever the memory held
+                    print(f"{f.__name__}: {type(error).__name__}: {error}", file=sys.stderr)
+        yield driver
+    array.driver = None

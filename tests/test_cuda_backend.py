@@ -3,18 +3,14 @@
 Compiling takes the time, so every case is run once without computing, to know its kernels, before they are compiled together.
 """
 
-import shutil
-import sys
-
 import numpy as np
 import pytest
-from cuda_driver import Driver
+from cuda_driver import Driver, devices
 from cuda_kernels import OPS, programs, stored_types
 
 import gradflow as gf
 from gradflow import backends
-from gradflow.backends import cuda, cupy_driver
-from gradflow.backends.cuda import array
+from gradflow.backends import cuda
 from gradflow.scalar.types import FLOAT32
 
 CASES = []
@@ -34,24 +30,7 @@ def case(f):
 @pytest.fixture(scope="module", params=["emulated", pytest.param("real", marks=pytest.mark.gpu)])
 def device(request):
     """An emulated device; and a real one, where there is one."""
-    if request.param == "real":
-        cupy_driver.collected, cupy_driver.backwards = None, False
-        cuda.use(cupy_driver)
-        yield cupy_driver
-        array.driver = None
-        return
-    if shutil.which("g++") is None:
-        pytest.skip("needs g++")
-    driver = Driver()
-    cuda.use(driver)
-    with driver.collect(), np.errstate(all="ignore"):
-        for f in CASES:
-            try:
-                f(driver)
-            except Exception as error:  # values are whatever the memory held
-                print(f"{f.__name__}: {type(error).__name__}: {error}", file=sys.stderr)
-    yield driver
-    array.driver = None
+    yield from devices(request.param, CASES)
 
 
 def up(x):

@@ -39,7 +39,7 @@ SIGNATURES = {
 def called_functions():
     """Public functions of the driver that the backend and gf.cuda call."""
     package = FILE.parent
-    for path in [*(package / "cuda").glob("*.py"), package.parent / "cuda.py"]:
+    for path in [*(package / "cuda").glob("*.py"), *(package.parent / "cuda").glob("*.py")]:
         yield from re.findall(r"(?:array\.driver|\bdriver|backend\(\)|started\(\))\.(\w+)", path.read_text())
 
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "gradflow"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-TENSORS = {"dtypes", "errors", "tape", "tensor"}
+TENSORS = {"devices", "dtypes", "errors", "tape", "tensor"}
 OPS = {*TENSORS, "backends", "scalar", "kinds", "ops"}
 PEOPLE = {"errors", "tensor", "autograd", "ops", "scalar", "utils", "gradflow"}  # what nn, optim and utils are made of: public functions
 
@@ -21,12 +21,13 @@ PEOPLE = {"errors", "tensor", "autograd", "ops", "scalar", "utils", "gradflow"} 
 FLOORS = {
     "_version": (set(), set()),
     "errors": (set(), set()),
+    "devices": ({"errors"}, set()),
     "scalar": (set(), set()),
     "backends": ({"scalar", "errors", "_ext"}, set()),
     "dtypes": ({"scalar", "errors", "backends"}, set()),
     "tape": ({"errors", "backends"}, set()),
     "printing": ({"errors"}, set()),
-    "tensor": ({"errors", "dtypes", "tape"}, {"creation", "printing"}),
+    "tensor": ({"devices", "errors", "dtypes", "tape"}, {"creation", "printing"}),
     "kinds": (OPS - {"ops", "kinds"}, set()),
     "ops": (OPS, set()),
     "fft": ({*TENSORS, "creation", "ops"}, set()),
@@ -39,7 +40,7 @@ FLOORS = {
     "methods": ({*OPS, "free", "creation", "constructors"}, set()),
     "numpy_calls": ({*TENSORS, "ops", "creation", "methods"}, set()),
     "special": ({"ops"}, set()),
-    "settings": ({"errors", "dtypes", "tensor"}, set()),
+    "settings": ({"devices", "errors", "dtypes"}, {"cuda"}),
     "nn": ({*PEOPLE, "kinds"}, set()),
     "optim": ({*PEOPLE, "backends"}, set()),
     "utils": ({"errors", "tensor", "tape", "autograd", "gradflow"}, set()),
@@ -72,7 +73,6 @@ LONG_FILES = {
     "ops/rearranging.py": 590,
     "ops/reductions.py": 490,
     "ops/views.py": 568,
-    "tensor.py": 476,
 }
 
 

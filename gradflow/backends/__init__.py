@@ -36,7 +36,21 @@ from .cpu import (
     take_rows,
     zeros,
 )
-from .owners import as_strided, beside, cuda_place, dense, duplicate, is_array, move, place_of, register, started_driver, why_no_cuda
+from .owners import (
+    as_strided,
+    beside,
+    cuda_place,
+    dense,
+    duplicate,
+    is_array,
+    is_pinned,
+    move,
+    pin,
+    place_of,
+    register,
+    started_driver,
+    why_no_cuda,
+)
 
 __all__ = [
     "KINDS",
@@ -56,12 +70,14 @@ __all__ = [
     "gather",
     "irregular",
     "is_array",
+    "is_pinned",
     "kernel",
     "ldl",
     "ldl_solve",
     "lu",
     "lu_permutation",
     "move",
+    "pin",
     "place_of",
     "prepare",
     "reduce",

@@ -12,11 +12,12 @@ import functools
 import hashlib
 import importlib.util
 import os
+from collections import deque
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ..errors import DeviceError, DeviceMemoryError
+from ..errors import DeviceError
 from ..scalar.types import BFLOAT16, FLOAT16, FLOAT32, FLOAT64
 
 INSTALL = 'pip install "cupy-cuda13x[ctk]"'
@@ -26,6 +27,7 @@ GRAIN = 512  # what CuPy's pool rounds sizes up to
 allow_tf32 = False
 allocated: dict[int, int] = {}
 peak: dict[int, int] = {}
+peak_reserved: dict[int, int] = {}
 
 
 # Is there a device?
@@ -117,84 +119,148 @@ class On:
             runtime().setDevice(self.before)
 
 
+@functools.cache
+def properties(device: int) -> dict[str, Any]:
+    """What CUDA's ``cudaDeviceProp`` says."""
+    return runtime().getDeviceProperties(device)
+
+
 def device_name(device: int) -> str:
-    return runtime().getDeviceProperties(device)["name"].decode()
+    return properties(device)["name"].decode()
 
 
 def capability(device: int) -> tuple[int, int]:
-    properties = runtime().getDeviceProperties(device)
-    return properties["major"], properties["minor"]
-
-
-def total_memory(device: int) -> int:
-    return runtime().getDeviceProperties(device)["totalGlobalMem"]
-
-
-def stream(device: int) -> int:
-    """The current stream's handle."""
-    from cupy.cuda import get_current_stream
-
-    return get_current_stream(device).ptr
+    return properties(device)["major"], properties(device)["minor"]
 
 
 def synchronize(device: int) -> None:
     with On(device):
         runtime().deviceSynchronize()
+    release()
+
+
+# Streams and events are CuPy's own, so that its pool, its programs and ours agree on which stream is in use.
+
+
+def current_stream(device: int) -> Any:
+    from cupy.cuda import get_current_stream
+
+    return get_current_stream(device)
+
+
+def stream(device: int) -> int:
+    """The current stream's handle."""
+    return current_stream(device).ptr
+
+
+def default_stream(device: int) -> Any:
+    from cupy.cuda import Stream
+
+    return Stream.null
+
+
+def new_stream(device: int, priority: int) -> Any:
+    from cupy.cuda import Stream
+
+    with On(device):
+        return Stream(non_blocking=True, priority=priority)
+
+
+def set_stream(stream: Any, device: int) -> None:
+    with On(device):
+        stream.use()
+
+
+def new_event(device: int, timing: bool, blocking: bool = False) -> Any:
+    from cupy.cuda import Event
+
+    with On(device):
+        return Event(block=blocking, disable_timing=not timing)
+
+
+def elapsed_time(start: Any, end: Any) -> float:
+    from cupy.cuda import get_elapsed_time
+
+    return get_elapsed_time(start, end)
+
+
+held: deque[tuple[Any, Any]] = deque()  # events, and the memory that streams need until these have happened
+
+
+def hold(memory: Any, stream: Any, device: int) -> None:
+    """Keep memory until what has been asked of the stream is done."""
+    release()
+    event = new_event(device, timing=False)
+    event.record(stream)
+    held.append((event, memory))
+
+
+def release() -> None:
+    while held and held[0][0].done:
+        held.popleft()
 
 
 # Memory
 
 
 class Memory:
-    """A block of CuPy's pool, which gets it back when nobody holds this any more."""
+    """A block of CuPy's pool, which gets it back when nobody holds this any more and ``streams``, which use it too, have come that far."""
 
-    __slots__ = ("block", "device", "nbytes", "pointer")
+    __slots__ = ("block", "device", "nbytes", "pointer", "streams")
+
+    streams: tuple | None
 
     def __init__(self, nbytes: int, device: int):
         from cupy.cuda import alloc
 
-        self.device, self.nbytes = device, 0
+        self.device, self.nbytes, self.streams = device, 0, None
         self.block = alloc(nbytes)
         self.pointer = self.block.ptr
         self.nbytes = -(-nbytes // GRAIN) * GRAIN
-        held = allocated[device] = allocated.get(device, 0) + self.nbytes
-        if held > peak.get(device, 0):
-            peak[device] = held
+        size = allocated[device] = allocated.get(device, 0) + self.nbytes
+        if size > peak.get(device, 0):
+            peak[device] = size
 
     def __del__(self) -> None:
         if self.nbytes:
             allocated[self.device] -= self.nbytes
+        for stream in self.streams or ():
+            hold(self.block, stream, self.device)
 
 
 def alloc(nbytes: int, device: int) -> Memory:
-    """Where memory is short, the pool's unused blocks are given back, once, before this fails."""
-    from cupy.cuda.memory import OutOfMemoryError
-
+    """Where memory is short, a ``MemoryError``."""
+    if held:
+        release()
     with On(device):
-        try:
-            return Memory(nbytes, device)
-        except OutOfMemoryError:
-            empty_cache()
-        try:
-            return Memory(nbytes, device)
-        except OutOfMemoryError:
-            free, total = runtime().memGetInfo()
-            raise DeviceMemoryError(
-                f"CUDA out of memory. Tried to allocate {nbytes} bytes; device {device} has {total} in all, {free} free, and "
-                f"{allocated.get(device, 0)} are in use by tensors; delete some, or use smaller batches"
-            ) from None
+        return Memory(nbytes, device)
 
 
-def to_device(to: int, host: int, nbytes: int, device: int) -> None:
+def pinned(nbytes: int) -> Any:
+    """Memory of the host that a device copies from and to by itself: an object with its address, ``ptr``."""
+    from cupy.cuda import alloc_pinned_memory
+
+    return alloc_pinned_memory(nbytes)
+
+
+def to_device(to: int, host: int, nbytes: int, device: int, owner: Any = None) -> None:
+    """``owner``: of pinned memory of the host; it is kept, and nobody waits."""
     with On(device):
         runtime().memcpyAsync(to, host, nbytes, runtime().memcpyHostToDevice, stream(device))
-        runtime().streamSynchronize(stream(device))  # the host's memory may be gone soon
+        after_copy(owner, device)
 
 
-def to_host(host: int, source: int, nbytes: int, device: int) -> None:
+def to_host(host: int, source: int, nbytes: int, device: int, owner: Any = None) -> None:
     with On(device):
         runtime().memcpyAsync(host, source, nbytes, runtime().memcpyDeviceToHost, stream(device))
-        runtime().streamSynchronize(stream(device))
+        after_copy(owner, device)
+
+
+def after_copy(owner: Any, device: int) -> None:
+    if owner is None:
+        runtime().streamSynchronize(stream(device))  # the host's memory may be gone soon
+    else:
+        hold(owner, current_stream(device), device)
 
 
 def copy(to: int, to_device: int, source: int, from_device: int, nbytes: int) -> None:
@@ -212,18 +278,30 @@ def memory(device: int) -> dict[str, int]:
     from cupy import get_default_memory_pool
 
     with On(device):
-        held = get_default_memory_pool().total_bytes()
-    return {"allocated": allocated.get(device, 0), "reserved": held, "peak": peak.get(device, 0)}
+        reserved = get_default_memory_pool().total_bytes()
+    most = peak_reserved[device] = max(reserved, peak_reserved.get(device, 0))
+    return {"allocated": allocated.get(device, 0), "reserved": reserved, "peak": peak.get(device, 0), "peak reserved": most}
+
+
+def memory_info(device: int) -> tuple[int, int]:
+    """(free, in all), as CUDA says."""
+    with On(device):
+        return runtime().memGetInfo()
 
 
 def reset_peak(device: int) -> None:
     peak[device] = allocated.get(device, 0)
+    peak_reserved[device] = 0
 
 
 def empty_cache() -> None:
-    from cupy import get_default_memory_pool
+    from cupy import get_default_memory_pool, get_default_pinned_memory_pool
 
-    get_default_memory_pool().free_all_blocks()
+    for device in list(allocated):
+        memory(device)  # what is reserved only shrinks here
+        with On(device):
+            get_default_memory_pool().free_all_blocks()
+    get_default_pinned_memory_pool().free_all_blocks()
 
 
 # Kernels

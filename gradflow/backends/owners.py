@@ -81,13 +81,29 @@ def why_no_cuda() -> str | None:
     return why_not()
 
 
-def move(array: Any, place: Place | None) -> Any:
-    """The array at a place: itself if it is there."""
+def move(array: Any, place: Place | None, non_blocking: bool = False) -> Any:
+    """The array at a place: itself if it is there. ``non_blocking``: where memory is pinned, nobody waits for the copy."""
     if place_of(array) == place:
         return array
     from .cuda import move as to_place
 
-    return to_place(array, place)
+    return to_place(array, place, non_blocking)
+
+
+def pin(array: np.ndarray) -> np.ndarray:
+    """A copy of an array in memory that devices copy from by themselves; the array itself if it is in such memory."""
+    from .cuda import array as on_device
+
+    cuda_place(None)
+    if on_device.is_pinned(array):
+        return array
+    result = on_device.pinned(array.shape, array.dtype)
+    result[...] = array
+    return result
+
+
+def is_pinned(array: Any) -> bool:
+    return started_driver() is not None and sys.modules[f"{__package__}.cuda.array"].is_pinned(array)
 
 
 def beside(array: Any, like: Any) -> Any:

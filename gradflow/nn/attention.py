@@ -16,7 +16,7 @@ from ..tensor import Tensor
 def added_mask(op: str, mask: Tensor, dtype: Any, keep: bool) -> Tensor:
     """A mask to add: a bool one says what to keep, or what to leave out."""
     if mask.dtype is gf.bool:
-        return gf.zeros(mask.shape, dtype=dtype).masked_fill(~mask if keep else mask, -math.inf)
+        return gf.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(~mask if keep else mask, -math.inf)
     if not mask.dtype.is_floating_point:
         raise DTypeError(f"{op}: a mask must be of bool or of a floating point type, not {mask.dtype}; convert with .bool()")
     return mask.to(dtype)
@@ -74,7 +74,7 @@ def scaled_dot_product_attention(
             )
         key, value = (x.repeat_interleave(heads // x.shape[-3], -3) for x in (key, value))
     if is_causal:
-        attn_mask = gf.ones(query.shape[-2], key.shape[-2], dtype=gf.bool).tril()
+        attn_mask = gf.ones(query.shape[-2], key.shape[-2], dtype=gf.bool, device=query.device).tril()
     mask = None if attn_mask is None else added_mask(op, attn_mask, query.dtype, True)
     factor = 1 / math.sqrt(query.shape[-1]) if scale is None and query.shape[-1] else 1.0 if scale is None else scale
     weights = weights_of((query * factor) @ key.transpose(-2, -1), mask)
@@ -146,7 +146,7 @@ def multi_head_attention_forward(
     q, k, v = (x.reshape(x.shape[0], batch, num_heads, -1).permute(1, 2, 0, 3) for x in (q, k, v))
     k, v = (x if s is None else s.reshape(batch, num_heads, *s.shape[1:]) for x, s in ((k, static_k), (v, static_v)))
     if add_zero_attn:
-        k, v = (gf.cat([x, gf.zeros(batch, num_heads, 1, x.shape[3], dtype=x.dtype)], 2) for x in (k, v))
+        k, v = (gf.cat([x, gf.zeros(batch, num_heads, 1, x.shape[3], dtype=x.dtype, device=x.device)], 2) for x in (k, v))
     mask = joined_mask(op, attn_mask, key_padding_mask, q, k.shape[2], num_heads)
     scores = (q / math.sqrt(q.shape[3])) @ k.transpose(-2, -1)
     if need_weights and mask is not None:  # nan in rows where all is masked, as in torch

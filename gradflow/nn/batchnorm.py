@@ -46,7 +46,7 @@ class Normalization(Module):
             self.register_parameter(name, Parameter(gf.empty(num_features, device=device, dtype=dtype)) if wanted else None)
         for name in ("running_mean", "running_var"):
             self.register_buffer(name, gf.zeros(num_features, device=device, dtype=dtype) if track_running_stats else None)
-        self.register_buffer("num_batches_tracked", gf.tensor(0, dtype=gf.int64) if track_running_stats else None)
+        self.register_buffer("num_batches_tracked", gf.tensor(0, dtype=gf.int64, device=device) if track_running_stats else None)
         self.reset_parameters()
 
     def reset_running_stats(self) -> None:

@@ -45,6 +45,7 @@ class Convertible:
     def to(self: Self, *args: Any, **kwargs: Any) -> Self:
         """Move to a device and/or cast floating point parameters and buffers: `to(device)`, `to(dtype)`, `to(tensor)`."""
         device, dtype = kwargs.get("device"), kwargs.get("dtype")
+        non_blocking = kwargs.get("non_blocking", any(isinstance(argument, bool) and argument for argument in args))
         for argument in (*args, kwargs.get("tensor")):
             if isinstance(argument, Tensor):
                 device, dtype = argument.device, argument.dtype
@@ -56,7 +57,7 @@ class Convertible:
             raise DTypeError(f"Module.to: only floating point dtypes are accepted; got {dtype}; cast single tensors instead")
 
         def convert(tensor: Tensor) -> Tensor:
-            return tensor.to(device, dtype if tensor.is_floating_point() else None)
+            return tensor.to(device, dtype if tensor.is_floating_point() else None, non_blocking=non_blocking)
 
         return self._apply(convert)
 

@@ -56,7 +56,7 @@ def trunc_normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float 
             stacklevel=2,
         )
     low, high = (math.erf((bound - mean) / (std * math.sqrt(2.0))) for bound in (a, b))
-    values = gf.empty(tensor.shape, dtype=gf.float64).uniform_(low, high, generator=generator)
+    values = gf.empty(tensor.shape, dtype=gf.float64, device=tensor.device).uniform_(low, high, generator=generator)
     return tensor.copy_((values.erfinv() * (std * math.sqrt(2.0)) + mean).clamp(a, b))
 
 
@@ -141,11 +141,11 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
         return tensor
     rows = tensor.shape[0]
     columns = tensor.numel() // rows
-    normal = gf.empty(rows, columns, dtype=gf.float64).normal_(0, 1, generator=generator).numpy()
+    normal = gf.empty(rows, columns, dtype=gf.float64, device="cpu").normal_(0, 1, generator=generator).numpy()
     q, r = np.linalg.qr(normal.T if rows < columns else normal)
     q = q * np.sign(np.diag(r))  # makes the distribution uniform: Mezzadri, arXiv math-ph/0609050
     q = gain * (q.T if rows < columns else q)
-    return tensor.copy_(gf.tensor(q).reshape(tensor.shape))
+    return tensor.copy_(gf.from_numpy(q).reshape(tensor.shape))
 
 
 @no_grad()

@@ -62,7 +62,7 @@ class Lazy(Module):
         self._arguments = args, kwargs
         for name, parameter in list(self._parameters.items()):
             if parameter is not None:
-                self.register_parameter(name, UninitializedParameter(gf.empty(0, dtype=parameter.dtype)))
+                self.register_parameter(name, UninitializedParameter(gf.empty(0, dtype=parameter.dtype, device=parameter.device)))
         self._waiting = self.register_forward_pre_hook(infer)
 
     def has_uninitialized_params(self) -> bool:

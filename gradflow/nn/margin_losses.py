@@ -137,7 +137,7 @@ def multi_margin_loss(
         raise ShapeError(f"multi_margin_loss: inconsistent weight size, expected {classes} but got {list(weight.shape)}")
     of_target = rows.gather(1, y.unsqueeze(1))
     hinge = (margin - of_target + rows).clamp_min(0)
-    others = ne(gf.arange(classes), y.unsqueeze(1))
+    others = ne(gf.arange(classes, device=y.device), y.unsqueeze(1))
     loss = where(others, hinge if p == 1 else hinge * hinge, 0.0).sum(1) / classes
     if weight is not None:
         loss = loss * weight[y]
@@ -156,7 +156,7 @@ def multilabel_margin_loss(
     if somewhere((y < -1) | (y >= classes)):
         raise ArgumentError(f"multilabel_margin_loss: target is out of range; classes are 0 to {classes - 1}, and -1")
     given = eq(eq(y, -1).cumsum(1), 0)
-    among = gf.zeros(rows.shape[0], classes + 1, dtype=gf.bool).scatter(1, where(given, y, classes), True)[:, :classes]
+    among = gf.zeros(rows.shape[0], classes + 1, dtype=gf.bool, device=y.device).scatter(1, where(given, y, classes), True)[:, :classes]
     of_targets = rows.gather(1, y.clamp_min(0))
     hinge = (1 - of_targets.unsqueeze(2) + rows.unsqueeze(1)).clamp_min(0)
     counted = given.unsqueeze(2) & ~among.unsqueeze(1)

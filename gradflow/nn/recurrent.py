@@ -151,7 +151,7 @@ class RNNBase(Module):
         rows, out = self.num_layers * (1 + self.bidirectional), self.proj_size or self.hidden_size
         sizes = (out, self.hidden_size)[: KINDS[self.mode][2]]
         if hx is None:
-            return tuple(gf.zeros(rows, batch, n, dtype=like.dtype) for n in sizes)
+            return tuple(gf.zeros(rows, batch, n, dtype=like.dtype, device=like.device) for n in sizes)
         for state, n in zip(hx, sizes, strict=True):
             if state.shape != (rows, batch, n):
                 raise ShapeError(f"{type(self).__name__}: Expected hidden size ({rows}, {batch}, {n}), got {list(state.shape)}")
@@ -289,7 +289,7 @@ class Cell(Module):
         if input.shape[-1] != self.input_size:
             raise ShapeError(f"{type(self).__name__}: input has inconsistent input_size: got {input.shape[-1]} expected {self.input_size}")
         if hx is None:
-            state: State = (gf.zeros(*input.shape[:-1], self.hidden_size, dtype=input.dtype),) * states
+            state: State = (gf.zeros(*input.shape[:-1], self.hidden_size, dtype=input.dtype, device=input.device),) * states
         else:
             state = tuple(hx) if states == 2 else (hx,)
         if any(s.shape != (*input.shape[:-1], self.hidden_size) for s in state):

@@ -9,10 +9,11 @@ import ml_dtypes
 import numpy as np
 
 from .. import backends, dtypes
+from ..devices import CPU, default, device
 from ..errors import ArgumentError, DeviceError, DTypeError, NumberError, relabel
 from ..kinds import linear
 from ..scalar.types import BOOL, UINT8
-from ..tensor import Tensor, device
+from ..tensor import Tensor
 
 
 @linear(grad_name="ToCopyBackward0")
@@ -68,45 +69,48 @@ def to(
 ) -> Tensor:
     """``to(dtype)``, ``to(device)``, ``to(device, dtype)`` or ``to(other)``: the tensor itself if nothing changes, else a copy."""
     where: Any = device
+    flags: list[bool] = []  # as torch: non_blocking, then copy
     for arg in args:
         if isinstance(arg, Tensor):
             dtype, where = arg.dtype, arg.device
-        elif isinstance(arg, str | type(CPU)):
+        elif isinstance(arg, bool):
+            flags.append(arg)
+        elif isinstance(arg, str | int | type(CPU)):
             where = arg
-        elif arg is not None and not isinstance(arg, bool):
+        elif arg is not None:
             dtype = dtypes.get(arg, "to")
+    non_blocking, copy = (*flags, non_blocking, copy)[:2] if len(flags) != 1 else (flags[0], copy)
     if dtype is not None:
         target = dtypes.get(dtype, "to")
         copy, input = copy and input.dtype is target, convert(input, target)
     if where is not None:
         to_place = on_device("to", where)
         if to_place != backends.place_of(input.array):
-            return moved(input, to_place, backends.place_of(input.array))
+            return moved(input, to_place, backends.place_of(input.array), bool(non_blocking))
     return input.clone() if copy else input
 
 
 @linear(grad_name="ToCopyBackward0", moves=True)
-def moved(a, to_place, source):
-    return backends.move(a, to_place)
+def moved(a, to_place, source, non_blocking):
+    return backends.move(a, to_place, non_blocking)
 
 
 @moved.adjoint
-def moved_adjoint(g, shape, to_place, source):
-    return moved(g, source, to_place)
+def moved_adjoint(g, shape, to_place, source, non_blocking):
+    return moved(g, source, to_place, False)
 
 
 def on_device(op: str, where: Any) -> Any:
-    """The place of a device that tensors can be on: ``None`` for the CPU."""
+    """The place of a device that tensors can be on: ``None`` for the CPU. Without one: where new tensors are made."""
     if where is None:
-        return None
+        where = default.device
+        if where is None:
+            return None
     try:
         found = device(where)
         return None if found.type == "cpu" else backends.cuda_place(found.index)
     except (DeviceError, DTypeError) as error:
         raise relabel(error, op) from None
-
-
-CPU = device("cpu")
 
 
 def method(name: str, dtype: dtypes.dtype) -> Any:
@@ -158,6 +162,12 @@ def cpu(input: Tensor, memory_format: Any = None) -> Tensor:
     return to(input, CPU)
 
 
+Device = device
+
+
 def cuda(input: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Tensor:
     """The tensor on the GPU: itself if it is there; ``device`` is a device or its number."""
-    return to(input, "cuda" if device is None else f"cuda:{device}" if isinstance(device, int) else device)
+    where = Device("cuda" if device is None else device)
+    if where.type != "cuda":
+        raise DeviceError(f"cuda: Invalid device, must be cuda device, not {where}; use to()")
+    return to(input, where, non_blocking=non_blocking)

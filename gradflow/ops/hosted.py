@@ -25,7 +25,7 @@ def sent(x: Any, place: Any) -> Any:
     """The same with every tensor at a place."""
     if isinstance(x, Tensor):
         here = backends.place_of(x.array)
-        return x if here == place else moved(x, place, here)
+        return x if here == place else moved(x, place, here, False)
     if isinstance(x, tuple) and hasattr(x, "_fields"):
         return type(x)(*(sent(v, place) for v in x))
     return type(x)(sent(v, place) for v in x) if type(x) in (tuple, list) else x

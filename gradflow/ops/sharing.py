@@ -15,9 +15,7 @@ from .axes import new_shape
 from .convert import element
 from .views import require_tensor
 
-NO = (
-    "is_sparse is_sparse_csr is_quantized is_mkldnn is_mps is_xpu is_xla is_meta is_ipu is_vulkan is_nested is_mtia is_maia is_cuda".split()
-)
+NO = "is_sparse is_sparse_csr is_quantized is_mkldnn is_mps is_xpu is_xla is_meta is_ipu is_vulkan is_nested is_mtia is_maia".split()
 
 
 class Layout:
@@ -58,7 +56,8 @@ def is_set_to(self: Tensor, tensor: Tensor) -> bool:
 
 def get_device(input: Tensor) -> int:
     """The number of the device: -1 on the CPU."""
-    return -1
+    place = backends.place_of(input.array)
+    return -1 if place is None else place.device
 
 
 def itself(input: Tensor) -> Tensor:
@@ -72,8 +71,30 @@ def false(input: Tensor) -> bool:
 
 
 def pin_memory(self: Tensor, device: Any = None) -> Tensor:
-    """A copy in memory from which a GPU copies faster."""
-    raise DeviceError("pin_memory: Cannot access accelerator device when none is available: this build computes on the CPU; leave it out")
+    """A copy in pinned memory, from which a GPU copies by itself (``to("cuda", non_blocking=True)``); the tensor itself if it is there."""
+    if backends.place_of(self.array) is not None:
+        raise DeviceError(f"pin_memory: cannot pin '{self.device}' tensors; only dense CPU tensors can be pinned")
+    try:
+        array = backends.pin(self.array)
+    except DeviceError as error:
+        raise DeviceError(f"pin_memory: Cannot access accelerator device when none is available: {error}") from None
+    return self if array is self.array else wrap(array)
+
+
+def is_pinned(self: Tensor, device: Any = None) -> bool:
+    """Is the tensor in pinned memory?"""
+    return backends.is_pinned(self.array)
+
+
+def record_stream(self: Tensor, stream: Any) -> None:
+    """Another stream uses the tensor too: its memory is not used again before that stream has come as far as when the tensor is freed."""
+    if backends.place_of(self.array) is None:
+        raise DeviceError("record_stream: only tensors on a cuda device have streams; this one is on the cpu")
+    raw = getattr(stream, "_raw", None)
+    if raw is None:
+        raise DTypeError(f"record_stream: argument 's' must be Stream, not {type(stream).__name__}")
+    memory = self.array.memory
+    memory.streams = (*(memory.streams or ()), raw)
 
 
 def dlpack(self: Tensor, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None) -> Any:
@@ -197,10 +218,13 @@ def dim_order(self: Tensor) -> tuple[int, ...]:
 
 FUNCTIONS: dict[str, Callable] = {f.__name__: f for f in (is_signed, is_nonzero, is_same_size, get_device, resize_as_)}
 FUNCTIONS |= dict.fromkeys(("conj", "resolve_conj", "resolve_neg", "conj_physical"), itself) | dict.fromkeys(("is_conj", "is_neg"), false)
-METHODS: dict[str, Any] = {f.__name__: f for f in (is_set_to, pin_memory, resize_, set_, fill_diagonal_, apply_, map_, map2_, dim_order)}
+METHODS: dict[str, Any] = {
+    f.__name__: f for f in (is_set_to, pin_memory, is_pinned, record_stream, resize_, set_, fill_diagonal_, apply_, map_, map2_, dim_order)
+}
 METHODS |= {"__dlpack__": dlpack, "__dlpack_device__": dlpack_device, "conj_physical_": itself, "share_memory_": itself}
-METHODS |= dict.fromkeys(("is_pinned", "is_shared", "is_distributed", "is_inference", "is_coalesced"), false)
+METHODS |= dict.fromkeys(("is_shared", "is_distributed", "is_inference", "is_coalesced"), false)
 METHODS |= {name: property(lambda self: False) for name in NO} | {
-    "is_cpu": property(lambda self: True),
+    "is_cpu": property(lambda self: backends.place_of(self.array) is None),
+    "is_cuda": property(lambda self: backends.place_of(self.array) is not None),
     "layout": property(lambda self: LAYOUTS["strided"]),
 }

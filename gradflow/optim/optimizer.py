@@ -213,7 +213,7 @@ class Optimizer:
 def _packed(state: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(state.get("step"), int):
         return state
-    return {**state, "step": gf.tensor(float(state["step"]), dtype=gf.float32)}
+    return {**state, "step": gf.tensor(float(state["step"]), dtype=gf.float32, device="cpu")}
 
 
 def _unpacked(param: Tensor, state: dict[str, Any]) -> dict[str, Any]:

@@ -157,11 +157,11 @@ def start(index: int | None) -> int:
     return index
 
 
-def move(a: Any, place: owners.Place | None) -> Any:
+def move(a: Any, place: owners.Place | None, non_blocking: bool = False) -> Any:
     """A copy of an array at another place."""
     if place is None:
-        return download(a)
-    return moved(a, place.device) if isinstance(a, DeviceArray) else upload(a, place.device)
+        return download(a, non_blocking)
+    return moved(a, place.device) if isinstance(a, DeviceArray) else upload(a, place.device, non_blocking)
 
 
 __all__ = [

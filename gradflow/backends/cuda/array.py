@@ -7,13 +7,14 @@ back, so every operation works, and those that do cost two copies.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 
-from ...errors import DeviceError, DTypeError
+from ...errors import DeviceError, DeviceMemoryError, DTypeError
 from ...scalar.types import NAMES
 
 DTYPES = tuple(np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name) for name in NAMES)
@@ -314,37 +315,80 @@ def on_device(x: Any, device: int) -> Any:
     return x
 
 
+retries = {"num_alloc_retries": 0, "num_ooms": 0}
+
+
+def allocate(nbytes: int, device: int) -> Any:
+    """Memory of a device. Where it is short, what is kept for later is given back, once, before this fails."""
+    try:
+        return driver.alloc(nbytes, device)
+    except MemoryError:
+        retries["num_alloc_retries"] += 1
+        driver.empty_cache()
+    try:
+        return driver.alloc(nbytes, device)
+    except MemoryError:
+        retries["num_ooms"] += 1
+        free, total = driver.memory_info(device)
+        raise DeviceMemoryError(
+            f"CUDA out of memory. Tried to allocate {nbytes} bytes; device {device} has {total} in all, {free} free, and "
+            f"{driver.memory(device)['allocated']} are in use by tensors; delete some, or use smaller batches"
+        ) from None
+
+
 def empty(shape: tuple[int, ...], dtype: np.dtype, device: int) -> DeviceArray:
     a = new(DeviceArray)
     nbytes = dtype.itemsize
     for n in shape:
         nbytes *= n
-    a.memory = memory = driver.alloc(nbytes, device)
+    a.memory = memory = allocate(nbytes, device)
     a.pointer_ = memory.pointer
     a.base = None
     a.ghost = np.ndarray(shape, dtype, np.asarray(Address(memory.pointer, nbytes)))
     return a
 
 
-def upload(host: np.ndarray, device: int) -> DeviceArray:
-    """A copy of a NumPy array on a device, in C order."""
+def upload(host: np.ndarray, device: int, non_blocking: bool = False) -> DeviceArray:
+    """A copy of a NumPy array on a device, in C order. Nobody waits for it if the array is pinned and ``non_blocking``."""
     if host.dtype not in CODES:
         raise DTypeError(f"to: arrays of {host.dtype} cannot be on a device; convert to one of {', '.join(NAMES)}")
     a = empty(host.shape, host.dtype, device)
     if host.size:
         dense = np.ascontiguousarray(host)
-        driver.to_device(a.pointer, dense.ctypes.data, dense.nbytes, device)
+        owner = dense if non_blocking and is_pinned(dense) else None
+        driver.to_device(a.pointer, dense.ctypes.data, dense.nbytes, device, owner)
     return a
 
 
-def download(a: DeviceArray) -> np.ndarray:
-    """A copy of the values for NumPy."""
-    host = np.empty(a.shape, a.dtype)
+def download(a: DeviceArray, non_blocking: bool = False) -> np.ndarray:
+    """A copy of the values for NumPy; if ``non_blocking`` in pinned memory, and there only once the stream has come that far."""
+    host = pinned(a.shape, a.dtype) if non_blocking else np.empty(a.shape, a.dtype)
     if a.size:
         dense = a if a.flags.c_contiguous else a.copy()
-        driver.to_host(host.ctypes.data, dense.pointer, host.nbytes, a.memory.device)
-    check(a.memory.device)
+        driver.to_host(host.ctypes.data, dense.pointer, host.nbytes, a.memory.device, host if non_blocking else None)
+    if not non_blocking:
+        check(a.memory.device)
     return host
+
+
+class Pinned:
+    """The host's memory that the driver has pinned, as NumPy takes it."""
+
+    def __init__(self, nbytes: int):
+        self.memory = driver.pinned(nbytes)
+        self.__array_interface__ = {"data": (self.memory.ptr, False), "shape": (nbytes,), "typestr": "|u1", "version": 3}
+
+
+def pinned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An array in pinned memory."""
+    nbytes = dtype.itemsize * math.prod(shape)
+    return np.ndarray(shape, dtype, np.asarray(Pinned(max(nbytes, 1))))
+
+
+def is_pinned(a: Any) -> bool:
+    while isinstance(a, np.ndarray):
+        a = a.base
+    return isinstance(a, Pinned)
 
 
 def assign(out: DeviceArray, value: Any) -> None:

@@ -212,7 +212,7 @@ def reduce(
     if plan.second is None:
         plan.stage(*values, result.pointer, 0)
     else:
-        partials = array.driver.alloc(plan.partials, plan.device)
+        partials = array.allocate(plan.partials, plan.device)
         plan.stage(*values, result.pointer, partials.pointer)
         plan.second(partials.pointer, result.pointer)
     return result

@@ -28,7 +28,7 @@ class Errors:
     """Where kernels of a device say that an index is out of range."""
 
     def __init__(self, device: int):
-        self.memory = array.driver.alloc(24, device)
+        self.memory = array.allocate(24, device)
         array.driver.clear(self.memory.pointer, 24, device)
         self.asked: dict[int, tuple[str, int]] = {}  # by id: the operation and its axis
 

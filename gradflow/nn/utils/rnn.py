@@ -75,11 +75,11 @@ def pack_padded_sequence(input: Tensor, lengths: Any, batch_first: bool = False,
                 f"{op}: `lengths` array must be sorted in decreasing order when `enforce_sorted` is True; they are {sizes}; pass enforce_sorted=False"
             )
     else:
-        order = gf.tensor(sorted(range(len(sizes)), key=lambda k: -sizes[k]))
+        order = gf.tensor(sorted(range(len(sizes)), key=lambda k: -sizes[k]), device=input.device)
         unsorted = order.argsort()
         steps, sizes = steps.index_select(1, order), sorted(sizes, reverse=True)
     counts = [sum(n > t for n in sizes) for t in range(sizes[0])]
-    return PackedSequence(gf.cat([steps[t, :n] for t, n in enumerate(counts)]), gf.tensor(counts), order, unsorted)
+    return PackedSequence(gf.cat([steps[t, :n] for t, n in enumerate(counts)]), gf.tensor(counts, device="cpu"), order, unsorted)
 
 
 def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> PackedSequence:
@@ -104,7 +104,7 @@ def pad_packed_sequence(
     y = gf.stack(steps)
     if total_length is not None:
         y = gf.nn.functional.pad(y, (*rest, 0, 0, 0, total_length - len(counts)), value=padding_value)
-    lengths = gf.tensor([sum(n > k for n in counts) for k in range(counts[0])])
+    lengths = gf.tensor([sum(n > k for n in counts) for k in range(counts[0])], device="cpu")
     if sequence.unsorted_indices is not None:
-        y, lengths = y.index_select(1, sequence.unsorted_indices), lengths[sequence.unsorted_indices]
+        y, lengths = y.index_select(1, sequence.unsorted_indices), lengths[sequence.unsorted_indices.cpu()]
     return (y.transpose(0, 1) if batch_first else y), lengths

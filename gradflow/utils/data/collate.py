@@ -51,6 +51,17 @@ def default_collate(batch: Sequence[Any]) -> Any:
     )
 
 
+def pin_memory(data: Any) -> Any:
+    """The same with every tensor, and all else that has a ``pin_memory``, in pinned memory."""
+    if hasattr(data, "pin_memory"):
+        return data.pin_memory()
+    if isinstance(data, Mapping):
+        return _rebuilt(data, {key: pin_memory(value) for key, value in data.items()})
+    if isinstance(data, Sequence) and not isinstance(data, (str, bytes)):
+        return _rebuilt(data, [pin_memory(value) for value in data])
+    return data
+
+
 def default_convert(data: Any) -> Any:
     """NumPy arrays and numbers as tensors, inside dicts, tuples and lists too; all else as it is."""
     if isinstance(data, (np.ndarray, np.generic)):

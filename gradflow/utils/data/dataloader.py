@@ -11,7 +11,7 @@ import numpy as np
 import gradflow as gf
 
 from ...errors import ArgumentError
-from .collate import default_collate, default_convert
+from .collate import default_collate, default_convert, pin_memory
 from .dataset import IterableDataset, Subset, TensorDataset
 from .sampler import BatchSampler, RandomSampler, SequentialSampler
 
@@ -24,9 +24,9 @@ class DataLoader:
     shuffle takes the samples in random order; sampler or batch_sampler say which ones instead; collate_fn makes a batch
     of a list of samples (`default_collate`); batch_size None turns batching off; generator is where shuffling draws from.
 
-    Samples are loaded in this process, whatever num_workers is; it, worker_init_fn, pin_memory, timeout,
-    prefetch_factor, persistent_workers and multiprocessing_context are taken so that programs run unchanged, and the
-    batches are the same. A TensorDataset (or a Subset of one) with the default collate_fn is indexed a whole batch at a
+    pin_memory puts batches in memory from which a GPU copies by itself, where there is one. Samples are loaded in this
+    process, whatever num_workers is; it, worker_init_fn, timeout, prefetch_factor, persistent_workers and
+    multiprocessing_context are taken so that programs run unchanged, and the batches are the same. A TensorDataset (or a Subset of one) with the default collate_fn is indexed a whole batch at a
     time.
 
     >>> import gradflow as gf
@@ -106,6 +106,11 @@ class DataLoader:
         object.__setattr__(self, name, value)
 
     def __iter__(self) -> Iterator[Any]:
+        if self.pin_memory and gf.cuda.is_available():
+            return map(pin_memory, self._batches())
+        return self._batches()
+
+    def _batches(self) -> Iterator[Any]:
         if self._iterable:
             return self._stream()
         whole = _batch_getter(self.dataset) if self.collate_fn is default_collate else None
@@ -142,7 +147,7 @@ class DataLoader:
 def _batch_getter(dataset: Any) -> Callable[[np.ndarray], list[Any]] | None:
     """What gives the batch of these samples in one go, if the data set's own code need not run for each of them."""
     if type(dataset) is TensorDataset:
-        return lambda numbers: [tensor[gf.as_tensor(numbers)] for tensor in dataset.tensors]
+        return lambda numbers: [tensor[gf.from_numpy(numbers)] for tensor in dataset.tensors]
     if type(dataset) is Subset and (inner := _batch_getter(dataset.dataset)):
         chosen = np.asarray(dataset.indices, dtype=np.int64)
         return lambda numbers: inner(chosen[numbers])

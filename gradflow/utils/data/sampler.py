@@ -93,7 +93,7 @@ class WeightedRandomSampler(Sampler[int]):
         _check_positive("num_samples", num_samples)
         if not isinstance(replacement, bool):
             raise ArgumentError(f"replacement should be a boolean value, but got replacement={replacement}")
-        self.weights = gf.as_tensor(weights, dtype=gf.float64)
+        self.weights = gf.as_tensor(weights, dtype=gf.float64, device="cpu")
         values = self.weights.numpy()
         if values.ndim != 1:
             raise ArgumentError(f"weights should be a 1d sequence but given weights have shape {values.shape}")
@@ -111,7 +111,7 @@ class WeightedRandomSampler(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         weights = self.weights.numpy()
         size = self.num_samples if self.replacement else len(weights)
-        uniform = gf.rand(size, dtype=gf.float64, generator=self.generator).numpy()
+        uniform = gf.rand(size, dtype=gf.float64, generator=self.generator, device="cpu").numpy()
         if self.replacement:
             # the last edge is an end, not a bound: rounding must not lead past it, nor to a weight of zero
             edges = np.cumsum(weights)

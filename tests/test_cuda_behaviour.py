@@ -1,0 +1,318 @@
+"""What programs ask of a GPU besides computing: streams, events, pinned memory, devices, memory that runs out. On the emulated device and the real one."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+from cuda_driver import SHIFT, Driver, devices
+
+import gradflow as gf
+
+
+@pytest.fixture(scope="module", params=["emulated", pytest.param("real", marks=pytest.mark.gpu)])
+def device(request):
+    yield from devices(request.param)
+
+
+@pytest.fixture
+def emulated(device):
+    if not isinstance(device, Driver):
+        pytest.skip("looks into the emulated device")
+    return device
+
+
+# Where tensors are
+
+
+def test_ways_to_a_device(device):
+    x = gf.arange(3.0)
+    for y in (
+        x.cuda(),
+        x.cuda(0),
+        x.cuda("cuda"),
+        x.to("cuda:0"),
+        x.to(gf.device("cuda")),
+        x.to(0),
+        x.to(device="cuda", non_blocking=True),
+    ):
+        assert y.is_cuda and not y.is_cpu and y.get_device() == 0 and y.device == gf.device("cuda:0") and y.tolist() == [0, 1, 2]
+    assert x.get_device() == -1 and x.is_cpu and not x.is_cuda
+    assert x.to("cuda", gf.float64).dtype is gf.float64 and x.to(y).is_cuda and y.to(x).is_cpu
+    assert y.to("cuda") is y and y.to("cuda", copy=True) is not y
+    with pytest.raises(RuntimeError, match="must be cuda device"):
+        x.cuda("cpu")
+    with pytest.raises(RuntimeError, match="invalid device ordinal"):
+        gf.zeros(1, device="cuda:99")
+
+
+def test_default_device(device):
+    made = (
+        lambda: gf.zeros(2),
+        lambda: gf.tensor([1.0, 2.0]),
+        lambda: gf.as_tensor([1.0, 2.0]),
+        lambda: gf.arange(2),
+        lambda: gf.randn(2),
+        lambda: gf.eye(2)[0],
+        lambda: gf.full((2,), 1.0),
+        lambda: gf.hann_window(2),
+        lambda: gf.tril_indices(2, 1)[0],
+        lambda: gf.nn.Linear(1, 2).bias,
+        lambda: gf.randperm(2),
+        lambda: gf.as_tensor(gf.ones(2, device="cpu")),
+    )
+    with gf.device("cuda"):
+        assert all(f().is_cuda for f in made)
+        assert gf.zeros(2, device="cpu").is_cpu and gf.from_numpy(np.zeros(2)).is_cpu and gf.ones_like(gf.zeros(2, device="cpu")).is_cpu
+        assert gf.get_default_device() == gf.device("cuda", gf.cuda.current_device())
+        with gf.device("cpu"):
+            assert gf.zeros(2).is_cpu
+        assert gf.zeros(2).is_cuda
+        for name in ("Linear", "GRU", "BatchNorm1d", "Embedding"):
+            module = getattr(gf.nn, name)(3, 2) if name != "BatchNorm1d" else gf.nn.BatchNorm1d(3)
+            assert all(t.is_cuda for t in module.state_dict().values())
+        gf.nn.init.orthogonal_(gf.empty(3, 2))
+        data = gf.utils.data.TensorDataset(gf.arange(4, device="cpu"))
+        assert all(x.is_cpu for (x,) in gf.utils.data.DataLoader(data, 2, shuffle=True))
+    assert gf.zeros(2).is_cpu
+    gf.set_default_device("cuda")
+    try:
+        assert gf.zeros(2).is_cuda and gf.get_default_device().type == "cuda"
+    finally:
+        gf.set_default_device(None)
+    assert gf.zeros(2).is_cpu and gf.get_default_device() == gf.device("cpu")
+
+    @gf.device("cuda")
+    def there():
+        return gf.zeros(2)
+
+    assert there().is_cuda and gf.zeros(2).is_cpu
+
+
+def test_modules_make_their_own_tensors_on_the_device(device):
+    """States, masks and counters that a module makes are where its input is."""
+    x = gf.randn(2, 3, 4)
+    modules = [
+        (gf.nn.LSTM(4, 5, batch_first=True), lambda m, x: m(x)[0]),
+        (gf.nn.GRUCell(4, 5), lambda m, x: m(x[0])),
+        (gf.nn.MultiheadAttention(4, 2, batch_first=True, add_zero_attn=True), lambda m, x: m(x, x, x)[0]),
+        (gf.nn.BatchNorm1d(3), lambda m, x: m(x)),
+        (gf.nn.MultiMarginLoss(), lambda m, x: m(x[0], gf.tensor([1, 0, 3], device=x.device))),
+        (gf.nn.MultiLabelMarginLoss(), lambda m, x: m(x[0], gf.tensor([[1, 0, -1, 2]] * 3, device=x.device))),
+        (gf.nn.LazyLinear(3), lambda m, x: m(x)),
+    ]
+    for module, call in modules:
+        want = call(module, x)
+        got = call(module.cuda(), x.cuda())
+        assert got.is_cuda
+        np.testing.assert_allclose(got.detach().cpu(), want.detach(), rtol=1e-5, atol=1e-6)
+    q = gf.randn(2, 3, 4)
+    want = gf.nn.functional.scaled_dot_product_attention(q, q, q, is_causal=True)
+    got = gf.nn.functional.scaled_dot_product_attention(q.cuda(), q.cuda(), q.cuda(), is_causal=True)
+    np.testing.assert_allclose(got.cpu(), want, rtol=1e-5, atol=1e-6)
+    packed = gf.nn.utils.rnn.pack_padded_sequence(q.cuda(), [2, 1, 1][:3] if q.shape[1] == 3 else [2], enforce_sorted=False)
+    assert packed.batch_sizes.is_cpu and packed.data.is_cuda
+    padded, lengths = gf.nn.utils.rnn.pad_packed_sequence(packed)
+    assert padded.is_cuda and lengths.is_cpu
+
+
+def test_which_device_is_in_use(device):
+    cuda = gf.cuda
+    assert cuda.current_device() == 0 and cuda.is_available() and cuda.is_initialized() and cuda.device_count() >= 1
+    p = cuda.get_device_properties()
+    assert p.name == cuda.get_device_name() and (p.major, p.minor) == cuda.get_device_capability(0) and p.total_memory > 0
+    with cuda.device(None), cuda.device(-1), cuda.device_of(gf.zeros(1)):
+        assert cuda.current_device() == 0
+    for wrong in ("cpu", gf.device("cpu")):
+        with pytest.raises(ValueError, match="Expected a cuda device"):
+            cuda.set_device(wrong)
+    with pytest.raises(RuntimeError, match="invalid device ordinal 99"):
+        cuda.set_device(99)
+    with pytest.raises(RuntimeError, match="invalid device ordinal 99"):
+        cuda.get_device_name("cuda:99")
+    if cuda.device_count() > 1:
+        with cuda.device(1):
+            assert cuda.current_device() == 1 and gf.zeros(1, device="cuda").get_device() == 1
+            with cuda.device_of(gf.zeros(1, device="cuda:0")):
+                assert gf.zeros(1, device="cuda").get_device() == 0
+        assert cuda.current_device() == 0
+        with pytest.raises(RuntimeError, match="same device"):
+            gf.zeros(1, device="cuda:1") @ gf.zeros(1, device="cuda:0")
+
+
+# Streams and events
+
+
+def test_streams(device):
+    s = gf.cuda.Stream()
+    main = gf.cuda.current_stream()
+    assert main == gf.cuda.default_stream() != s and hash(main) == hash(gf.cuda.current_stream()) and s.device == gf.device("cuda:0")
+    x = gf.randn(50, device="cuda")
+    s.wait_stream(main)
+    with gf.cuda.stream(s):
+        assert gf.cuda.current_stream() == s
+        y = x * 2
+        with gf.cuda.stream(None), s:
+            assert gf.cuda.current_stream() == s
+    assert gf.cuda.current_stream() == main
+    main.wait_stream(s)
+    y.record_stream(main)
+    assert (y + 0).tolist() == (x.cpu() * 2).tolist()
+    s.synchronize()
+    assert s.query()
+    gf.cuda.set_stream(s)
+    assert gf.cuda.current_stream() == s
+    gf.cuda.set_stream(main)
+    with pytest.raises(RuntimeError, match="only tensors on a cuda device"):
+        gf.zeros(1).record_stream(s)
+    with pytest.raises(TypeError, match="must be Stream"):
+        x.record_stream(3)
+
+
+def test_events(device):
+    start, end = gf.cuda.Event(enable_timing=True), gf.cuda.Event(enable_timing=True)
+    assert start.query()  # nothing to wait for
+    start.synchronize()
+    start.wait()
+    with pytest.raises(ValueError, match="must be recorded"):
+        start.elapsed_time(end)
+    start.record()
+    gf.zeros(1000, device="cuda") + 1
+    end.record(gf.cuda.current_stream())
+    end.synchronize()
+    assert start.query() and end.query() and 0 <= start.elapsed_time(end) < 1e4
+    with pytest.raises(ValueError, match="enable_timing=True"):
+        start.elapsed_time(gf.cuda.Event())
+    assert isinstance(gf.cuda.current_stream().record_event(), gf.cuda.Event)
+
+
+def test_waiting_streams_wait(emulated):
+    s = gf.cuda.Stream()
+    emulated.log.clear()
+    s.wait_stream(gf.cuda.current_stream())
+    (_, recorded, e), (_, waits, f) = emulated.log
+    assert (recorded, waits) == (0, s.cuda_stream) and e is f
+
+
+def test_memory_is_kept_for_the_streams_that_use_it(emulated):
+    s = gf.cuda.Stream()
+    x = gf.zeros(100, device="cuda")
+    x.record_stream(s)
+    block = weakref.ref(x.array.memory.bytes)
+    s._raw.todo.append(lambda: None)  # the stream is busy
+    del x
+    gc.collect()
+    assert block() is not None
+    s.synchronize()
+    gf.zeros(1, device="cuda").record_stream(s)  # freed at once: what is done is let go
+    gc.collect()
+    assert block() is None
+
+
+# Pinned memory, copies that nobody waits for
+
+
+def test_pinned_memory(device):
+    x = gf.arange(6.0).reshape(2, 3)
+    y = x.pin_memory()
+    assert y.is_pinned() and not x.is_pinned() and y.tolist() == x.tolist() and y.is_cpu
+    assert y.pin_memory() is y and y[1:].is_pinned() and y.T.is_pinned() and not (y + 1).is_pinned()
+    for made in (gf.zeros(3, pin_memory=True), gf.tensor([1.0], pin_memory=True), gf.empty(2, pin_memory=True)):
+        assert made.is_pinned()
+    assert y.to("cuda", non_blocking=True).tolist() == x.tolist() == y.T.to("cuda", non_blocking=True).T.tolist()
+    with pytest.raises(RuntimeError, match="only dense CPU tensors can be pinned"):
+        y.cuda().pin_memory()
+    data = gf.utils.data.TensorDataset(gf.arange(4.0), gf.arange(4))
+    for batch in gf.utils.data.DataLoader(data, 2, pin_memory=True):
+        assert all(t.is_pinned() for t in batch)
+    loader = gf.utils.data.DataLoader([{"a": 1.0, "b": ("text", 2)}], 1, pin_memory=True)
+    (batch,) = loader
+    assert batch["a"].is_pinned() and batch["b"][0] == ["text"] and batch["b"][1].is_pinned()
+
+
+def test_copies_that_nobody_waits_for(device):
+    x = gf.arange(1000.0).pin_memory()
+    y = x.cuda(non_blocking=True) * 2
+    z = y.to("cpu", non_blocking=True)
+    gf.cuda.synchronize()
+    assert z.is_pinned() and z.tolist() == [2.0 * i for i in range(1000)]
+    model = gf.nn.Linear(2, 2).to("cuda", non_blocking=True)
+    assert model.weight.is_cuda
+
+
+def test_only_pinned_copies_are_late(emulated):
+    pinned, plain = gf.ones(3).pin_memory(), gf.ones(3)
+    late, done = pinned.to("cuda", non_blocking=True), plain.to("cuda", non_blocking=True)
+    soon = pinned.to("cuda")
+    pinned.fill_(5)
+    plain.fill_(5)
+    assert (late.tolist(), done.tolist(), soon.tolist()) == ([1, 1, 1], [1, 1, 1], [1, 1, 1])  # in order: later work found the copy done
+    late = pinned.to("cuda", non_blocking=True)
+    pinned.fill_(7)  # before the stream has come that far
+    assert late.tolist() == [7, 7, 7]
+    back = late.to("cpu", non_blocking=True)
+    assert back.tolist() != [7, 7, 7]
+    gf.cuda.current_stream().synchronize()
+    assert back.tolist() == [7, 7, 7]
+    kept = weakref.ref(pinned.array)
+    later = pinned.to("cuda", non_blocking=True)
+    del pinned
+    gc.collect()
+    assert kept() is not None  # the copy still reads it
+    assert later.tolist() == [7, 7, 7]
+
+
+# Memory
+
+
+def test_memory_in_numbers(device):
+    cuda = gf.cuda
+    cuda.empty_cache()
+    before = cuda.memory_allocated()
+    x = gf.zeros(1 << 16, device="cuda")
+    free, total = cuda.mem_get_info()
+    assert 0 < free < total and cuda.memory_reserved() >= cuda.memory_allocated() >= before + (1 << 18)
+    cuda.reset_peak_memory_stats()
+    (x + 1) * 2
+    assert cuda.max_memory_allocated() >= cuda.memory_allocated() + (1 << 18)
+    assert cuda.max_memory_reserved() >= cuda.max_memory_allocated()
+    stats = cuda.memory_stats()
+    assert (
+        stats["allocated_bytes.all.current"] == cuda.memory_allocated()
+        and stats["reserved_bytes.all.peak"] >= stats["allocated_bytes.all.peak"]
+    )
+    assert "MiB" in cuda.memory_summary()
+    del x
+    assert cuda.memory_allocated() == before
+
+
+def test_out_of_memory_leaves_everything_as_it_was(emulated):
+    w = gf.ones(1000, device="cuda", requires_grad=True)
+    optimizer = gf.optim.Adam([w], lr=0.1)
+    (w * w).sum().backward()
+    optimizer.step()
+    state = [w.tolist(), w.grad.tolist(), gf.cuda.get_rng_state().tolist()]
+    gf.cuda.empty_cache()
+    kept = gf.zeros(20_000, device="cuda")
+    emulated.limit = emulated.reserved[0] + 10_000
+    del kept  # 80 kB are free, but kept in the pool
+    before, retries = emulated.emptied, gf.cuda.memory_stats()["num_alloc_retries"]
+    try:
+        y = gf.zeros(15_000, device="cuda")  # goes, once the cache is given back
+        assert emulated.emptied == before + 1 and gf.cuda.memory_stats()["num_alloc_retries"] == retries + 1
+        for attempt in (lambda: w * y[:1000] * gf.zeros(1 << 20, device="cuda"), lambda: (w.expand(5000, 1000) + 1).sum().backward()):
+            with pytest.raises(gf.OutOfMemoryError, match=r"CUDA out of memory\. Tried to allocate .* in use by tensors") as caught:
+                attempt()
+            assert isinstance(caught.value, gf.cuda.OutOfMemoryError) and isinstance(caught.value, RuntimeError)
+            del caught
+        with pytest.raises(MemoryError):
+            w.detach().repeat(1000)
+    finally:
+        emulated.limit = 1 << 34
+    assert [w.tolist(), w.grad.tolist(), gf.cuda.get_rng_state().tolist()] == state
+    optimizer.step()
+    assert gf.cuda.memory_stats()["num_ooms"] >= 3
+
+
+def test_addresses_are_the_devices(emulated):
+    assert gf.zeros(3, device="cuda").data_ptr() >= SHIFT
