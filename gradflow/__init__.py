@@ -85,7 +85,11 @@ pi, e, inf, nan = _math.pi, _math.e, _math.inf, _math.nan
 
 
 def is_tensor(obj: object) -> bool_:  # type: ignore[valid-type]
-    """Is ``obj`` a Tensor?"""
+    """Is ``obj`` a Tensor?
+
+    >>> gf.is_tensor(gf.ones(2)), gf.is_tensor([1, 2])
+    (True, False)
+    """
     return isinstance(obj, Tensor)
 
 
@@ -96,17 +100,29 @@ def _tensor_given(op: str, x: object) -> Tensor:
 
 
 def numel(input: Tensor) -> int_:  # type: ignore[valid-type]
-    """The number of elements."""
+    """The number of elements.
+
+    >>> gf.numel(gf.ones(2, 3))
+    6
+    """
     return _tensor_given("numel", input).numel()
 
 
 def is_floating_point(input: Tensor) -> bool_:  # type: ignore[valid-type]
-    """Is the type a floating-point type?"""
+    """Is the type a floating-point type?
+
+    >>> gf.is_floating_point(gf.tensor([1.0])), gf.is_floating_point(gf.tensor([1]))
+    (True, False)
+    """
     return _tensor_given("is_floating_point", input).is_floating_point()
 
 
 def result_type(a: object, b: object) -> dtype:
-    """The type of the result of an operation on ``a`` and ``b``."""
+    """The type of the result of an operation on ``a`` and ``b``.
+
+    >>> gf.result_type(gf.tensor([1, 2]), 1.5)
+    torch.float32
+    """
     from .backends import result_type as code
     from .dtypes import BY_CODE
 

@@ -17,7 +17,11 @@ from .tensor import Tensor, wrap
 
 
 def randint_like(input: Tensor, *args: Any, generator: Any = None, **kwargs: Any) -> Tensor:
-    """Random integers in [0, high) or [low, high) with the shape and type of ``input``."""
+    """Random integers in [0, high) or [low, high) with the shape and type of ``input``.
+
+    >>> gf.randint_like(gf.ones(3), 2, 3)
+    tensor([2., 2., 2.])
+    """
     given = list(args)
     high = kwargs.pop("high") if "high" in kwargs else given.pop() if given else None
     low = kwargs.pop("low") if "low" in kwargs else given.pop() if given else 0
@@ -30,7 +34,11 @@ def randint_like(input: Tensor, *args: Any, generator: Any = None, **kwargs: Any
 
 
 def empty_strided(size: Any, stride: Any, **kwargs: Any) -> Tensor:
-    """A tensor of this size whose elements lie ``stride`` apart in memory; they are whatever the memory held."""
+    """A tensor of this size whose elements lie ``stride`` apart in memory; they are whatever the memory held.
+
+    >>> gf.empty_strided((2, 3), (1, 2)).stride()
+    (1, 2)
+    """
     for name, x in (("size", size), ("stride", stride)):
         if not isinstance(x, tuple | list):
             raise DTypeError(f"empty_strided: argument '{name}' must be tuple of ints, not {type(x).__name__}")
@@ -47,7 +55,11 @@ def empty_strided(size: Any, stride: Any, **kwargs: Any) -> Tensor:
 
 
 def scalar_tensor(s: Any, **kwargs: Any) -> Tensor:
-    """A 0-d tensor of the default type."""
+    """A 0-d tensor of the default type.
+
+    >>> gf.scalar_tensor(5)
+    tensor(5.)
+    """
     code, want = options("scalar_tensor", kwargs)
     array = backends.empty((), code)
     array.fill(element("scalar_tensor", s, dtypes.BY_CODE[code]))
@@ -70,12 +82,22 @@ def triangle(op: str, row: Any, col: Any, offset: Any, below: bool, kwargs: dict
 
 
 def tril_indices(row: int, col: int, offset: int = 0, **kwargs: Any) -> Tensor:
-    """(2, n): the rows and columns of the elements on and below a diagonal."""
+    """(2, n): the rows and columns of the elements on and below a diagonal.
+
+    >>> gf.tril_indices(2, 2)
+    tensor([[0, 1, 1],
+            [0, 0, 1]])
+    """
     return triangle("tril_indices", row, col, offset, True, kwargs)
 
 
 def triu_indices(row: int, col: int, offset: int = 0, **kwargs: Any) -> Tensor:
-    """(2, n): the rows and columns of the elements on and above a diagonal."""
+    """(2, n): the rows and columns of the elements on and above a diagonal.
+
+    >>> gf.triu_indices(2, 2)
+    tensor([[0, 0, 1],
+            [0, 1, 1]])
+    """
     return triangle("triu_indices", row, col, offset, False, kwargs)
 
 
@@ -92,7 +114,11 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
 
 
 def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False) -> Tensor:
-    """A tensor of ``obj``, which shares its memory if it can, unless ``copy``."""
+    """A tensor of ``obj``, which shares its memory if it can, unless ``copy``.
+
+    >>> gf.asarray([1.0, 2.0])
+    tensor([1., 2.])
+    """
     from .creation import as_tensor
 
     if not isinstance(obj, Tensor | np.ndarray) and hasattr(obj, "__dlpack__"):
@@ -104,7 +130,11 @@ def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | Non
 
 
 def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:
-    """A vector that shares memory with a buffer of bytes."""
+    """A vector that shares memory with a buffer of bytes.
+
+    >>> gf.frombuffer(bytearray([1, 0, 2, 0]), dtype=gf.int16)
+    tensor([1, 2], dtype=torch.int16)
+    """
     kind = dtypes.get(dtype, "frombuffer").numpy
     try:
         size = memoryview(buffer).nbytes
@@ -178,12 +208,20 @@ class Capsule:
 
 
 def to_dlpack(tensor: Tensor) -> Any:
-    """A DLPack capsule of the tensor, for one use."""
+    """A DLPack capsule of the tensor, for one use.
+
+    >>> gf.from_dlpack(gf.to_dlpack(gf.tensor([1.0, 2.0])))
+    tensor([1., 2.])
+    """
     return tensor.__dlpack__()
 
 
 def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
-    """A tensor that shares memory with another library's array: anything with ``__dlpack__``, or a capsule of :func:`to_dlpack`."""
+    """A tensor that shares memory with another library's array: anything with ``__dlpack__``, or a capsule of :func:`to_dlpack`.
+
+    >>> gf.from_dlpack(np.arange(3.0))
+    tensor([0., 1., 2.], dtype=torch.float64)
+    """
     source = ext_tensor if hasattr(ext_tensor, "__dlpack__") else Capsule(ext_tensor)
     if isinstance(source, Capsule) and type(ext_tensor).__name__ != "PyCapsule":
         raise DTypeError(f"from_dlpack: expected an object with __dlpack__ or a capsule, not {type(ext_tensor).__name__}")

@@ -118,7 +118,11 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
 
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
-    """A tensor that shares memory with ``data`` if it is an array, or ``data`` itself if it is a tensor of that type."""
+    """A tensor that shares memory with ``data`` if it is an array, or ``data`` itself if it is a tensor of that type.
+
+    >>> gf.as_tensor([1, 2])
+    tensor([1, 2])
+    """
     if isinstance(data, Tensor):
         device = device if device is not None else default.device
         return data if dtype is None and device is None else data.to(device, dtype)
@@ -126,7 +130,14 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
 
 
 def from_numpy(ndarray: Any) -> Tensor:
-    """A tensor that shares memory with a NumPy array."""
+    """A tensor that shares memory with a NumPy array.
+
+    >>> a = np.zeros(2)
+    >>> t = gf.from_numpy(a)
+    >>> a[0] = 1
+    >>> t
+    tensor([1., 0.], dtype=torch.float64)
+    """
     if not isinstance(ndarray, np.ndarray):
         raise DTypeError(f"from_numpy: expected np.ndarray (got {type(ndarray).__name__})")
     return wrap(from_data("from_numpy", ndarray, None, False))
@@ -196,14 +207,23 @@ def done(array: Any, want: Want) -> Tensor:
 
 
 def empty(*size: Any, **kwargs: Any) -> Tensor:
-    """A tensor whose elements are whatever the memory held."""
+    """A tensor whose elements are whatever the memory held.
+
+    >>> gf.empty(2, 3).shape
+    torch.Size([2, 3])
+    """
     shape = sized("empty", size, kwargs)
     code, want = options("empty", kwargs)
     return done(backends.empty(shape, code, want.place), want)
 
 
 def zeros(*size: Any, **kwargs: Any) -> Tensor:
-    """A tensor of zeros. Keyword arguments: ``dtype``, ``device``, ``requires_grad``."""
+    """A tensor of zeros. Keyword arguments: ``dtype``, ``device``, ``requires_grad``.
+
+    >>> gf.zeros(2, 3)
+    tensor([[0., 0., 0.],
+            [0., 0., 0.]])
+    """
     shape = sized("zeros", size, kwargs)
     code, want = options("zeros", kwargs)
     return done(backends.zeros(shape, code, want.place), want)
@@ -216,14 +236,23 @@ def filled(shape: tuple[int, ...], code: int, value: Any, want: Want) -> Any:
 
 
 def ones(*size: Any, **kwargs: Any) -> Tensor:
-    """A tensor of ones. Keyword arguments: ``dtype``, ``device``, ``requires_grad``."""
+    """A tensor of ones. Keyword arguments: ``dtype``, ``device``, ``requires_grad``.
+
+    >>> gf.ones(2, 2, dtype=gf.int64)
+    tensor([[1, 1],
+            [1, 1]])
+    """
     shape = sized("ones", size, kwargs)
     code, want = options("ones", kwargs)
     return done(filled(shape, code, 1, want), want)
 
 
 def full(size: Any, fill_value: Any, **kwargs: Any) -> Tensor:
-    """A tensor filled with ``fill_value``, whose type it has unless ``dtype`` is given."""
+    """A tensor filled with ``fill_value``, whose type it has unless ``dtype`` is given.
+
+    >>> gf.full((2,), 3.5)
+    tensor([3.5000, 3.5000])
+    """
     shape = new_shape("full", (size,))
     if isinstance(fill_value, Tensor) and not fill_value.array.ndim:
         fill_value = fill_value.item()
@@ -259,34 +288,58 @@ def filled_like(op: str, input: Tensor, value: Any, kwargs: dict) -> Tensor:
 
 
 def empty_like(input: Tensor, **kwargs: Any) -> Tensor:
-    """:func:`empty` with the shape, type and order in memory of ``input``."""
+    """:func:`empty` with the shape, type and order in memory of ``input``.
+
+    >>> gf.empty_like(gf.tensor([1, 2])).dtype
+    torch.int64
+    """
     return done(*like("empty_like", input, kwargs))
 
 
 def zeros_like(input: Tensor, **kwargs: Any) -> Tensor:
-    """:func:`zeros` with the shape, type and order in memory of ``input``."""
+    """:func:`zeros` with the shape, type and order in memory of ``input``.
+
+    >>> gf.zeros_like(gf.tensor([[1, 2]]))
+    tensor([[0, 0]])
+    """
     return filled_like("zeros_like", input, 0, kwargs)
 
 
 def ones_like(input: Tensor, **kwargs: Any) -> Tensor:
-    """:func:`ones` with the shape, type and order in memory of ``input``."""
+    """:func:`ones` with the shape, type and order in memory of ``input``.
+
+    >>> gf.ones_like(gf.tensor([[1, 2]]))
+    tensor([[1, 1]])
+    """
     return filled_like("ones_like", input, 1, kwargs)
 
 
 def full_like(input: Tensor, fill_value: Any, **kwargs: Any) -> Tensor:
-    """:func:`full` with the shape, type and order in memory of ``input``."""
+    """:func:`full` with the shape, type and order in memory of ``input``.
+
+    >>> gf.full_like(gf.tensor([1, 2]), 7)
+    tensor([7, 7])
+    """
     return filled_like("full_like", input, fill_value, kwargs)
 
 
 def rand_like(input: Tensor, *, generator: Any = None, **kwargs: Any) -> Tensor:
-    """:func:`rand` with the shape, type and order in memory of ``input``."""
+    """:func:`rand` with the shape, type and order in memory of ``input``.
+
+    >>> gf.rand_like(gf.ones(2, 3)).shape
+    torch.Size([2, 3])
+    """
     array, want = like("rand_like", input, kwargs)
     need_float("rand_like", dtypes.of(array).code)
     return done(r.fill_uniform(array, 0.0, 1.0, generator), want)
 
 
 def randn_like(input: Tensor, *, generator: Any = None, **kwargs: Any) -> Tensor:
-    """:func:`randn` with the shape, type and order in memory of ``input``."""
+    """:func:`randn` with the shape, type and order in memory of ``input``.
+
+    >>> gf.randn_like(gf.ones(2, 3)).shape
+    torch.Size([2, 3])
+    """
     array, want = like("randn_like", input, kwargs)
     need_float("randn_like", dtypes.of(array).code)
     return done(r.fill_normal(array, 0.0, 1.0, generator), want)
@@ -335,7 +388,11 @@ def arange(*args: Any, start: Any = None, end: Any = None, step: Any = None, **k
 
 
 def linspace(start: Any, end: Any, steps: int, **kwargs: Any) -> Tensor:
-    """``steps`` numbers from ``start`` to ``end``, both included, at equal distances."""
+    """``steps`` numbers from ``start`` to ``end``, both included, at equal distances.
+
+    >>> gf.linspace(0, 1, 5)
+    tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
+    """
     code, want = options("linspace", kwargs)
     values = spaced("linspace", start, end, steps, code)
     array = backends.empty(values.shape, code)
@@ -354,7 +411,11 @@ def spaced(op: str, start: Any, end: Any, steps: Any, code: int) -> np.ndarray:
 
 
 def logspace(start: Any, end: Any, steps: int, base: float = 10.0, **kwargs: Any) -> Tensor:
-    """``base`` to the powers :func:`linspace` gives."""
+    """``base`` to the powers :func:`linspace` gives.
+
+    >>> gf.logspace(0, 2, 3)
+    tensor([  1.,  10., 100.])
+    """
     code, want = options("logspace", kwargs)
     values = np.power(float(base), spaced("logspace", start, end, steps, code))
     array = backends.empty(values.shape, code)
@@ -363,7 +424,12 @@ def logspace(start: Any, end: Any, steps: int, base: float = 10.0, **kwargs: Any
 
 
 def eye(n: int, m: int | None = None, **kwargs: Any) -> Tensor:
-    """The identity matrix: ones on the diagonal, zeros elsewhere."""
+    """The identity matrix: ones on the diagonal, zeros elsewhere.
+
+    >>> gf.eye(2, 3)
+    tensor([[1., 0., 0.],
+            [0., 1., 0.]])
+    """
     code, want = options("eye", kwargs)
     shape = new_shape("eye", (n, n if m is None else m))
     array = backends.zeros(shape, code, want.place)
@@ -372,21 +438,34 @@ def eye(n: int, m: int | None = None, **kwargs: Any) -> Tensor:
 
 
 def rand(*size: Any, generator: Any = None, **kwargs: Any) -> Tensor:
-    """Uniform random numbers in [0, 1)."""
+    """Uniform random numbers in [0, 1). Keyword arguments: ``generator``, ``dtype``, ``device``, ``requires_grad``.
+
+    >>> x = gf.rand(2, 3)
+    >>> x.shape, bool((x < 1).all())
+    (torch.Size([2, 3]), True)
+    """
     shape = sized("rand", size, kwargs)
     code, want = float_options("rand", kwargs)
     return done(r.fill_uniform(backends.empty(shape, code, want.place), 0.0, 1.0, generator), want)
 
 
 def randn(*size: Any, generator: Any = None, **kwargs: Any) -> Tensor:
-    """Normal random numbers with mean 0 and standard deviation 1."""
+    """Normal random numbers with mean 0 and standard deviation 1. Keyword arguments: ``generator``, ``dtype``, ``device``, ``requires_grad``.
+
+    >>> gf.randn(2, 3).shape
+    torch.Size([2, 3])
+    """
     shape = sized("randn", size, kwargs)
     code, want = float_options("randn", kwargs)
     return done(r.fill_normal(backends.empty(shape, code, want.place), 0.0, 1.0, generator), want)
 
 
 def randint(*args: Any, generator: Any = None, **kwargs: Any) -> Tensor:
-    """Random integers: ``randint(high, size)`` in [0, high), ``randint(low, high, size)`` in [low, high)."""
+    """Random integers: ``randint(high, size)`` in [0, high), ``randint(low, high, size)`` in [low, high).
+
+    >>> gf.randint(5, 6, (3,))
+    tensor([5, 5, 5])
+    """
     given = list(args)
     size = kwargs.pop("size", None)
     if size is None:
@@ -410,7 +489,11 @@ def randint(*args: Any, generator: Any = None, **kwargs: Any) -> Tensor:
 
 
 def randperm(n: int, *, generator: Any = None, **kwargs: Any) -> Tensor:
-    """The numbers 0 to ``n - 1`` in random order."""
+    """The numbers 0 to ``n - 1`` in random order; int64.
+
+    >>> gf.randperm(4).sort().values
+    tensor([0, 1, 2, 3])
+    """
     n = integer("randperm", "n", n)
     if n < 0:
         raise ArgumentError(f"randperm: n must be non-negative, got {n}")
@@ -427,7 +510,11 @@ def randperm(n: int, *, generator: Any = None, **kwargs: Any) -> Tensor:
 
 
 def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any = None, **kwargs: Any) -> Tensor:
-    """Normal random numbers; ``mean`` and ``std`` are numbers (then give ``size``) or tensors, one for each element."""
+    """Normal random numbers; ``mean`` and ``std`` are numbers (then give ``size``) or tensors, one for each element.
+
+    >>> gf.normal(gf.tensor([1.0, 2.0]), 0.0)
+    tensor([1., 2.])
+    """
     centre, scale = (x.array if isinstance(x, Tensor) and x.array.ndim else element("normal", x, dtypes.float64) for x in (mean, std))
     if np.any(everything(asarray(scale)) < 0):
         raise ArgumentError("normal: normal expects all elements of std >= 0.0")
@@ -447,7 +534,11 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any 
 
 
 def bernoulli(input: Tensor, p: Any = None, *, generator: Any = None) -> Tensor:
-    """1 with probability ``input`` (or ``p``), else 0, for each element."""
+    """1 with probability ``input`` (or ``p``), else 0, for each element.
+
+    >>> gf.bernoulli(gf.tensor([0.0, 1.0]))
+    tensor([0., 1.])
+    """
     float_only("bernoulli", input)
     chance = input.array if p is None else r.probability("bernoulli", p, input.array.shape)
     if not np.all((chance >= 0) & (chance <= 1)):
@@ -457,7 +548,11 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Any = None) -> Tensor:
 
 
 def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None) -> Tensor:
-    """Indices drawn with probabilities proportional to ``input``, a row of them for each row."""
+    """Indices drawn with probabilities proportional to ``input``, a row of them for each row; int64.
+
+    >>> gf.multinomial(gf.tensor([0.0, 3.0, 0.0]), 2, replacement=True)
+    tensor([1, 1])
+    """
     float_only("multinomial", input)
     num_samples = integer("multinomial", "num_samples", num_samples)
     if num_samples <= 0:

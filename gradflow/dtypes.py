@@ -15,7 +15,11 @@ cpu._ext.register_bfloat16(np.dtype(ml_dtypes.bfloat16))
 
 
 class dtype:
-    """An element type. There is one object of each, so ``is`` compares them."""
+    """An element type: ``name``, ``itemsize``, ``is_floating_point``, ``is_signed``. There is one object of each, so ``is`` compares them.
+
+    >>> gf.ones(2).dtype, gf.float64.itemsize
+    (torch.float32, 8)
+    """
 
     __slots__ = ("code", "name", "numpy")
 
@@ -75,12 +79,22 @@ def get(spec: Any, op: str = "dtype") -> dtype:
 
 
 def get_default_dtype() -> dtype:
-    """The type of tensors made from Python floats."""
+    """The type of tensors made from Python floats.
+
+    >>> gf.get_default_dtype()
+    torch.float32
+    """
     return BY_CODE[cpu.default_float]
 
 
 def set_default_dtype(d: Any) -> None:
-    """Make ``d``, a floating-point type, the type of tensors made from Python floats."""
+    """Make ``d``, a floating-point type, the type of tensors made from Python floats.
+
+    >>> gf.set_default_dtype(gf.float64)
+    >>> gf.tensor([1.5]).dtype
+    torch.float64
+    >>> gf.set_default_dtype(gf.float32)
+    """
     d = get(d, "set_default_dtype")
     if not d.is_floating_point:
         raise DTypeError(f"set_default_dtype: only floating-point types are supported as the default type, not {d.name}; e.g. float64")
@@ -88,12 +102,20 @@ def set_default_dtype(d: Any) -> None:
 
 
 def promote_types(a: Any, b: Any) -> dtype:
-    """The smallest type that both can be converted to without losing their category."""
+    """The smallest type that both can be converted to without losing their category.
+
+    >>> gf.promote_types(gf.int32, gf.float16), gf.promote_types(gf.uint8, gf.int8)
+    (torch.float16, torch.int16)
+    """
     return BY_CODE[types.promote(get(a, "promote_types").code, get(b, "promote_types").code)]
 
 
 def can_cast(a: Any, b: Any) -> bool:
-    """May a result of type ``a`` be written to a tensor of type ``b``? Not from floating point to integers, nor from numbers to bool."""
+    """May a result of type ``a`` be written to a tensor of type ``b``? Not from floating point to integers, nor from numbers to bool.
+
+    >>> gf.can_cast(gf.int64, gf.float32), gf.can_cast(gf.float32, gf.int64)
+    (True, False)
+    """
     return types.category(get(a, "can_cast").code) <= types.category(get(b, "can_cast").code)
 
 
@@ -122,7 +144,11 @@ class finfo:
 
 
 class iinfo:
-    """The limits of an integer type: ``max``, ``min``, ``bits``."""
+    """The limits of an integer type: ``max``, ``min``, ``bits``.
+
+    >>> gf.iinfo(gf.int16).max
+    32767
+    """
 
     def __init__(self, type: Any):
         d = get(type, "iinfo")

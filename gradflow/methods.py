@@ -125,7 +125,7 @@ SPELLINGS = {
     "unsafe_split": joining.split,
     "unsafe_split_with_sizes": copies.split_with_sizes,
     "hardshrink": activations.hardshrink,
-    "rsub": lambda input, other, *, alpha=1: pointwise.scaled_sub(other, input, alpha=alpha),
+    "rsub": pointwise.scaled_rsub,
 }
 
 REDUCING = frozenset(
@@ -223,11 +223,48 @@ ALONE |= {f.__name__: f for f in (distributions.poisson, distributions.binomial,
 ALONE |= {f.__name__: f for f in (distributions.alpha_dropout, distributions.feature_dropout, distributions.feature_alpha_dropout)}
 ALONE |= {"trapz": calculus.trapezoid, "row_stack": joining.vstack}
 
+
+def polygamma(self: Tensor, n: int) -> Tensor:
+    """The ``n``-th derivative of :func:`digamma`: :func:`gradflow.polygamma` with its arguments exchanged.
+
+    >>> gf.tensor([1.0]).polygamma(1)
+    tensor([1.6449])
+    """
+    return numbers.polygamma(n, self)
+
+
+def polygamma_(self: Tensor, n: int) -> Tensor:
+    """``polygamma`` in place; returns the tensor.
+
+    >>> gf.tensor([1.0]).polygamma_(1)
+    tensor([1.6449])
+    """
+    return inplace.become(self, numbers.polygamma(n, self), "polygamma_")
+
+
+def new(self: Tensor, *args: Any) -> Tensor:
+    """A tensor of this tensor's type: of given sizes, with whatever the memory held, or of given data.
+
+    >>> gf.ones(2).new([3, 4])
+    tensor([3., 4.])
+    """
+    return constructors.TYPES[f"{convert.LEGACY[self.dtype.name]}Tensor"](*args)
+
+
+def where(self: Tensor, condition: Tensor, other: Any) -> Tensor:
+    """The elements where ``condition`` holds, else those of ``other``: :func:`gradflow.where` with the tensor as its second argument.
+
+    >>> gf.tensor([1, 2]).where(gf.tensor([True, False]), 0)
+    tensor([1, 0])
+    """
+    return pointwise.where(condition, self, other)
+
+
 METHODS: dict[str, Callable] = {
     "unfold": rearranging.unfold,
-    "polygamma_": lambda self, n: inplace.become(self, numbers.polygamma(n, self), "polygamma_"),
-    "new": lambda self, *args: constructors.TYPES[f"{convert.LEGACY[self.dtype.name]}Tensor"](*args),
-    "polygamma": lambda self, n: numbers.polygamma(n, self),
+    "polygamma": polygamma,
+    "polygamma_": polygamma_,
+    "new": new,
     "lu": older_linalg.lu,
     "view": views.view,
     "expand": views.expand,
@@ -318,7 +355,12 @@ def delete(self: Tensor, index: Any) -> None:
 
 
 def detach_(self: Tensor) -> Tensor:
-    """Forget the history of this tensor; returns it. Not for views, whose base would keep one."""
+    """Forget the history of this tensor; returns it. Not for views, whose base would keep one.
+
+    >>> x = gf.ones(2, requires_grad=True) * 2
+    >>> x.detach_().requires_grad
+    False
+    """
     if getattr(self, "origin", None) is not None:
         raise GradError("detach_: Can't detach views in-place; use detach() instead")
     if not self.is_leaf:
@@ -363,7 +405,7 @@ OPERATORS = {"add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "floord
 OPERATORS |= {"and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor"}
 
 REST: dict[str, Any] = {
-    "where": lambda self, condition, other: pointwise.where(condition, self, other),
+    "where": where,
     "new_tensor": new_like("tensor", creation.tensor),
     "T": property(views.transposed),
     "mT": property(views.matrix_transposed),

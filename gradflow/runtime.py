@@ -11,7 +11,10 @@ from .backends.cpu import _ext
 
 
 def set_num_threads(n: int) -> None:
-    """How many threads the kernels may use, the calling one included."""
+    """How many threads the kernels may use, the calling one included.
+
+    >>> gf.set_num_threads(gf.get_num_threads())
+    """
     if not isinstance(n, int) or n < 1:
         from .errors import ArgumentError
 
@@ -20,17 +23,28 @@ def set_num_threads(n: int) -> None:
 
 
 def get_num_threads() -> int:
-    """How many threads the kernels may use."""
+    """How many threads the kernels may use.
+
+    >>> gf.get_num_threads() >= 1
+    True
+    """
     return _ext.get_num_threads()
 
 
 def memory_stats() -> dict[str, int]:
-    """What the pool of array memory holds and has done, in bytes and calls."""
+    """What the pool of array memory holds and has done, in bytes and calls.
+
+    >>> sorted(gf.memory_stats())[:2]
+    ['allocated_bytes', 'hits']
+    """
     return dict(_ext.memory_stats())
 
 
 def empty_cache() -> None:
-    """Give the pool's unused memory back to the system."""
+    """Give the pool's unused memory back to the system. The next arrays are slower to make.
+
+    >>> gf.empty_cache()
+    """
     _ext.empty_cache()
 
 

@@ -12,7 +12,10 @@ matmul_precision = "highest"
 
 
 def set_float32_matmul_precision(precision: str) -> None:
-    """The precision of products: "highest", "high" or "medium"; they are computed in float32 whatever is set."""
+    """The precision of products: "highest", "high" or "medium"; they are computed in float32 whatever is set.
+
+    >>> gf.set_float32_matmul_precision("highest")
+    """
     global matmul_precision
     if precision not in ("highest", "high", "medium"):
         raise ArgumentError(
@@ -22,7 +25,11 @@ def set_float32_matmul_precision(precision: str) -> None:
 
 
 def get_float32_matmul_precision() -> str:
-    """What was set."""
+    """What :func:`set_float32_matmul_precision` was given.
+
+    >>> gf.get_float32_matmul_precision()
+    'highest'
+    """
     return matmul_precision
 
 
@@ -47,7 +54,13 @@ def set_default_device(where: Any) -> None:
 
 
 def set_default_tensor_type(t: Any) -> None:
-    """``torch.FloatTensor``, ``torch.DoubleTensor`` or their names: sets the default floating-point type."""
+    """``torch.FloatTensor``, ``torch.DoubleTensor`` or their names: sets the default floating-point type.
+
+    >>> gf.set_default_tensor_type(gf.DoubleTensor)
+    >>> gf.tensor([1.5]).dtype
+    torch.float64
+    >>> gf.set_default_tensor_type("torch.FloatTensor")
+    """
     name = t.rsplit(".", 1)[-1] if isinstance(t, str) else getattr(t, "__name__", "")
     kinds = {"FloatTensor": dtypes.float32, "DoubleTensor": dtypes.float64, "HalfTensor": dtypes.float16, "BFloat16Tensor": dtypes.bfloat16}
     if name not in kinds:
@@ -56,12 +69,20 @@ def set_default_tensor_type(t: Any) -> None:
 
 
 def set_flush_denormal(mode: bool) -> bool:
-    """Denormal numbers are computed with: says that this cannot be changed."""
+    """Denormal numbers are computed with; ``False`` says that this cannot be changed.
+
+    >>> gf.set_flush_denormal(True)
+    False
+    """
     return False
 
 
 def is_storage(obj: object) -> bool:
-    """Is ``obj`` a storage? There are none."""
+    """Is ``obj`` a storage? There are none: memory is NumPy's.
+
+    >>> gf.is_storage(gf.ones(2))
+    False
+    """
     return False
 
 
@@ -69,11 +90,18 @@ warn_always = False
 
 
 def set_warn_always(b: bool) -> None:
-    """Whether each warning is given every time; Python's ``warnings`` decide here."""
+    """Whether each warning is given every time; Python's ``warnings`` decide here.
+
+    >>> gf.set_warn_always(False)
+    """
     global warn_always
     warn_always = bool(b)
 
 
 def is_warn_always_enabled() -> bool:
-    """What was set."""
+    """What :func:`set_warn_always` was given.
+
+    >>> gf.is_warn_always_enabled()
+    False
+    """
     return warn_always

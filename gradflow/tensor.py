@@ -24,6 +24,11 @@ class Tensor(Methods):
 
     ``array`` is the ``numpy.ndarray``; ``node`` its place on the tape (a ``Node``, a ``Leaf`` or ``None``); ``version`` the cell that
     counts changes in place, shared with all views, ``None`` while nobody needs it; ``leaf`` holds the gradient. Only a view has an ``origin``.
+
+    >>> x = gf.tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([2., 4.])
     """
 
     __slots__ = ("__dict__", "__weakref__", "array", "leaf", "node", "origin", "version")
@@ -55,6 +60,12 @@ class Tensor(Methods):
 
     @property
     def requires_grad(self) -> bool:
+        """Is a gradient recorded for this tensor? May be assigned, to leaves.
+
+        >>> x = gf.ones(2, requires_grad=True)
+        >>> x.requires_grad, (x * 2).requires_grad, x.detach().requires_grad
+        (True, True, False)
+        """
         return self.node is not None
 
     @requires_grad.setter
@@ -62,7 +73,11 @@ class Tensor(Methods):
         self.requires_grad_(value)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
-        """Ask for the gradient with respect to this tensor (in place; returns the tensor)."""
+        """Ask for the gradient with respect to this tensor (in place; returns the tensor).
+
+        >>> gf.ones(2).requires_grad_()
+        tensor([1., 1.], requires_grad=True)
+        """
         if not self.is_leaf:
             if not requires_grad:
                 raise GradError(
@@ -84,10 +99,22 @@ class Tensor(Methods):
 
     @property
     def is_leaf(self) -> bool:
+        """Was the tensor made by the user, not by a recorded operation? Backward fills the ``grad`` of leaves.
+
+        >>> x = gf.ones(2, requires_grad=True)
+        >>> x.is_leaf, (x * 2).is_leaf
+        (True, False)
+        """
         return self.node is None or self.node.__class__ is Leaf
 
     @property
     def grad_fn(self) -> Any:
+        """The node of the operation that made the tensor; ``None`` for leaves.
+
+        >>> x = gf.ones(2, requires_grad=True)
+        >>> (x * 2).grad_fn.name(), x.grad_fn
+        ('MulBackward0', None)
+        """
         node = self.node
         if node is None or node.__class__ is Leaf:
             return None
@@ -95,7 +122,13 @@ class Tensor(Methods):
 
     @property
     def grad(self) -> Tensor | None:
-        """The gradient that backward has accumulated, of this tensor's shape and type, or ``None``."""
+        """The gradient that backward has accumulated, of this tensor's shape and type, or ``None``.
+
+        >>> x = gf.tensor([3.0], requires_grad=True)
+        >>> (x * x).backward()
+        >>> x.grad
+        tensor([6.])
+        """
         leaf = self.leaf
         if leaf is not None:
             return leaf.grad
@@ -145,14 +178,24 @@ class Tensor(Methods):
         backward((self,), None if gradient is None else (gradient,), retain_graph, create_graph, inputs)
 
     def detach(self) -> Tensor:
-        """The same memory without a history: no gradient flows through it."""
+        """The same memory without a history: no gradient flows through it.
+
+        >>> x = gf.ones(2, requires_grad=True)
+        >>> (x * 2).detach()
+        tensor([2., 2.])
+        """
         t = wrap(self.array)
         t.version = version_of(self)
         return t
 
     @property
     def data(self) -> Tensor:
-        """The same memory; changes through it are not noticed by the tape."""
+        """The same memory; changes through it are not noticed by the tape.
+
+        >>> x = gf.ones(2, requires_grad=True)
+        >>> x.data.requires_grad
+        False
+        """
         return wrap(self.array)
 
     @data.setter
@@ -179,68 +222,146 @@ class Tensor(Methods):
 
     @property
     def shape(self) -> Size:
+        """The size of each axis.
+
+        >>> gf.ones(2, 3).shape
+        torch.Size([2, 3])
+        """
         return Size(self.array.shape)
 
     @property
     def dtype(self) -> dtypes.dtype:
+        """The type of the elements.
+
+        >>> gf.ones(2).dtype
+        torch.float32
+        """
         return dtypes.FROM_NUMPY[self.array.dtype]
 
     @property
     def ndim(self) -> int:
+        """The number of axes.
+
+        >>> gf.ones(2, 3).ndim
+        2
+        """
         return self.array.ndim
 
     @property
     def device(self) -> Any:
+        """The device that holds the elements.
+
+        >>> gf.ones(2).device
+        device(type='cpu')
+        """
         where = self.array.device
         return CPU if where == "cpu" else device(where)
 
     def size(self, dim: int | None = None) -> Any:
-        """The shape, or its entry ``dim``."""
+        """The shape, or its entry ``dim``.
+
+        >>> gf.ones(2, 3).size(), gf.ones(2, 3).size(-1)
+        (torch.Size([2, 3]), 3)
+        """
         return Size(self.array.shape) if dim is None else along("size", self.array.shape, dim)
 
     def dim(self) -> int:
+        """The number of axes.
+
+        >>> gf.ones(2, 3).dim()
+        2
+        """
         return self.array.ndim
 
     def numel(self) -> int:
+        """The number of elements.
+
+        >>> gf.ones(2, 3).numel()
+        6
+        """
         return self.array.size
 
     nelement = numel
     ndimension = dim
 
     def element_size(self) -> int:
+        """Bytes of one element.
+
+        >>> gf.ones(2).element_size()
+        4
+        """
         return self.array.itemsize
 
     @property
     def itemsize(self) -> int:
+        """Bytes of one element.
+
+        >>> gf.ones(2).itemsize
+        4
+        """
         return self.array.itemsize
 
     @property
     def nbytes(self) -> int:
+        """Bytes of all elements.
+
+        >>> gf.ones(2).nbytes
+        8
+        """
         return self.array.nbytes
 
     def stride(self, dim: int | None = None) -> Any:
-        """Steps between neighbours along each axis, in elements."""
+        """Steps between neighbours along each axis, in elements.
+
+        >>> gf.ones(2, 3).stride(), gf.ones(2, 3).stride(0)
+        ((3, 1), 3)
+        """
         item = self.array.itemsize
         strides = tuple(s // item for s in self.array.strides)
         return strides if dim is None else along("stride", strides, dim)
 
     def storage_offset(self) -> int:
-        """Where the first element lies in the storage, in elements."""
+        """Where the first element lies in the storage, in elements.
+
+        >>> gf.arange(5)[2:].storage_offset()
+        2
+        """
         base = self.array
         while hasattr(base.base, "strides"):
             base = base.base
         return (self.array.ctypes.data - base.ctypes.data) // self.array.itemsize if self.array.size else 0
 
     def data_ptr(self) -> int:
+        """The address of the first element; 0 without elements.
+
+        >>> x = gf.ones(2)
+        >>> x.data_ptr() == x.detach().data_ptr()
+        True
+        """
         return self.array.ctypes.data if self.array.size else 0
 
     def is_contiguous(self) -> bool:
+        """Do the elements lie in C order without gaps?
+
+        >>> gf.ones(2, 3).is_contiguous(), gf.ones(2, 3).T.is_contiguous()
+        (True, False)
+        """
         return self.array.flags.c_contiguous
 
     def is_floating_point(self) -> bool:
+        """Is the type a floating-point type?
+
+        >>> gf.ones(2).is_floating_point()
+        True
+        """
         return self.dtype.is_floating_point
 
     def is_complex(self) -> bool:
+        """Are the elements complex numbers? Never.
+
+        >>> gf.ones(2).is_complex()
+        False
+        """
         return False
 
     def __len__(self) -> int:
@@ -268,7 +389,11 @@ class Tensor(Methods):
     # Leaving for Python and NumPy
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
-        """The array itself: memory is shared. A tensor that requires a gradient must be detached first, or ``force=True``."""
+        """The array itself: memory is shared. A tensor that requires a gradient must be detached first, or ``force=True``.
+
+        >>> gf.ones(2).numpy()
+        array([1., 1.], dtype=float32)
+        """
         if self.node is not None and not force:
             raise GradError("numpy: Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
         return self.array if self.array.device == "cpu" else self.array.for_numpy(force)
@@ -278,13 +403,21 @@ class Tensor(Methods):
         return np.array(array, dtype=dtype, copy=copy) if copy is not None else np.asarray(array, dtype=dtype)
 
     def item(self) -> bool | int | float:
-        """The one element as a Python number."""
+        """The one element as a Python number; several raise.
+
+        >>> gf.tensor([2.5]).item()
+        2.5
+        """
         if self.array.size != 1:
             raise ArgumentError(f"item: a Tensor with {self.array.size} elements cannot be converted to Scalar; it must have exactly one")
         return self.array.item() if self.array.dtype.kind != "V" else float(self.array.reshape(()))
 
     def tolist(self) -> Any:
-        """Nested lists of Python numbers; a number for a 0-d tensor."""
+        """Nested lists of Python numbers; a number for a 0-d tensor.
+
+        >>> gf.tensor([[1, 2], [3, 4]]).tolist()
+        [[1, 2], [3, 4]]
+        """
         return self.array.tolist() if self.array.dtype.kind != "V" else self.array.astype(np.float32).tolist()
 
     def __bool__(self) -> bool:
@@ -358,11 +491,16 @@ def along(op: str, values: tuple, dim: Any) -> int:
 
 
 class Size(tuple):
-    """A shape: a tuple that can count its elements."""
+    """A shape: a tuple of sizes that can count its elements; slices and sums of it are shapes.
+
+    >>> gf.ones(2, 3).shape, gf.Size([2, 3]).numel()
+    (torch.Size([2, 3]), 6)
+    """
 
     __slots__ = ()
 
     def numel(self) -> int:
+        """The number of elements of this shape: the product of the sizes."""
         return int(np.prod(self, dtype=object)) if self else 1
 
     def __getitem__(self, i: Any) -> Any:

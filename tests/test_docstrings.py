@@ -5,6 +5,7 @@ import importlib
 import inspect
 import types
 
+import numpy as np
 import pytest
 
 import gradflow as gf
@@ -49,5 +50,5 @@ def test_examples_run(place):
         text = inspect.getdoc(value) or ""
         if ">>>" in text and text not in seen:
             seen.add(text)
-            runner.run(doctest.DocTestParser().get_doctest(text, {"gf": gf}, f"{place}.{name}", None, 0), out=report.append)
+            runner.run(doctest.DocTestParser().get_doctest(text, {"gf": gf, "np": np}, f"{place}.{name}", None, 0), out=report.append)
     assert not report, "".join(report)

@@ -35,7 +35,15 @@ def place_of(x: Any) -> Any:
 
 
 def retain_grad(self: Tensor) -> None:
-    """Let backward put the gradient of this tensor, which was computed, into its ``grad``. Nothing to do for a leaf."""
+    """Let backward put the gradient of this tensor, which was computed, into its ``grad``. Nothing to do for a leaf.
+
+    >>> x = gf.ones(2, requires_grad=True)
+    >>> y = x * 2
+    >>> y.retain_grad()
+    >>> y.sum().backward()
+    >>> y.grad
+    tensor([1., 1.])
+    """
     if self.node is None:
         raise GradError("retain_grad: can't retain_grad on Tensor that has requires_grad=False; call requires_grad_() first")
     if self.is_leaf or kept_by(self.node, self):

@@ -87,7 +87,14 @@ class no_grad(SetMode):
 
 
 class enable_grad(SetMode):
-    """Recording is on inside, also within ``no_grad``; within ``inference_mode`` it stays off."""
+    """Recording is on inside, also within ``no_grad``; within ``inference_mode`` it stays off.
+
+    >>> x = gf.ones(2, requires_grad=True)
+    >>> with gf.no_grad(), gf.enable_grad():
+    ...     y = x * 2
+    >>> y.requires_grad
+    True
+    """
 
     def __new__(cls, function: Callable | None = None) -> Any:
         return object.__new__(cls) if function is None else cls()(function)
@@ -97,7 +104,14 @@ class enable_grad(SetMode):
 
 
 class inference_mode(SetMode):
-    """Nothing is recorded inside, whatever is switched on there; ``inference_mode(False)`` records."""
+    """Nothing is recorded inside, whatever is switched on there; ``inference_mode(False)`` records.
+
+    >>> x = gf.ones(2, requires_grad=True)
+    >>> with gf.inference_mode():
+    ...     y = x * 2
+    >>> y.requires_grad
+    False
+    """
 
     def __new__(cls, mode: Any = True) -> Any:
         return cls()(mode) if callable(mode) else object.__new__(cls)
@@ -107,7 +121,14 @@ class inference_mode(SetMode):
 
 
 class set_grad_enabled(SetMode):
-    """Recording on or off, from the call on, or inside a ``with``."""
+    """Recording on or off, from the call on, or inside a ``with``.
+
+    >>> x = gf.ones(2, requires_grad=True)
+    >>> with gf.set_grad_enabled(False):
+    ...     y = x * 2
+    >>> y.requires_grad
+    False
+    """
 
     def __init__(self, mode_: bool):
         if not isinstance(mode_, bool):
@@ -124,12 +145,22 @@ class set_grad_enabled(SetMode):
 
 
 def is_grad_enabled() -> bool:
-    """Is recording on in this thread?"""
+    """Is recording on in this thread?
+
+    >>> with gf.no_grad():
+    ...     print(gf.is_grad_enabled())
+    False
+    """
     return mode.enabled
 
 
 def is_inference_mode_enabled() -> bool:
-    """Is :class:`inference_mode` on in this thread?"""
+    """Is :class:`inference_mode` on in this thread?
+
+    >>> with gf.inference_mode():
+    ...     print(gf.is_inference_mode_enabled())
+    True
+    """
     return mode.inference
 
 

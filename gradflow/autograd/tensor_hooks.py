@@ -30,7 +30,13 @@ def register_hook(self: Tensor, hook: Callable) -> RemovableHandle:
 
 
 def register_post_accumulate_grad_hook(self: Tensor, hook: Callable) -> RemovableHandle:
-    """Call ``hook(tensor)`` when backward has added to the ``grad`` of this leaf."""
+    """Call ``hook(tensor)`` when backward has added to the ``grad`` of this leaf.
+
+    >>> x = gf.ones(2, requires_grad=True)
+    >>> handle = x.register_post_accumulate_grad_hook(lambda t: print(t.grad))
+    >>> (x * 3).sum().backward()
+    tensor([3., 3.])
+    """
     if self.node is None:
         raise GradError("register_post_accumulate_grad_hook: cannot register a hook on a tensor that doesn't require gradient")
     if not self.is_leaf:
@@ -39,12 +45,23 @@ def register_post_accumulate_grad_hook(self: Tensor, hook: Callable) -> Removabl
 
 
 def retains_grad(self: Tensor) -> bool:
-    """Will backward put this computed tensor's gradient into its ``grad``?"""
+    """Will backward put this computed tensor's gradient into its ``grad``?
+
+    >>> x = gf.ones(2, requires_grad=True) * 2
+    >>> x.retain_grad()
+    >>> x.retains_grad
+    True
+    """
     return not self.is_leaf and kept_by(self.node, self)
 
 
 def output_nr(self: Tensor) -> int:
-    """Which of the outputs of its operation this tensor is."""
+    """Which of the outputs of its operation this tensor is.
+
+    >>> x = gf.ones(2, 2, requires_grad=True)
+    >>> x.unbind()[1].output_nr
+    1
+    """
     return self.node.meta if self.node.__class__ is Output else 0
 
 

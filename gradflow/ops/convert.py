@@ -67,7 +67,11 @@ def to(
     copy: bool = False,
     memory_format: Any = None,
 ) -> Tensor:
-    """``to(dtype)``, ``to(device)``, ``to(device, dtype)`` or ``to(other)``: the tensor itself if nothing changes, else a copy."""
+    """``to(dtype)``, ``to(device)``, ``to(device, dtype)`` or ``to(other)``: the tensor itself if nothing changes, else a copy.
+
+    >>> gf.tensor([1, 2]).to(gf.float64)
+    tensor([1., 2.], dtype=torch.float64)
+    """
     where: Any = device
     flags: list[bool] = []  # as torch: non_blocking, then copy
     for arg in args:
@@ -125,7 +129,13 @@ def method(name: str, dtype: dtypes.dtype) -> Any:
 
 
 def type_(input: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
-    """Without argument the type's name, as ``"torch.FloatTensor"``; else the tensor converted."""
+    """Without argument the type's name, as ``"torch.FloatTensor"``; else the tensor converted.
+
+    >>> gf.ones(2).type()
+    'torch.FloatTensor'
+    >>> gf.ones(2).type(gf.int64)
+    tensor([1, 1])
+    """
     if dtype is None:
         return f"torch.{LEGACY[input.dtype.name]}Tensor"
     if isinstance(dtype, str):
@@ -151,14 +161,22 @@ LEGACY = {
 
 
 def type_as(input: Tensor, other: Tensor) -> Tensor:
-    """``input`` with the type of ``other``."""
+    """``input`` with the type of ``other``.
+
+    >>> gf.tensor([1, 2]).type_as(gf.ones(1))
+    tensor([1., 2.])
+    """
     if not isinstance(other, Tensor):
         raise DTypeError(f"type_as: argument 'other' must be Tensor, not {type(other).__name__}")
     return convert(input, other.dtype)
 
 
 def cpu(input: Tensor, memory_format: Any = None) -> Tensor:
-    """The tensor on the CPU: itself if it is there."""
+    """The tensor on the CPU: itself if it is there.
+
+    >>> gf.ones(2).cpu()
+    tensor([1., 1.])
+    """
     return to(input, CPU)
 
 

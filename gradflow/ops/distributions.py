@@ -31,7 +31,11 @@ def draw(self: Tensor, op: str, generator: Generator | None, inverse: Callable) 
 
 
 def cauchy_(self: Tensor, median: float = 0, sigma: float = 1, *, generator: Generator | None = None) -> Tensor:
-    """Cauchy numbers around ``median``, half of them within ``sigma``; in place."""
+    """Cauchy numbers around ``median``, half of them within ``sigma``; in place.
+
+    >>> gf.empty(3).cauchy_().shape
+    torch.Size([3])
+    """
     floating("cauchy_", self)
     median, sigma = element("cauchy_", median, FLOAT), element("cauchy_", sigma, FLOAT)
     if not sigma > 0:
@@ -40,7 +44,11 @@ def cauchy_(self: Tensor, median: float = 0, sigma: float = 1, *, generator: Gen
 
 
 def exponential_(self: Tensor, lambd: float = 1, *, generator: Generator | None = None) -> Tensor:
-    """Exponential numbers of rate ``lambd``, in place."""
+    """Exponential numbers of rate ``lambd``, in place: density ``lambd * exp(-lambd * x)`` for x > 0.
+
+    >>> bool((gf.empty(3).exponential_() > 0).all())
+    True
+    """
     floating("exponential_", self)
     lambd = element("exponential_", lambd, FLOAT)
     if not lambd > 0:
@@ -49,7 +57,11 @@ def exponential_(self: Tensor, lambd: float = 1, *, generator: Generator | None 
 
 
 def geometric_(self: Tensor, p: float, *, generator: Generator | None = None) -> Tensor:
-    """How many trials of probability ``p`` up to the first success: 1, 2, ...; in place."""
+    """How many trials of probability ``p`` up to the first success: 1, 2, ...; in place.
+
+    >>> bool((gf.empty(3).geometric_(0.5) >= 1).all())
+    True
+    """
     p = element("geometric_", p, FLOAT)
     if not 0 < p < 1:
         raise ArgumentError(f"geometric_: expects p to be in (0, 1), but got p={p}")
@@ -57,7 +69,11 @@ def geometric_(self: Tensor, p: float, *, generator: Generator | None = None) ->
 
 
 def log_normal_(self: Tensor, mean: float = 1, std: float = 2, *, generator: Generator | None = None) -> Tensor:
-    """e to the power of normal numbers, in place."""
+    """e to the power of normal numbers, in place.
+
+    >>> bool((gf.empty(3).log_normal_() > 0).all())
+    True
+    """
     floating("log_normal_", self)
     mean, std = element("log_normal_", mean, FLOAT), element("log_normal_", std, FLOAT)
     if not std > 0:
@@ -75,7 +91,11 @@ def numpys(generator: Generator | None) -> Any:
 
 
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
-    """Poisson numbers, one for each rate in ``input``."""
+    """Poisson numbers, one for each rate in ``input``.
+
+    >>> gf.poisson(gf.zeros(3))
+    tensor([0., 0., 0.])
+    """
     float_only("poisson", input)
     if (input.array < 0).any():
         raise ArgumentError("poisson: invalid Poisson rate, expected rate to be non-negative")
@@ -83,7 +103,11 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
 
 
 def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
-    """How many of ``count`` trials of probability ``prob`` succeed, for each element."""
+    """How many of ``count`` trials of probability ``prob`` succeed, for each element.
+
+    >>> gf.binomial(gf.tensor([5.0, 5.0]), gf.tensor([0.0, 1.0]))
+    tensor([0., 5.])
+    """
     for x in (count, prob):
         float_only("binomial", x)
     if count.dtype is not prob.dtype:
@@ -116,7 +140,11 @@ def noise(op: str, input: Tensor, p: float, by_channel: bool) -> Tensor:
 
 
 def feature_dropout(input: Tensor, p: float = 0.5, train: bool = True) -> Tensor:
-    """Each channel (axis 1) of each sample 0 with probability ``p``, the others divided by ``1 - p``, while training. Tompson et al. 2015."""
+    """Each channel (axis 1) of each sample 0 with probability ``p``, the others divided by ``1 - p``, while training. Tompson et al. 2015.
+
+    >>> gf.feature_dropout(gf.ones(1, 2, 3), 0.5, False).shape
+    torch.Size([1, 2, 3])
+    """
     chance("feature_dropout", input, p)
     if not train or p == 0 or not input.array.size:
         return input
@@ -138,12 +166,20 @@ def selu_dropout(op: str, input: Tensor, p: float, train: bool, by_channel: bool
 
 
 def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
-    """Each element at the lower end of SELU with probability ``p``, all scaled and shifted to keep mean and variance. Klambauer et al. 2017."""
+    """Each element at the lower end of SELU with probability ``p``, all scaled and shifted to keep mean and variance. Klambauer et al. 2017.
+
+    >>> gf.alpha_dropout(gf.ones(3), 0.5, False)
+    tensor([1., 1., 1.])
+    """
     return put(input, selu_dropout("alpha_dropout", input, p, training, False), inplace and training)
 
 
 def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
-    """:func:`alpha_dropout` of whole channels."""
+    """:func:`alpha_dropout` of whole channels.
+
+    >>> gf.feature_alpha_dropout(gf.ones(1, 2, 3), 0.5, False).shape
+    torch.Size([1, 2, 3])
+    """
     return put(input, selu_dropout("feature_alpha_dropout", input, p, training, True), inplace and training)
 
 
@@ -172,7 +208,11 @@ dropout3d = of_channels("dropout3d", 3, (5,), (4,))
 
 
 def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor, Tensor]:
-    """(:func:`dropout`, which elements were kept)"""
+    """(:func:`dropout`, which elements were kept)
+
+    >>> gf.native_dropout(gf.ones(3), 0.5, False)[0]
+    tensor([1., 1., 1.])
+    """
     chance("native_dropout", input, p)
     if train is False:
         return input, wrap(np.ones(input.array.shape, bool))
@@ -181,7 +221,11 @@ def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor,
 
 
 def rrelu(input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, inplace: bool = False) -> Tensor:
-    """``x`` where it is positive, else times a slope: uniform in [lower, upper] while training, else their mean. Xu et al. 2015."""
+    """``x`` where it is positive, else times a slope: uniform in [lower, upper] while training, else their mean. Xu et al. 2015.
+
+    >>> gf.rrelu(gf.tensor([-1.0, 2.0]), 0.1, 0.3)
+    tensor([-0.2000,  2.0000])
+    """
     require_tensor("rrelu", input)
     lower, upper = element("rrelu", lower, FLOAT), element("rrelu", upper, FLOAT)
     if lower > upper:
@@ -194,7 +238,11 @@ def rrelu(input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: b
 
 
 def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
-    """A sample of the categories of ``logits`` that has a gradient: softmax of them with Gumbel noise; with ``hard`` one-hot. Jang et al. 2017."""
+    """A sample of the categories of ``logits`` that has a gradient: softmax of them with Gumbel noise; with ``hard`` one-hot. Jang et al. 2017.
+
+    >>> gf.nn.functional.gumbel_softmax(gf.zeros(2, 3), hard=True).sum(dim=1)
+    tensor([1., 1.])
+    """
     float_only("gumbel_softmax", logits)
     noisy = exponential_(wrap(backends.empty(logits.array.shape, logits.dtype.code, logits.array))).log()
     soft = ((logits - noisy) / tau).softmax(dim)

@@ -166,6 +166,15 @@ def scaled_sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     return minus(input, other) if alpha == 1 else scaled("sub", input, other, alpha, -1)
 
 
+def scaled_rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    """``other - alpha * input``: :func:`sub` with its operands exchanged.
+
+    >>> gf.rsub(gf.tensor([1, 2]), 10)
+    tensor([9, 8])
+    """
+    return scaled_sub(other, input, alpha=alpha)
+
+
 def neg(input: Tensor) -> Tensor:
     """``-input``, elementwise; not for bool.
 
@@ -305,5 +314,10 @@ def equal(input: Tensor, other: Tensor) -> bool:
 
 
 builtin_abs = builtins.abs
-for _name, _function in (("add", scaled_add), ("sub", scaled_sub), ("div", true_divide)):  # what Python says of missing arguments
+for _name, _function in (
+    ("add", scaled_add),
+    ("sub", scaled_sub),
+    ("rsub", scaled_rsub),
+    ("div", true_divide),
+):  # what Python says of missing arguments
     _function.__name__ = _function.__qualname__ = _name

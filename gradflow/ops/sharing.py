@@ -32,24 +32,41 @@ LAYOUTS = {name: Layout(name) for name in ("strided", "contiguous_format", "pres
 
 
 def is_signed(input: Tensor) -> bool:
-    """Can elements be negative?"""
+    """Can elements of its type be negative?
+
+    >>> gf.is_signed(gf.ones(2)), gf.is_signed(gf.ones(2, dtype=gf.uint8))
+    (True, False)
+    """
     return input.dtype.is_signed
 
 
 def is_nonzero(input: Tensor) -> bool:
-    """Does the one element differ from zero?"""
+    """Does the one element differ from zero? A tensor of several elements raises.
+
+    >>> gf.is_nonzero(gf.tensor([0.5]))
+    True
+    """
     if input.array.size != 1:
         raise ArgumentError(f"is_nonzero: Boolean value of Tensor with {'more than one' if input.array.size else 'no'} value is ambiguous")
     return bool(input)
 
 
 def is_same_size(input: Tensor, other: Tensor) -> bool:
-    """Have both the same shape?"""
+    """Have both the same shape?
+
+    >>> gf.is_same_size(gf.ones(2, 3), gf.zeros(2, 3))
+    True
+    """
     return input.array.shape == require_tensor("is_same_size", other, "other").array.shape
 
 
 def is_set_to(self: Tensor, tensor: Tensor) -> bool:
-    """Do both point to the same memory, with the same shape and strides?"""
+    """Do both point to the same memory, with the same shape and strides?
+
+    >>> x = gf.ones(2)
+    >>> x.is_set_to(x.detach())
+    True
+    """
     a, b = self.array, require_tensor("is_set_to", tensor, "tensor").array
     return a.ctypes.data == b.ctypes.data and a.shape == b.shape and a.strides == b.strides and a.dtype == b.dtype
 
@@ -61,12 +78,20 @@ def get_device(input: Tensor) -> int:
 
 
 def itself(input: Tensor) -> Tensor:
-    """The tensor itself: it is real."""
+    """The tensor itself: it is real.
+
+    >>> gf.conj(gf.tensor([1.0, 2.0]))
+    tensor([1., 2.])
+    """
     return input
 
 
 def false(input: Tensor) -> bool:
-    """No."""
+    """No: answers what only complex, sparse, shared or distributed tensors could be asked.
+
+    >>> gf.is_conj(gf.ones(2))
+    False
+    """
     return False
 
 
@@ -112,11 +137,43 @@ def dlpack_device(self: Tensor) -> tuple[int, int]:
     return 1, 0
 
 
+def is_cpu(self: Tensor) -> bool:
+    """Is the tensor in the CPU's memory?
+
+    >>> gf.ones(2).is_cpu
+    True
+    """
+    return backends.place_of(self.array) is None
+
+
+def is_cuda(self: Tensor) -> bool:
+    """Is the tensor in the memory of a CUDA device?
+
+    >>> gf.ones(2).is_cuda
+    False
+    """
+    return backends.place_of(self.array) is not None
+
+
+def layout(self: Tensor) -> Layout:
+    """How the elements lie in memory: always ``torch.strided``.
+
+    >>> gf.ones(2).layout
+    torch.strided
+    """
+    return LAYOUTS["strided"]
+
+
 # Changes of the storage
 
 
 def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
-    """Another shape, in place: the elements in C order as far as they reach, new ones are whatever the memory held."""
+    """Another shape, in place: the elements in C order as far as they reach, new ones are whatever the memory held.
+
+    >>> gf.arange(4).resize_(2, 2)
+    tensor([[0, 1],
+            [2, 3]])
+    """
     if self.node is not None:
         raise GradError("resize_: cannot resize variables that require grad")
     shape = new_shape("resize_", sizes)
@@ -133,12 +190,21 @@ def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
 
 
 def resize_as_(self: Tensor, tensor: Tensor, memory_format: Any = None) -> Tensor:
-    """``resize_(tensor.size())``"""
+    """``resize_(tensor.size())``: another shape, in place.
+
+    >>> gf.resize_as_(gf.arange(4), gf.ones(2, 2))
+    tensor([[0, 1],
+            [2, 3]])
+    """
     return resize_(self, require_tensor("resize_as_", tensor, "tensor").array.shape)
 
 
 def set_(self: Tensor, source: Tensor | None = None) -> Tensor:
-    """The memory, shape and type of ``source`` from now on."""
+    """The memory, shape and type of ``source`` from now on.
+
+    >>> gf.ones(2).set_(gf.zeros(3))
+    tensor([0., 0., 0.])
+    """
     if self.node is not None:
         raise GradError("set_: the tensor requires a gradient; detach() it first")
     if source is not None and require_tensor("set_", source, "source").dtype is not self.dtype:
@@ -149,7 +215,12 @@ def set_(self: Tensor, source: Tensor | None = None) -> Tensor:
 
 
 def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
-    """The main diagonal set to a number, in place; a tall matrix with ``wrap`` gets it again below."""
+    """The main diagonal set to a number, in place; a tall matrix with ``wrap`` gets it again below.
+
+    >>> gf.zeros(2, 2).fill_diagonal_(5)
+    tensor([[5., 0.],
+            [0., 5.]])
+    """
     a = self.array
     if a.ndim < 2:
         raise ShapeError(f"fill_diagonal_: dimensions must larger than 1, the tensor has {a.ndim}")
@@ -181,17 +252,29 @@ PYTHON = Overwrite("ApplyBackward0")
 
 
 def apply_(self: Tensor, callable: Callable) -> Tensor:
-    """Each element replaced by what a Python function makes of it, in place; slow."""
+    """Each element replaced by what a Python function makes of it, in place; slow.
+
+    >>> gf.tensor([1.0, 2.0]).apply_(lambda v: v * 10)
+    tensor([10., 20.])
+    """
     return mapped(self, "apply_", callable)
 
 
 def map_(self: Tensor, tensor: Tensor, callable: Callable) -> Tensor:
-    """Each element replaced by what a Python function makes of it and of ``tensor``'s, in place; slow."""
+    """Each element replaced by what a Python function makes of it and of ``tensor``'s, in place; slow.
+
+    >>> gf.tensor([1.0, 2.0]).map_(gf.tensor([3.0, 4.0]), lambda a, b: a * b)
+    tensor([3., 8.])
+    """
     return mapped(self, "map_", callable, tensor)
 
 
 def map2_(self: Tensor, x: Tensor, y: Tensor, callable: Callable) -> Tensor:
-    """Each element replaced by what a Python function makes of it and of two other tensors', in place; slow."""
+    """Each element replaced by what a Python function makes of it and of two other tensors', in place; slow.
+
+    >>> gf.tensor([1.0]).map2_(gf.tensor([2.0]), gf.tensor([3.0]), lambda a, b, c: a + b * c)
+    tensor([7.])
+    """
     return mapped(self, "map2_", callable, x, y)
 
 
@@ -212,7 +295,11 @@ def mapped(self: Tensor, op: str, callable: Callable, *others: Tensor) -> Tensor
 
 
 def dim_order(self: Tensor) -> tuple[int, ...]:
-    """The axes from the widest steps to the narrowest."""
+    """The axes from the widest steps through memory to the narrowest.
+
+    >>> gf.ones(2, 3).T.dim_order()
+    (1, 0)
+    """
     return tuple(int(i) for i in np.argsort([-s for s in self.array.strides], kind="stable"))
 
 
@@ -223,8 +310,14 @@ METHODS: dict[str, Any] = {
 }
 METHODS |= {"__dlpack__": dlpack, "__dlpack_device__": dlpack_device, "conj_physical_": itself, "share_memory_": itself}
 METHODS |= dict.fromkeys(("is_shared", "is_distributed", "is_inference", "is_coalesced"), false)
-METHODS |= {name: property(lambda self: False) for name in NO} | {
-    "is_cpu": property(lambda self: backends.place_of(self.array) is None),
-    "is_cuda": property(lambda self: backends.place_of(self.array) is not None),
-    "layout": property(lambda self: LAYOUTS["strided"]),
+METHODS |= {"is_cpu": property(is_cpu), "is_cuda": property(is_cuda), "layout": property(layout)} | {
+    name: property(
+        false,
+        doc=f"""Is it {name[3:].replace("_", " ")}? No: a tensor is dense, and in the memory of the CPU or of a CUDA device.
+
+    >>> gf.ones(2).{name}
+    False
+    """,
+    )
+    for name in NO
 }

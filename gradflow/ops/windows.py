@@ -32,25 +32,45 @@ def window(op: str, length: Any, periodic: bool, values: Callable, options: dict
 
 
 def bartlett_window(window_length: int, periodic: bool = True, **options: Any) -> Tensor:
-    """A triangle from 0 to 1 and back."""
+    """A triangle from 0 to 1 and back.
+
+    >>> gf.bartlett_window(5, periodic=False)
+    tensor([0.0000, 0.5000, 1.0000, 0.5000, 0.0000])
+    """
     return window("bartlett_window", window_length, periodic, np.bartlett, options)
 
 
 def blackman_window(window_length: int, periodic: bool = True, **options: Any) -> Tensor:
-    """0.42 - 0.5 cos + 0.08 cos of twice the angle."""
+    """0.42 - 0.5 cos + 0.08 cos of twice the angle.
+
+    >>> gf.blackman_window(5, periodic=False).round(decimals=2).abs()
+    tensor([0.0000, 0.3400, 1.0000, 0.3400, 0.0000])
+    """
     return window("blackman_window", window_length, periodic, np.blackman, options)
 
 
 def hamming_window(window_length: int, periodic: bool = True, alpha: float = 0.54, beta: float = 0.46, **options: Any) -> Tensor:
-    """``alpha - beta cos``"""
+    """``alpha - beta cos``
+
+    >>> gf.hamming_window(4)
+    tensor([0.0800, 0.5400, 1.0000, 0.5400])
+    """
     return window("hamming_window", window_length, periodic, lambda n: alpha - beta * np.cos(2 * np.pi * np.arange(n) / (n - 1)), options)
 
 
 def hann_window(window_length: int, periodic: bool = True, **options: Any) -> Tensor:
-    """``0.5 - 0.5 cos``"""
+    """``0.5 - 0.5 cos``
+
+    >>> gf.hann_window(4)
+    tensor([0.0000, 0.5000, 1.0000, 0.5000])
+    """
     return window("hann_window", window_length, periodic, np.hanning, options)
 
 
 def kaiser_window(window_length: int, periodic: bool = True, beta: float = 12.0, **options: Any) -> Tensor:
-    """Kaiser's, of shape ``beta``."""
+    """Kaiser's, of shape ``beta``.
+
+    >>> gf.kaiser_window(4)
+    tensor([5.2773e-05, 2.1567e-01, 1.0000e+00, 2.1567e-01])
+    """
     return window("kaiser_window", window_length, periodic, lambda n: np.kaiser(n, beta), options)
