@@ -36,7 +36,11 @@ def fftfreq(n: int, d: float = 1.0, **kwargs: Any) -> Tensor:
 
 
 def rfftfreq(n: int, d: float = 1.0, **kwargs: Any) -> Tensor:
-    """Those of :func:`fftfreq` that a transform of real samples has: 0, 1, ..., n // 2, over ``n * d``."""
+    """Those of :func:`fftfreq` that a transform of real samples has: 0, 1, ..., n // 2, over ``n * d``.
+
+    >>> gf.fft.rfftfreq(4)
+    tensor([0.0000, 0.2500, 0.5000])
+    """
     return frequencies("fft.rfftfreq", n, d, True, kwargs)
 
 
@@ -50,12 +54,20 @@ def shifted(op: str, input: Any, dim: Any, back: bool) -> Tensor:
 
 
 def fftshift(input: Any, dim: Any = None) -> Tensor:
-    """The second half in front, along ``dim`` (all axes without): frequency 0 comes to the middle."""
+    """The second half in front, along ``dim`` (all axes without): frequency 0 comes to the middle.
+
+    >>> gf.fft.fftshift(gf.tensor([0, 1, -2, -1]))
+    tensor([-2, -1,  0,  1])
+    """
     return shifted("fft.fftshift", input, dim, False)
 
 
 def ifftshift(input: Any, dim: Any = None) -> Tensor:
-    """Takes :func:`fftshift` back."""
+    """Takes :func:`fftshift` back.
+
+    >>> gf.fft.ifftshift(gf.tensor([-2, -1, 0, 1]))
+    tensor([ 0,  1, -2, -1])
+    """
     return shifted("fft.ifftshift", input, dim, True)
 
 

@@ -8,7 +8,12 @@ from ..tape.observe import anomaly, watch
 
 class set_detect_anomaly:
     """Anomaly mode on or off, from the call on, or inside a ``with``: operations note the line that called them, and with ``check_nan``
-    backward stops at the first one whose gradient has a nan."""
+    backward stops at the first one whose gradient has a nan.
+
+    >>> with gf.autograd.set_detect_anomaly(True):
+    ...     print(gf.autograd.is_anomaly_enabled())
+    True
+    """
 
     def __init__(self, mode: bool, check_nan: bool = True):
         if not isinstance(mode, bool):
@@ -53,10 +58,19 @@ def switch(enabled: bool, nan: bool) -> None:
 
 
 def is_anomaly_enabled() -> bool:
-    """Is anomaly mode on?"""
+    """Is anomaly mode on?
+
+    >>> gf.autograd.is_anomaly_enabled()
+    False
+    """
     return anomaly.enabled
 
 
 def is_anomaly_check_nan_enabled() -> bool:
-    """Does anomaly mode look for nan?"""
+    """Does anomaly mode look for nan?
+
+    >>> with gf.autograd.detect_anomaly(check_nan=False):
+    ...     print(gf.autograd.is_anomaly_check_nan_enabled())
+    False
+    """
     return anomaly.nan

@@ -170,6 +170,11 @@ def backward(
     ``grad_tensors`` are the vectors of the vector-Jacobian products, optional for scalars. With ``create_graph`` the gradients are
     themselves differentiable. Raises ``GradError`` (a ``RuntimeError``) if the graph was freed or a saved value has changed, before
     any gradient is touched.
+
+    >>> x = gf.ones(2, requires_grad=True)
+    >>> gf.autograd.backward([(x * 2).sum(), (x * 3).sum()])
+    >>> x.grad
+    tensor([5., 5.])
     """
     if inputs is not None:
         inputs = as_tuple(inputs, "backward")

@@ -17,7 +17,13 @@ __all__ = ["UnpackedDualTensor", "dual_level", "enter_dual_level", "exit_dual_le
 
 
 class UnpackedDualTensor(NamedTuple):
-    """(primal, tangent); the tangent is ``None`` for a tensor that does not depend on a dual one."""
+    """(primal, tangent); the tangent is ``None`` for a tensor that does not depend on a dual one.
+
+    >>> with gf.autograd.forward_ad.dual_level():
+    ...     dual = gf.autograd.forward_ad.make_dual(gf.ones(1), gf.ones(1))
+    ...     print(gf.autograd.forward_ad.unpack_dual(dual * 3).tangent)
+    tensor([3.])
+    """
 
     primal: Tensor
     tangent: Tensor | None
@@ -33,7 +39,11 @@ current: list[DualLevel] = []
 
 
 def enter_dual_level() -> int:
-    """Open the level that :func:`make_dual` and :func:`unpack_dual` work in. One can be open at a time; ``func.jvp`` nests."""
+    """Open the level that :func:`make_dual` and :func:`unpack_dual` work in. One can be open at a time; ``func.jvp`` nests.
+
+    >>> level = gf.autograd.forward_ad.enter_dual_level()
+    >>> gf.autograd.forward_ad.exit_dual_level(level=level)
+    """
     if current:
         raise GradError("enter_dual_level: Nested forward mode AD is not supported at the moment; use func.jvp, which nests")
     current.append(DualLevel())
@@ -42,7 +52,11 @@ def enter_dual_level() -> int:
 
 
 def exit_dual_level(*, level: int | None = None) -> None:
-    """Close the level: tangents of its tensors are gone."""
+    """Close the level: tangents of its tensors are gone.
+
+    >>> level = gf.autograd.forward_ad.enter_dual_level()
+    >>> gf.autograd.forward_ad.exit_dual_level(level=level)
+    """
     at(level, "exit_dual_level")
     current.pop().__exit__()
 
@@ -82,7 +96,14 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
 
 
 def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTensor:
-    """(primal, tangent) of a tensor that was computed from dual ones. Outside of a level, and for other tensors, the tangent is ``None``."""
+    """(primal, tangent) of a tensor that was computed from dual ones. Outside of a level, and for other tensors, the tangent is ``None``.
+
+    >>> with gf.autograd.forward_ad.dual_level():
+    ...     dual = gf.autograd.forward_ad.make_dual(gf.ones(1), gf.ones(1))
+    ...     primal, tangent = gf.autograd.forward_ad.unpack_dual(dual * 3)
+    >>> primal, tangent
+    (tensor([3.]), tensor([3.]))
+    """
     if not isinstance(tensor, Tensor):
         raise DTypeError(f"unpack_dual: argument 'tensor' must be Tensor, not {type(tensor).__name__}")
     if not current and level is None:
@@ -95,7 +116,13 @@ def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTens
 
 
 class dual_level:
-    """``with dual_level():`` opens a level and closes it. Also a decorator."""
+    """``with dual_level():`` opens a level and closes it. Also a decorator.
+
+    >>> with gf.autograd.forward_ad.dual_level():
+    ...     dual = gf.autograd.forward_ad.make_dual(gf.ones(1), gf.ones(1))
+    ...     print(gf.autograd.forward_ad.unpack_dual(dual * dual).tangent)
+    tensor([2.])
+    """
 
     def __enter__(self) -> int:
         return enter_dual_level()

@@ -256,7 +256,11 @@ def gradgradcheck(
     fast_mode: bool = False,
     masked: bool = False,
 ) -> bool:
-    """:func:`gradcheck` of the gradient of ``func``: its second derivatives, for the cotangents ``grad_outputs`` (default: random)."""
+    """:func:`gradcheck` of the gradient of ``func``: its second derivatives, for the cotangents ``grad_outputs`` (default: random).
+
+    >>> gf.autograd.gradgradcheck(gf.sin, gf.ones(2, dtype=gf.float64, requires_grad=True))
+    True
+    """
     unsupported("gradgradcheck", check_batched_grad=check_batched_grad, check_fwd_over_rev=check_fwd_over_rev)
     given = tensors_in(inputs)
     with_gradient = [i for i, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad]

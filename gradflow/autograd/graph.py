@@ -18,7 +18,12 @@ from .backward import GradientEdge, place_of
 
 
 class Node(ABC):  # noqa: B024
-    """What ``grad_fn`` and ``next_functions`` are made of: ``name()``, ``next_functions``, ``metadata``, ``register_hook``, ``register_prehook``."""
+    """What ``grad_fn`` and ``next_functions`` are made of: ``name()``, ``next_functions``, ``metadata``, ``register_hook``, ``register_prehook``.
+
+    >>> y = gf.ones(2, requires_grad=True).exp()
+    >>> y.grad_fn.name(), y.grad_fn.next_functions[0][0].name()
+    ('ExpBackward0', 'torch::autograd::AccumulateGrad')
+    """
 
 
 Node.register(tape.Node)
@@ -26,14 +31,26 @@ Node.register(tape.Leaf)
 
 
 def get_gradient_edge(tensor: Tensor) -> GradientEdge:
-    """Where the gradient of a tensor arrives; `backward` and `grad` take it in the place of the tensor."""
+    """Where the gradient of a tensor arrives; `backward` and `grad` take it in the place of the tensor.
+
+    >>> x = gf.ones(2, requires_grad=True)
+    >>> y = x * 2
+    >>> gf.autograd.grad((y * y).sum(), gf.autograd.graph.get_gradient_edge(y))
+    (tensor([4., 4.]),)
+    """
     if not isinstance(tensor, Tensor) or tensor.node is None:
         raise GradError("get_gradient_edge: It is not possible to get the gradient edge for a Tensor that does not require gradients")
     return GradientEdge(*tape.output_of(tensor.node))
 
 
 def increment_version(tensor: Tensor | Iterable[Tensor]) -> None:
-    """Note that the memory of these tensors was changed where gradflow could not see it."""
+    """Note that the memory of these tensors was changed where gradflow could not see it.
+
+    >>> x = gf.ones(2)
+    >>> gf.autograd.graph.increment_version(x)
+    >>> x._version
+    1
+    """
     for t in (tensor,) if isinstance(tensor, Tensor) else tensor:
         t._bump()
 
@@ -65,14 +82,28 @@ class saved_tensors_hooks:
 
 
 class save_on_cpu(saved_tensors_hooks):
-    """Inside, values saved for backward wait in the CPU's memory (a copy of their own)."""
+    """Inside, values saved for backward wait in the CPU's memory (a copy of their own).
+
+    >>> x = gf.ones(2, requires_grad=True)
+    >>> with gf.autograd.graph.save_on_cpu():
+    ...     y = x.exp()
+    >>> y.sum().backward()
+    >>> x.grad
+    tensor([2.7183, 2.7183])
+    """
 
     def __init__(self, pin_memory: bool = False, device_type: str = "cuda"):
         super().__init__(lambda t: t.clone(), lambda t: t)
 
 
 class disable_saved_tensors_hooks:
-    """Inside, :class:`saved_tensors_hooks` raises with this message."""
+    """Inside, :class:`saved_tensors_hooks` raises with this message.
+
+    >>> with gf.autograd.graph.disable_saved_tensors_hooks("not here"):
+    ...     y = gf.ones(2, requires_grad=True).exp()
+    >>> y.requires_grad
+    True
+    """
 
     def __init__(self, error_message: str):
         self.error_message = error_message
@@ -87,7 +118,15 @@ class disable_saved_tensors_hooks:
 
 
 class MultiHandle(RemovableHandle):
-    """Takes several hooks away at once."""
+    """Takes several hooks away at once.
+
+    >>> x = gf.ones(2, requires_grad=True)
+    >>> handle = gf.autograd.graph.register_multi_grad_hook([x], print)
+    >>> handle.remove()
+    >>> x.sum().backward()
+    >>> x.grad
+    tensor([1., 1.])
+    """
 
     def __init__(self, handles: tuple[RemovableHandle, ...]):
         self.handles = handles
@@ -101,6 +140,11 @@ def register_multi_grad_hook(tensors: Sequence[Tensor], fn: Callable, *, mode: s
     """Call ``fn`` when gradients of ``tensors`` have been computed in a backward.
 
     ``"all"``: once all of those that this backward reaches are there, ``fn([grad or None, ...])``; ``"any"``: ``fn(grad)`` for the first.
+
+    >>> x, y = gf.ones(1, requires_grad=True), gf.ones(1, requires_grad=True)
+    >>> handle = gf.autograd.graph.register_multi_grad_hook([x, y], print)
+    >>> (2 * x + 3 * y).backward()
+    [tensor([2.]), tensor([3.])]
     """
     if mode not in ("all", "any"):
         raise ArgumentError(f"register_multi_grad_hook: Expects mode to be one of ('all', 'any') but got {mode}")

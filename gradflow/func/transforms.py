@@ -115,7 +115,11 @@ def grad_and_value(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: 
 
 
 def value_and_grad(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable:
-    """:func:`grad_and_value` in the other order: ``(value, gradient)``, or ``((value, aux), gradient)``."""
+    """:func:`grad_and_value` in the other order: ``(value, gradient)``, or ``((value, aux), gradient)``.
+
+    >>> gf.func.value_and_grad(lambda x: x**2)(gf.tensor(3.0))
+    (tensor(9.), tensor(6.))
+    """
 
     @wraps(func)
     def call(*args: Any, **kwargs: Any) -> Any:

@@ -72,7 +72,12 @@ def feature_dropout_(input: Tensor, p: float, train: bool) -> Tensor:
 
 
 def embedding(weight: Tensor, indices: Tensor, padding_idx: int = -1, scale_grad_by_freq: bool = False, sparse: bool = False) -> Tensor:
-    """``nn.functional.embedding`` with its operands in torch's inner order; padding_idx -1 is none."""
+    """``nn.functional.embedding`` with its operands in torch's inner order; padding_idx -1 is none.
+
+    >>> gf.embedding(gf.tensor([[0.0, 1.0], [2.0, 3.0]]), gf.tensor([1, 0]))
+    tensor([[2., 3.],
+            [0., 1.]])
+    """
     return F.embedding(indices, weight, None if padding_idx < 0 else padding_idx, scale_grad_by_freq=scale_grad_by_freq, sparse=sparse)
 
 

@@ -146,7 +146,11 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
 
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """y[..., k] = input1 @ weight[k] @ input2 + bias[k], weight of shape (out, in1, in2)."""
+    """y[..., k] = input1 @ weight[k] @ input2 + bias[k], weight of shape (out, in1, in2).
+
+    >>> gf.nn.functional.bilinear(gf.tensor([[1.0, 2.0]]), gf.tensor([[3.0, 4.0]]), gf.ones(1, 2, 2))
+    tensor([[21.]])
+    """
     for name, x in (("input1", input1), ("input2", input2), ("weight", weight), ("bias", bias)):
         if not isinstance(x, Tensor) and (x is not None or name != "bias"):
             raise DTypeError(f"bilinear: argument '{name}' must be Tensor, not {type(x).__name__}")
@@ -198,7 +202,11 @@ def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None)
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """x1 . x2 / (max(|x1|, eps) * max(|x2|, eps)) along dim; x1 and x2 broadcast."""
+    """x1 . x2 / (max(|x1|, eps) * max(|x2|, eps)) along dim; x1 and x2 broadcast.
+
+    >>> gf.nn.functional.cosine_similarity(gf.tensor([[1.0, 0.0]]), gf.tensor([[1.0, 1.0]]))
+    tensor([0.7071])
+    """
     x1, x2 = labelled("cosine_similarity", gf.broadcast_tensors, x1, x2)
     dtype = gf.promote_types(x1.dtype, x2.dtype)
     if not dtype.is_floating_point:
@@ -210,7 +218,11 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 
 
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
-    """The norm of order p of x1 - x2 + eps along the last axis."""
+    """The norm of order p of x1 - x2 + eps along the last axis.
+
+    >>> gf.nn.functional.pairwise_distance(gf.tensor([[0.0, 0.0]]), gf.tensor([[3.0, 4.0]]))
+    tensor([5.0000])
+    """
     for name, x in (("x1", x1), ("x2", x2)):
         if not isinstance(x, Tensor):
             raise DTypeError(f"pairwise_distance: argument '{name}' must be Tensor, not {type(x).__name__}")
@@ -219,7 +231,11 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
 
 
 def rms_norm(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None) -> Tensor:
-    """input / sqrt(mean(input^2) + eps) * weight over the last axes, whose sizes are normalized_shape."""
+    """input / sqrt(mean(input^2) + eps) * weight over the last axes, whose sizes are normalized_shape.
+
+    >>> gf.nn.functional.rms_norm(gf.tensor([[3.0, 4.0]]), (2,))
+    tensor([[0.8485, 1.1314]])
+    """
     tensors_only("rms_norm", input=input, weight=weight)
     float_only("rms_norm", input)
     if not isinstance(normalized_shape, tuple | list):

@@ -281,7 +281,11 @@ def binary_cross_entropy_with_logits(
     reduction: str = "mean",
     pos_weight: Tensor | None = None,
 ) -> Tensor:
-    """binary_cross_entropy of sigmoid(input), finite for every finite input; pos_weight multiplies its positive term."""
+    """binary_cross_entropy of sigmoid(input), finite for every finite input; pos_weight multiplies its positive term.
+
+    >>> gf.nn.functional.binary_cross_entropy_with_logits(gf.tensor([0.0, 100.0]), gf.tensor([1.0, 1.0]))
+    tensor(0.3466)
+    """
     op = "binary_cross_entropy_with_logits"
     tensors_only(op, input=input, target=target, weight=weight, pos_weight=pos_weight)
     if target.shape != input.shape:
@@ -313,6 +317,10 @@ def kl_div(
 
     reduction "batchmean" divides the sum by the length of the first axis, as the mathematical divergence needs;
     "mean" divides by the number of elements and warns, as in PyTorch.
+
+    >>> p = gf.tensor([0.5, 0.5])
+    >>> gf.nn.functional.kl_div(gf.tensor([0.9, 0.1]).log(), p, reduction="sum")
+    tensor(0.5108)
     """
     tensors_only("kl_div", input=input, target=target)
     for x in (input, target):

@@ -53,7 +53,11 @@ def margin_ranking_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """max(0, -target * (input1 - input2) + margin): 1 asks that the first be larger, -1 that the second be."""
+    """max(0, -target * (input1 - input2) + margin): 1 asks that the first be larger, -1 that the second be.
+
+    >>> gf.nn.functional.margin_ranking_loss(gf.tensor([1.0]), gf.tensor([2.0]), gf.tensor([1.0]))
+    tensor(1.)
+    """
     tensors_only("margin_ranking_loss", input=input1, input2=input2, target=target)
     if not input1.ndim == input2.ndim == target.ndim:
         raise ShapeError(
@@ -72,7 +76,11 @@ def hinge_embedding_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """The distance input where target is 1, max(0, margin - input) where it is -1."""
+    """The distance input where target is 1, max(0, margin - input) where it is -1.
+
+    >>> gf.nn.functional.hinge_embedding_loss(gf.tensor([0.3, 0.4]), gf.tensor([1, -1]))
+    tensor(0.4500)
+    """
     tensors_only("hinge_embedding_loss", input=input, target=target)
     near = where(ne(target, -1), input, 0.0)
     far = where(ne(target, 1), (margin - input).clamp_min(0), 0.0)
@@ -88,7 +96,11 @@ def cosine_embedding_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """1 - cos(input1, input2) where target is 1, max(0, cos - margin) where it is -1; inputs (N, D) or (D)."""
+    """1 - cos(input1, input2) where target is 1, max(0, cos - margin) where it is -1; inputs (N, D) or (D).
+
+    >>> gf.nn.functional.cosine_embedding_loss(gf.tensor([1.0, 0.0]), gf.tensor([0.0, 1.0]), gf.tensor(1))
+    tensor(1.)
+    """
     tensors_only("cosine_embedding_loss", input=input1, input2=input2, target=target)
     if target.ndim not in (0, 1):
         raise ShapeError(f"cosine_embedding_loss: 0D or 1D target tensor expected, multi-target not supported; it is {target.ndim}-D")
@@ -193,7 +205,11 @@ def triplet_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """max(0, |anchor - positive| - |anchor - negative| + margin) with norms of order p."""
+    """max(0, |anchor - positive| - |anchor - negative| + margin) with norms of order p.
+
+    >>> gf.nn.functional.triplet_margin_loss(gf.tensor([[0.0]]), gf.tensor([[1.0]]), gf.tensor([[1.5]]))
+    tensor(0.5000)
+    """
 
     def distance(x: Tensor, y: Tensor) -> Tensor:
         return gf.nn.functional.pairwise_distance(x, y, p, eps)
@@ -240,7 +256,11 @@ def poisson_nll_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """exp(input) - target * input for logarithms of rates, input - target * log(input + eps) for rates; full adds Stirling's log(target!)."""
+    """exp(input) - target * input for logarithms of rates, input - target * log(input + eps) for rates; full adds Stirling's log(target!).
+
+    >>> gf.nn.functional.poisson_nll_loss(gf.tensor([0.0]), gf.tensor([2.0]))
+    tensor(1.)
+    """
     tensors_only("poisson_nll_loss", input=input, target=target)
     loss = input.exp() - target * input if log_input else input - target * (input + eps).log()
     if full:

@@ -88,7 +88,11 @@ def adaptive_max(op: str, space: int, input: Any, output_size: Any, indices: boo
 
 
 def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
-    """The means of ``output_size`` nearly equal parts of the last axis: part i is from floor(i L / n) to ceil((i + 1) L / n)."""
+    """The means of ``output_size`` nearly equal parts of the last axis: part i is from floor(i L / n) to ceil((i + 1) L / n).
+
+    >>> gf.nn.functional.adaptive_avg_pool1d(gf.tensor([[[1.0, 2.0, 3.0, 4.0]]]), 2)
+    tensor([[[1.5000, 3.5000]]])
+    """
     return adaptive_avg("adaptive_avg_pool1d", 1, input, output_size)
 
 
@@ -103,7 +107,11 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
 
 
 def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """The largest elements of ``output_size`` nearly equal parts, as in :func:`adaptive_avg_pool1d`."""
+    """The largest elements of ``output_size`` nearly equal parts, as in :func:`adaptive_avg_pool1d`.
+
+    >>> gf.nn.functional.adaptive_max_pool1d(gf.tensor([[[1.0, 2.0, 3.0, 4.0]]]), 2)
+    tensor([[[2., 4.]]])
+    """
     return adaptive_max("adaptive_max_pool1d", 1, input, output_size, return_indices)
 
 

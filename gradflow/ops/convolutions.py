@@ -275,14 +275,23 @@ def conv1d(
 def conv2d(
     input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
 ) -> Tensor:
-    """:func:`conv1d` over two axes of space: (N, C, H, W) and (O, C / groups, K1, K2) give (N, O, H', W')."""
+    """:func:`conv1d` over two axes of space: (N, C, H, W) and (O, C / groups, K1, K2) give (N, O, H', W').
+
+    >>> gf.nn.functional.conv2d(gf.ones(1, 1, 3, 3), gf.ones(1, 1, 2, 2))
+    tensor([[[[4., 4.],
+              [4., 4.]]]])
+    """
     return conv("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
 
 
 def conv3d(
     input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
 ) -> Tensor:
-    """:func:`conv1d` over three axes of space."""
+    """:func:`conv1d` over three axes of space: (N, C, D, H, W) and (O, C / groups, K1, K2, K3) give (N, O, D', H', W').
+
+    >>> gf.nn.functional.conv3d(gf.ones(1, 2, 4, 4, 4), gf.ones(3, 2, 2, 2, 2)).shape
+    torch.Size([1, 3, 3, 3, 3])
+    """
     return conv("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
 
 
@@ -331,6 +340,9 @@ def conv_transpose1d(
     """The adjoint of :func:`conv1d`, as a map of its own: (N, C, L) and ``weight`` (C, O / groups, K) give (N, O, L').
 
     L' = (L - 1) stride - 2 padding + dilation (K - 1) + output_padding + 1.
+
+    >>> gf.nn.functional.conv_transpose1d(gf.tensor([[[1.0, 2.0]]]), gf.ones(1, 1, 2), stride=2)
+    tensor([[[1., 1., 2., 2.]]])
     """
     return conv_transpose("conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
@@ -345,7 +357,11 @@ def conv_transpose2d(
     groups: int = 1,
     dilation: Any = 1,
 ) -> Tensor:
-    """:func:`conv_transpose1d` over two axes of space."""
+    """:func:`conv_transpose1d` over two axes of space: (N, C, H, W) and (C, O / groups, K1, K2) give (N, O, H', W').
+
+    >>> gf.nn.functional.conv_transpose2d(gf.ones(1, 2, 3, 3), gf.ones(2, 4, 2, 2), stride=2).shape
+    torch.Size([1, 4, 6, 6])
+    """
     return conv_transpose("conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
@@ -359,5 +375,9 @@ def conv_transpose3d(
     groups: int = 1,
     dilation: Any = 1,
 ) -> Tensor:
-    """:func:`conv_transpose1d` over three axes of space."""
+    """:func:`conv_transpose1d` over three axes of space: (N, C, D, H, W) and (C, O / groups, K1, K2, K3) give (N, O, D', H', W').
+
+    >>> gf.nn.functional.conv_transpose3d(gf.ones(1, 2, 3, 3, 3), gf.ones(2, 1, 2, 2, 2)).shape
+    torch.Size([1, 1, 4, 4, 4])
+    """
     return conv_transpose("conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups, dilation)

@@ -84,6 +84,10 @@ def ctc_loss(
 
     ``targets`` are (N, S), or all labels one after the other; ``blank`` is the class of no label. "mean" divides each loss by the number of its
     labels first. The gradient is torch's, that of log-probabilities made by ``log_softmax``: each step's adds to 0.
+
+    >>> log_probs = gf.full((5, 1, 3), 1 / 3).log()
+    >>> gf.nn.functional.ctc_loss(log_probs, gf.tensor([[1, 2]]), (5,), (2,))
+    tensor(0.9689)
     """
     reduction = ("none", "mean", "sum")[reduction] if isinstance(reduction, int) and 0 <= reduction < 3 else reduction
     if reduction not in ("none", "mean", "sum"):

@@ -128,7 +128,12 @@ def pivoting(op: str, pivot: bool) -> None:
 
 @hosted
 def lu_factor_ex(A: Any, *, pivot: bool = True, check_errors: bool = False) -> linalg_lu_factor_ex:
-    """:func:`lu_factor` and ``info``: the number of the first zero on the diagonal of U, or 0."""
+    """:func:`lu_factor` and ``info``: the number of the first zero on the diagonal of U, or 0.
+
+    >>> LU, pivots, info = gf.linalg.lu_factor_ex(gf.zeros(2, 2))
+    >>> info
+    tensor(1, dtype=torch.int32)
+    """
     return lu_checked("linalg.lu_factor_ex", A, pivot, flag("linalg.lu_factor_ex", "check_errors", check_errors))
 
 
@@ -149,6 +154,11 @@ def lu_factor(A: Any, *, pivot: bool = True) -> linalg_lu_factor:
     """``A = P L U`` packed in one matrix, and the exchanges of rows as pivots (int32, from 1), for :func:`lu_solve`.
 
     A zero on the diagonal of U raises a ``LinAlgError``.
+
+    >>> LU, pivots = gf.linalg.lu_factor(gf.tensor([[1.0, 2.0], [4.0, 4.0]]))
+    >>> LU, pivots
+    (tensor([[4.0000, 4.0000],
+            [0.2500, 1.0000]]), tensor([2, 2], dtype=torch.int32))
     """
     return linalg_lu_factor(*lu_checked("linalg.lu_factor", A, pivot, True)[:2])
 
@@ -198,7 +208,12 @@ def cholesky_vjp(g, needs, lower):
 
 @hosted
 def cholesky_ex(input: Any, *, upper: bool = False, check_errors: bool = False) -> linalg_cholesky_ex:
-    """:func:`cholesky` and ``info``: the order of the first leading minor that is not positive, or 0."""
+    """:func:`cholesky` and ``info``: the order of the first leading minor that is not positive, or 0.
+
+    >>> L, info = gf.linalg.cholesky_ex(gf.tensor([[4.0, 0.0], [0.0, -1.0]]))
+    >>> info
+    tensor(2, dtype=torch.int32)
+    """
     return cholesky_checked("linalg.cholesky_ex", input, upper, flag("linalg.cholesky_ex", "check_errors", check_errors))
 
 
@@ -270,6 +285,10 @@ def qr(A: Any, mode: str = "reduced") -> linalg_qr:
 
     ``mode`` is "reduced", "complete" (Q is square) or "r" (Q is empty, no gradient). The gradient needs the first ``min(m, n)`` columns of
     ``A`` to be independent; "complete" has none for more rows than columns.
+
+    >>> Q, R = gf.linalg.qr(gf.tensor([[3.0, 1.0], [4.0, 2.0]]))
+    >>> gf.allclose(Q @ R, gf.tensor([[3.0, 1.0], [4.0, 2.0]]), atol=1e-6)
+    True
     """
     matrices("linalg.qr", A)
     if mode not in ("reduced", "complete", "r"):

@@ -196,12 +196,20 @@ def record(t: Tensor, op: Any, operands: tuple, name: str) -> bool:
 
 
 def zero_(self: Tensor) -> Tensor:
-    """All elements 0, in place."""
+    """All elements 0, in place; returns the tensor.
+
+    >>> gf.zero_(gf.ones(2))
+    tensor([0., 0.])
+    """
     return filled(self, 0, "zero_")
 
 
 def fill_(self: Tensor, value: Any) -> Tensor:
-    """All elements ``value``, in place."""
+    """All elements ``value``, in place; returns the tensor. The gradient flows to a ``value`` that is a 0-d tensor.
+
+    >>> gf.fill_(gf.ones(2), 7)
+    tensor([7., 7.])
+    """
     if isinstance(value, Tensor):
         if value.array.ndim:
             raise ShapeError(f"fill_: only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
@@ -223,7 +231,12 @@ ZERO, FILL, COPY = Overwrite("ZeroBackward0"), Overwrite("FillBackward0"), Overw
 
 
 def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
-    """The elements of ``src``, broadcast and converted, in place; the gradient flows to ``src``."""
+    """The elements of ``src``, broadcast and converted, in place; the gradient flows to ``src``.
+
+    >>> gf.zeros(2, 2).copy_(gf.tensor([1, 2]))
+    tensor([[1., 2.],
+            [1., 2.]])
+    """
     if isinstance(src, bool | int | float):
         return filled(self, src, "copy_")
     if not isinstance(src, Tensor):

@@ -17,6 +17,10 @@ def svd_lowrank(A: Any, q: int | None = 6, niter: int | None = 2, M: Any = None)
     """(U, S, V) with ``q`` columns so that ``U @ diag(S) @ V.mT`` is almost ``A`` (less ``M``, which broadcasts), if its rank is less than ``q``.
 
     ``niter`` are the rounds that make small singular values smaller still. The numbers drawn are gradflow's: ``manual_seed`` repeats them.
+
+    >>> U, S, V = gf.svd_lowrank(gf.ones(4, 3), q=2)
+    >>> U.shape, S.shape, V.shape
+    (torch.Size([4, 2]), torch.Size([2]), torch.Size([3, 2]))
     """
     op = "svd_lowrank"
     matrices(op, A)
@@ -41,6 +45,12 @@ def pca_lowrank(A: Any, q: int | None = None, center: bool = True, niter: int = 
     """:func:`svd_lowrank` of ``A`` less the means of its columns (as it is, unless ``center``); ``q`` is ``min(6, m, n)`` if not given.
 
     Columns of V are the principal directions of the samples in the rows of ``A``.
+
+    >>> U, S, V = gf.pca_lowrank(gf.arange(12.0).reshape(4, 3), q=1)
+    >>> V.abs()
+    tensor([[0.5774],
+            [0.5774],
+            [0.5774]])
     """
     op = "pca_lowrank"
     matrices(op, A)

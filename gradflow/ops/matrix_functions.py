@@ -120,6 +120,9 @@ def norm(input: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *,
     """:func:`vector_norm` or :func:`matrix_norm`: by the number of axes in ``dim``, or by ``ord`` ("fro", "nuc"), or by the axes of ``input``.
 
     Without ``ord`` the 2-norm of all elements, or over ``dim``.
+
+    >>> gf.linalg.norm(gf.tensor([3.0, 4.0])), gf.linalg.norm(gf.tensor([[1.0, 2.0], [3.0, 4.0]]), "nuc")
+    (tensor(5.), tensor(5.8310))
     """
     op = "linalg.norm"
     if not isinstance(input, Tensor):
@@ -142,7 +145,11 @@ def norm(input: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *,
 
 
 def cond(input: Any, p: Any = None) -> Tensor:
-    """The condition number ``norm(input) * norm(inv(input))``; for ``p`` None or 2 the largest singular value over the smallest, for -2 the inverse of that."""
+    """The condition number ``norm(input) * norm(inv(input))``; for ``p`` None or 2 the largest singular value over the smallest, for -2 the inverse of that.
+
+    >>> gf.linalg.cond(gf.tensor([[4.0, 0.0], [0.0, 2.0]]))
+    tensor(2.)
+    """
     op = "linalg.cond"
     if not (p is None or p in ("fro", "nuc", 1, -1, 2, -2, math.inf, -math.inf)):
         raise ArgumentError(f"{op}: got an invalid norm type: {p}; use None, 'fro', 'nuc', 1, -1, 2, -2, inf or -inf")
@@ -167,6 +174,9 @@ def matrix_rank(input: Any, tol: Any = None, hermitian: bool = False, *, atol: A
     """How many singular values are above ``max(atol, rtol * the largest)`` (``tol`` alone: above it); int64.
 
     ``rtol`` is ``max(m, n) * eps`` unless ``atol`` is given. Tolerances may be tensors, one for each matrix. ``hermitian`` says that ``input`` is symmetric.
+
+    >>> gf.linalg.matrix_rank(gf.ones(3, 3))
+    tensor(1)
     """
     op = "linalg.matrix_rank"
     hermitian = flag(op, "hermitian", hermitian)
@@ -322,7 +332,11 @@ def chained(factors: list[Any]) -> Any:
 
 @hosted
 def tensorinv(input: Any, ind: int = 2) -> Tensor:
-    """The inverse of ``input`` as a map from its axes from ``ind`` on to its first ``ind`` axes: ``tensordot(tensorinv(input), input, ind)`` is the identity."""
+    """The inverse of ``input`` as a map from its axes from ``ind`` on to its first ``ind`` axes: ``tensordot(tensorinv(input), input, ind)`` is the identity.
+
+    >>> gf.linalg.tensorinv(gf.eye(6).reshape(2, 3, 6)).shape
+    torch.Size([6, 2, 3])
+    """
     op = "linalg.tensorinv"
     if not isinstance(input, Tensor):
         raise DTypeError(f"{op}: argument 'input' must be Tensor, not {type(input).__name__}")
@@ -338,7 +352,11 @@ def tensorinv(input: Any, ind: int = 2) -> Tensor:
 
 
 def tensorsolve(input: Any, other: Any, dims: Any = None) -> Tensor:
-    """``X`` of ``tensordot(input, X, X.ndim) = other``; the axes ``dims`` of ``input`` are moved to its end first."""
+    """``X`` of ``tensordot(input, X, X.ndim) = other``; the axes ``dims`` of ``input`` are moved to its end first.
+
+    >>> gf.linalg.tensorsolve(gf.eye(6).reshape(2, 3, 6), gf.ones(2, 3))
+    tensor([1., 1., 1., 1., 1., 1.])
+    """
     op = "linalg.tensorsolve"
     for name, t in (("input", input), ("other", other)):
         if not isinstance(t, Tensor):
@@ -422,7 +440,11 @@ def cross(input: Any, other: Any, *, dim: int = -1) -> Tensor:
 
 
 def diagonal(A: Any, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
-    """The diagonals of matrices in the axes ``dim1`` and ``dim2``; a view."""
+    """The diagonals of matrices in the axes ``dim1`` and ``dim2``; a view.
+
+    >>> gf.linalg.diagonal(gf.tensor([[1, 2], [3, 4]]))
+    tensor([1, 4])
+    """
     if not isinstance(A, Tensor):
         raise DTypeError(f"linalg.diagonal: argument 'A' must be Tensor, not {type(A).__name__}")
     return diagonal_of(A, offset, dim1, dim2)

@@ -116,6 +116,10 @@ def batch_norm(
     """(x - mean) / sqrt(var + eps) * weight + bias for each channel, axis 1; Ioffe and Szegedy 2015.
 
     While ``training``, mean and var are the batch's, and the running ones move towards them by ``momentum``; else they are the running ones.
+
+    >>> gf.nn.functional.batch_norm(gf.tensor([[1.0], [3.0]]), None, None, training=True)
+    tensor([[-1.0000],
+            [ 1.0000]])
     """
     op = "batch_norm"
     tensors_only(op, input=input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
@@ -152,7 +156,11 @@ def batch_norm(
 
 
 def group_norm(input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
-    """(x - mean) / sqrt(var + eps) * weight + bias, mean and var of each sample's groups of channels; Wu and He 2018."""
+    """(x - mean) / sqrt(var + eps) * weight + bias, mean and var of each sample's groups of channels; Wu and He 2018.
+
+    >>> gf.nn.functional.group_norm(gf.tensor([[1.0, 3.0, 10.0, 30.0]]), 2)
+    tensor([[-1.0000,  1.0000, -1.0000,  1.0000]])
+    """
     op = "group_norm"
     tensors_only(op, input=input, weight=weight, bias=bias)
     float_only(op, input)
@@ -191,7 +199,12 @@ def instance_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """(x - mean) / sqrt(var + eps) * weight + bias, mean and var of each sample's channel, or the running ones; Ulyanov et al. 2016."""
+    """(x - mean) / sqrt(var + eps) * weight + bias, mean and var of each sample's channel, or the running ones; Ulyanov et al. 2016.
+
+    >>> gf.nn.functional.instance_norm(gf.tensor([[[1.0, 3.0], [10.0, 30.0]]]))
+    tensor([[[-1.0000,  1.0000],
+             [-1.0000,  1.0000]]])
+    """
     op = "instance_norm"
     tensors_only(op, input=input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     float_only(op, input)

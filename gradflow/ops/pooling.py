@@ -182,7 +182,12 @@ def max_pool2d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """:func:`max_pool1d` over two axes of space; indices are places in a flat plane."""
+    """:func:`max_pool1d` over two axes of space; indices are places in a flat plane.
+
+    >>> gf.nn.functional.max_pool2d(gf.arange(16.0).reshape(1, 1, 4, 4), 2)
+    tensor([[[[ 5.,  7.],
+              [13., 15.]]]])
+    """
     return max_pool("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
@@ -195,7 +200,11 @@ def max_pool3d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """:func:`max_pool1d` over three axes of space."""
+    """:func:`max_pool1d` over three axes of space; indices are places in a flat volume.
+
+    >>> gf.nn.functional.max_pool3d(gf.ones(1, 1, 4, 4, 4), 2).shape
+    torch.Size([1, 1, 2, 2, 2])
+    """
     return max_pool("max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 

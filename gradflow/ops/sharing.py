@@ -19,7 +19,11 @@ NO = "is_sparse is_sparse_csr is_quantized is_mkldnn is_mps is_xpu is_xla is_met
 
 
 class Layout:
-    """How a tensor lies in memory: ``torch.strided``, ``torch.contiguous_format``."""
+    """How a tensor lies in memory: ``torch.strided``, ``torch.contiguous_format``.
+
+    >>> gf.strided, gf.contiguous_format
+    (torch.strided, torch.contiguous_format)
+    """
 
     def __init__(self, name: str):
         self.name = name

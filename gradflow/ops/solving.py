@@ -134,7 +134,12 @@ def solve_vjp(g, needs, a, x):
 
 @hosted
 def solve_ex(A: Any, B: Any, *, left: bool = True, check_errors: bool = False) -> linalg_solve_ex:
-    """:func:`solve` and ``info``: not 0 where ``A`` is singular, instead of an error."""
+    """:func:`solve` and ``info``: not 0 where ``A`` is singular, instead of an error.
+
+    >>> X, info = gf.linalg.solve_ex(gf.tensor([[2.0, 0.0], [0.0, 4.0]]), gf.tensor([2.0, 8.0]))
+    >>> X, info
+    (tensor([1., 2.]), tensor(0, dtype=torch.int32))
+    """
     return solve_checked("linalg.solve_ex", A, B, left, flag("linalg.solve_ex", "check_errors", check_errors))
 
 
@@ -180,7 +185,13 @@ def inverse_vjp(g, needs, y):
 
 @hosted
 def inv_ex(A: Any, *, check_errors: bool = False) -> linalg_inv_ex:
-    """:func:`inv` and ``info``: not 0 where ``A`` is singular, instead of an error."""
+    """:func:`inv` and ``info``: not 0 where ``A`` is singular, instead of an error.
+
+    >>> inverse, info = gf.linalg.inv_ex(gf.tensor([[2.0, 0.0], [0.0, 4.0]]))
+    >>> inverse, info
+    (tensor([[0.5000, 0.0000],
+            [0.0000, 0.2500]]), tensor(0, dtype=torch.int32))
+    """
     return inv_checked("linalg.inv_ex", A, flag("linalg.inv_ex", "check_errors", check_errors))
 
 
@@ -207,7 +218,13 @@ def inv(A: Any) -> Tensor:
 
 @hosted
 def lu_solve(LU: Any, pivots: Any, B: Any, *, left: bool = True, adjoint: bool = False) -> Tensor:
-    """``X`` of ``A @ X = B`` (``X @ A = B`` unless ``left``; with ``A.mT`` if ``adjoint``) from the :func:`lu_factor` of A."""
+    """``X`` of ``A @ X = B`` (``X @ A = B`` unless ``left``; with ``A.mT`` if ``adjoint``) from the :func:`lu_factor` of A.
+
+    >>> LU, pivots = gf.linalg.lu_factor(gf.tensor([[2.0, 0.0], [0.0, 4.0]]))
+    >>> gf.linalg.lu_solve(LU, pivots, gf.tensor([[2.0], [8.0]]))
+    tensor([[1.],
+            [2.]])
+    """
     op = "linalg.lu_solve"
     matrices(op, LU, "LU", square=True)
     int32_pivots(op, LU, pivots)
@@ -306,7 +323,12 @@ def slogdet_vjp(g, needs, a):
 
 @hosted
 def slogdet(A: Any) -> linalg_slogdet:
-    """(the sign of the determinant, the logarithm of its absolute value), also where the determinant itself is out of range; (0, -inf) if singular."""
+    """(the sign of the determinant, the logarithm of its absolute value), also where the determinant itself is out of range; (0, -inf) if singular.
+
+    >>> sign, logabsdet = gf.linalg.slogdet(gf.tensor([[2.0, 1.0], [0.0, -3.0]]))
+    >>> sign, logabsdet
+    (tensor(-1.), tensor(1.7918))
+    """
     matrices("linalg.slogdet", A, square=True)
     return linalg_slogdet(*slogdet_of(A))
 

@@ -124,7 +124,11 @@ def no_driver(op: str, driver: Any) -> None:
 
 
 def svdvals(A: Any, *, driver: str | None = None) -> Tensor:
-    """The singular values, descending; their gradient is always defined."""
+    """The singular values, descending; their gradient is always defined.
+
+    >>> gf.linalg.svdvals(gf.tensor([[3.0, 0.0], [0.0, 4.0]]))
+    tensor([4., 3.])
+    """
     matrices("linalg.svdvals", A)
     no_driver("linalg.svdvals", driver)
     return singular_values("linalg.svdvals", A)
@@ -176,7 +180,11 @@ def eigh(input: Any, UPLO: str = "L") -> linalg_eigh:
 
 
 def eigvalsh(input: Any, UPLO: str = "L") -> Tensor:
-    """The eigenvalues of symmetric matrices, ascending; their gradient is always defined."""
+    """The eigenvalues of symmetric matrices, ascending; their gradient is always defined.
+
+    >>> gf.linalg.eigvalsh(gf.tensor([[2.0, 1.0], [1.0, 2.0]]))
+    tensor([1., 3.])
+    """
     matrices("linalg.eigvalsh", input, square=True)
     uplo = triangle_read("linalg.eigvalsh", UPLO)
     if recording(input):
@@ -218,13 +226,20 @@ def eig(input: Any) -> linalg_eig:
     """Real eigenvalues, in no particular order, and eigenvectors of length 1 (in columns); a complex spectrum is refused.
 
     The gradient of the vectors needs distinct eigenvalues.
+
+    >>> gf.linalg.eig(gf.tensor([[2.0, 0.0], [0.0, 3.0]])).eigenvalues
+    tensor([2., 3.])
     """
     matrices("linalg.eig", input, square=True)
     return linalg_eig(*eig_of(input))
 
 
 def eigvals(input: Any) -> Tensor:
-    """The eigenvalues, if they are real, in no particular order; a complex spectrum is refused."""
+    """The eigenvalues, if they are real, in no particular order; a complex spectrum is refused.
+
+    >>> gf.linalg.eigvals(gf.tensor([[2.0, 1.0], [0.0, 3.0]]))
+    tensor([2., 3.])
+    """
     matrices("linalg.eigvals", input, square=True)
     if recording(input):
         return eig_of(input)[0]

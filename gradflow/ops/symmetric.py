@@ -55,7 +55,12 @@ def ldl_solve_vjp(g, needs, pivots):
 
 
 def ldl_factor_ex(input: Any, *, hermitian: bool = False, check_errors: bool = False) -> linalg_ldl_factor_ex:
-    """:func:`ldl_factor` and ``info``: the number of the first zero on the diagonal of D, or 0."""
+    """:func:`ldl_factor` and ``info``: the number of the first zero on the diagonal of D, or 0.
+
+    >>> LD, pivots, info = gf.linalg.ldl_factor_ex(gf.tensor([[4.0, 2.0], [2.0, 3.0]]))
+    >>> info
+    tensor(0, dtype=torch.int32)
+    """
     return ldl_checked("linalg.ldl_factor_ex", input, hermitian, flag("linalg.ldl_factor_ex", "check_errors", check_errors))
 
 
@@ -70,12 +75,24 @@ def ldl_checked(op: str, A: Any, hermitian: bool, check: bool) -> linalg_ldl_fac
 
 
 def ldl_factor(input: Any, *, hermitian: bool = False) -> linalg_ldl_factor:
-    """``L D L.T`` of symmetric matrices, packed as LAPACK's sytrf does, for :func:`ldl_solve`; the lower triangle is read. No gradient."""
+    """``L D L.T`` of symmetric matrices, packed as LAPACK's sytrf does, for :func:`ldl_solve`; the lower triangle is read. No gradient.
+
+    >>> LD, pivots = gf.linalg.ldl_factor(gf.tensor([[4.0, 2.0], [2.0, 3.0]]))
+    >>> LD
+    tensor([[4.0000, 0.0000],
+            [0.5000, 2.0000]])
+    """
     return linalg_ldl_factor(*ldl_checked("linalg.ldl_factor", input, hermitian, True)[:2])
 
 
 def ldl_solve(LD: Any, pivots: Any, B: Any, *, hermitian: bool = False) -> Tensor:
-    """``X`` of ``A @ X = B`` from the :func:`ldl_factor` of A; leading axes broadcast. No gradient."""
+    """``X`` of ``A @ X = B`` from the :func:`ldl_factor` of A; leading axes broadcast. No gradient.
+
+    >>> LD, pivots = gf.linalg.ldl_factor(gf.tensor([[4.0, 0.0], [0.0, 2.0]]))
+    >>> gf.linalg.ldl_solve(LD, pivots, gf.tensor([[4.0], [6.0]]))
+    tensor([[1.],
+            [3.]])
+    """
     from .solving import broadcast, same_type
 
     op = "linalg.ldl_solve"
