@@ -34,7 +34,11 @@ def get_float32_matmul_precision() -> str:
 
 
 def get_default_device() -> device:
-    """Where new tensors of this thread are made."""
+    """Where new tensors of this thread are made.
+
+    >>> gf.get_default_device()
+    device(type='cpu')
+    """
     found = default.device or CPU
     if found.type == "cuda" and found.index is None:
         from .cuda import current_device
@@ -44,7 +48,10 @@ def get_default_device() -> device:
 
 
 def set_default_device(where: Any) -> None:
-    """Make new tensors of this thread on a device unless they say where; ``None``: on the CPU."""
+    """Make new tensors of this thread on a device unless they say where; ``None``: on the CPU.
+
+    >>> gf.set_default_device("cpu")
+    """
     found = None if where is None else device(where)
     if found is not None and found.type == "cuda":
         from .cuda import number

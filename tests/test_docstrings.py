@@ -17,7 +17,7 @@ PLACES = """
     gradflow.utils.data gradflow.utils.checkpoint gradflow.utils.hooks gradflow.utils.dlpack
     gradflow.cuda gradflow.accelerator gradflow.graph gradflow.memory gradflow.profiler gradflow.testing gradflow.errors gradflow.mxnet
 """.split()
-WAITING = "gradflow gradflow.Tensor gradflow.linalg gradflow.fft gradflow.func gradflow.autograd gradflow.autograd.graph gradflow.autograd.forward_ad gradflow.nn gradflow.nn.functional gradflow.nn.init gradflow.nn.utils gradflow.nn.utils.rnn gradflow.optim gradflow.optim.lr_scheduler gradflow.utils.data gradflow.utils.checkpoint gradflow.utils.hooks gradflow.utils.dlpack gradflow.cuda gradflow.accelerator gradflow.graph gradflow.memory gradflow.profiler gradflow.testing gradflow.errors gradflow.mxnet ".split()  # to be finished
+WAITING = "gradflow gradflow.fft gradflow.nn gradflow.nn.functional gradflow.nn.init gradflow.nn.utils gradflow.nn.utils.rnn gradflow.optim gradflow.optim.lr_scheduler gradflow.utils.data gradflow.utils.checkpoint gradflow.utils.hooks gradflow.cuda gradflow.graph gradflow.memory gradflow.profiler gradflow.testing gradflow.errors gradflow.mxnet ".split()  # to be finished
 
 
 def public(place):

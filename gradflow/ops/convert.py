@@ -184,7 +184,11 @@ Device = device
 
 
 def cuda(input: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Tensor:
-    """The tensor on the GPU: itself if it is there; ``device`` is a device or its number."""
+    """The tensor on the GPU: itself if it is there; ``device`` is a device or its number.
+
+    >>> x = gf.ones(2)
+    >>> y = x.cuda() if gf.cuda.is_available() else x
+    """
     where = Device("cuda" if device is None else device)
     if where.type != "cuda":
         raise DeviceError(f"cuda: Invalid device, must be cuda device, not {where}; use to()")

@@ -76,7 +76,11 @@ def is_set_to(self: Tensor, tensor: Tensor) -> bool:
 
 
 def get_device(input: Tensor) -> int:
-    """The number of the device: -1 on the CPU."""
+    """The number of the device: -1 on the CPU.
+
+    >>> gf.get_device(gf.ones(2))
+    -1
+    """
     place = backends.place_of(input.array)
     return -1 if place is None else place.device
 
@@ -100,7 +104,10 @@ def false(input: Tensor) -> bool:
 
 
 def pin_memory(self: Tensor, device: Any = None) -> Tensor:
-    """A copy in pinned memory, from which a GPU copies by itself (``to("cuda", non_blocking=True)``); the tensor itself if it is there."""
+    """A copy in pinned memory, from which a GPU copies by itself (``to("cuda", non_blocking=True)``); the tensor itself if it is there.
+
+    >>> x = gf.ones(2).pin_memory() if gf.cuda.is_available() else gf.ones(2)
+    """
     if backends.place_of(self.array) is not None:
         raise DeviceError(f"pin_memory: cannot pin '{self.device}' tensors; only dense CPU tensors can be pinned")
     try:
@@ -111,12 +118,20 @@ def pin_memory(self: Tensor, device: Any = None) -> Tensor:
 
 
 def is_pinned(self: Tensor, device: Any = None) -> bool:
-    """Is the tensor in pinned memory?"""
+    """Is the tensor in pinned memory?
+
+    >>> gf.ones(2).is_pinned()
+    False
+    """
     return backends.is_pinned(self.array)
 
 
 def record_stream(self: Tensor, stream: Any) -> None:
-    """Another stream uses the tensor too: its memory is not used again before that stream has come as far as when the tensor is freed."""
+    """Another stream uses the tensor too: its memory is not used again before that stream has come as far as when the tensor is freed.
+
+    >>> if gf.cuda.is_available():
+    ...     gf.ones(2, device="cuda").record_stream(gf.cuda.current_stream())
+    """
     if backends.place_of(self.array) is None:
         raise DeviceError("record_stream: only tensors on a cuda device have streams; this one is on the cpu")
     raw = getattr(stream, "_raw", None)
