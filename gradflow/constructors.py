@@ -183,12 +183,16 @@ class TypeOfTensor(type):
             raise relabel(error, name) from None
 
 
-TYPES: dict[str, Any] = {
-    f"{name}Tensor": TypeOfTensor(
-        f"{name}Tensor", (), {"dtype": getattr(dtypes, dtype if dtype != "bool" else "bool_"), "__module__": "gradflow"}
-    )
-    for dtype, name in LEGACY.items()
-}
+def described(name: str, dtype: str) -> dict[str, Any]:
+    doc = f"""Makes tensors of {dtype}, from data or of given sizes; ``isinstance`` asks whether a tensor is of that type.
+
+    >>> isinstance(gf.{name}Tensor([0, 1]), gf.{name}Tensor), gf.{name}Tensor(2, 3).dtype
+    (True, torch.{dtype})
+    """
+    return {"dtype": getattr(dtypes, dtype if dtype != "bool" else "bool_"), "__module__": "gradflow", "__doc__": doc}
+
+
+TYPES: dict[str, Any] = {f"{name}Tensor": TypeOfTensor(f"{name}Tensor", (), described(name, dtype)) for dtype, name in LEGACY.items()}
 
 
 # DLPack

@@ -65,12 +65,20 @@ class InPlaceError(GradError):
 
 
 def relabel(error: GradflowError, op: str) -> GradflowError:
-    """The same error in the name of the operation that the user called."""
+    """The same error in the name of the operation that the user called.
+
+    >>> gf.errors.relabel(gf.errors.ShapeError("inner: sizes differ"), "outer")
+    ShapeError('outer: sizes differ')
+    """
     return type(error)(f"{op}: {str(error).partition(': ')[2]}")
 
 
 def labelled(op: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """The result of ``function``, or its error in the name of the operation that the user called."""
+    """The result of ``function``, or its error in the name of the operation that the user called.
+
+    >>> gf.errors.labelled("double", lambda x: 2 * x, 21)
+    42
+    """
     try:
         return function(*args, **kwargs)
     except GradflowError as error:

@@ -76,8 +76,16 @@ def refusal(name: str) -> Callable:
         raise DTypeError(f"fft.{name}: Fourier transforms need complex tensors, which gradflow does not have; use numpy.fft on x.numpy()")
 
     call.__name__ = call.__qualname__ = name
+    call.__doc__ = f"""Refused: a Fourier transform needs complex tensors, which there are none of.
+
+    >>> gf.fft.{name}(gf.ones(4))
+    Traceback (most recent call last):
+    ...
+    gradflow.errors.DTypeError: fft.{name}: Fourier transforms need complex tensors, ...
+    """
     return call
 
 
 TRANSFORMS = "fft ifft fft2 ifft2 fftn ifftn rfft irfft rfft2 irfft2 rfftn irfftn hfft ihfft hfft2 ihfft2 hfftn ihfftn".split()
 globals().update({name: refusal(name) for name in TRANSFORMS})
+__all__ = ["fftfreq", "fftshift", "ifftshift", "rfftfreq", *TRANSFORMS]  # noqa: PLE0604

@@ -18,9 +18,17 @@ from .tape.node import Leaf, Node, Output
 from .tape.place import text
 from .tensor import Tensor
 
+__all__ = ["Alive", "Holder", "Saved", "SavedReport", "saved", "why_alive"]
+
 
 class Saved(NamedTuple):
-    """What one operation on the tape holds: ``bytes`` that no older one holds, ``again`` those of storages that one does."""
+    """What one operation on the tape holds: ``bytes`` that no older one holds, ``again`` those of storages that one does.
+
+    >>> y = gf.ones(2, requires_grad=True).exp()
+    >>> row = gf.memory.saved(y).rows[0]
+    >>> row.bytes
+    8
+    """
 
     op: str
     place: str
@@ -30,7 +38,12 @@ class Saved(NamedTuple):
 
 
 class SavedReport(NamedTuple):
-    """The rows, oldest operation first, and their sum."""
+    """The rows, oldest operation first, and their sum.
+
+    >>> y = gf.ones(2, requires_grad=True).exp()
+    >>> gf.memory.saved(y).total
+    8
+    """
 
     rows: tuple[Saved, ...]
     total: int
@@ -125,7 +138,12 @@ def kept_by(node: Any) -> Iterator[Any]:
 
 
 class Holder(NamedTuple):
-    """Who holds a storage: its ``kind`` ("name", "tensor", "container", "gradient" or "graph"), which one, and where it is."""
+    """Who holds a storage: its ``kind`` ("name", "tensor", "container", "gradient" or "graph"), which one, and where it is.
+
+    >>> x = gf.ones(2)
+    >>> gf.memory.why_alive(x).rows[0].kind
+    'name'
+    """
 
     kind: str
     what: str
@@ -133,7 +151,12 @@ class Holder(NamedTuple):
 
 
 class Alive(NamedTuple):
-    """Who holds the storage of a tensor, and how large it is."""
+    """Who holds the storage of a tensor, and how large it is.
+
+    >>> x = gf.ones(2)
+    >>> gf.memory.why_alive(x).bytes
+    8
+    """
 
     rows: tuple[Holder, ...]
     bytes: int

@@ -67,6 +67,13 @@ def load(f: Any, map_location: Any = None, *, weights_only: bool = True, mmap: b
 
     map_location is a device, or a dict from devices to devices, or a function (then tensors stay on the CPU). As nothing
     is ever unpickled, weights_only changes nothing; nor does mmap. Raises SerializationError for a file that is broken.
+
+    >>> import io
+    >>> file = io.BytesIO()
+    >>> gf.save({"w": gf.ones(2)}, file)
+    >>> _ = file.seek(0)
+    >>> gf.load(file)
+    {'w': tensor([1., 1.])}
     """
     if hasattr(f, "read"):
         arrays, metadata = _parse(f.read())

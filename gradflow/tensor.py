@@ -380,7 +380,7 @@ class Tensor(Methods):
         return format_tensor(
             self.array,
             device=None if self.array.device == "cpu" else str(self.device),
-            prefix="tensor(" if type(self).__name__ in ("Tensor", "Parameter") else f"{type(self).__name__}(",
+            prefix="tensor(" if type(self).__name__ in ("Tensor", "Parameter", "Buffer") else f"{type(self).__name__}(",
             requires_grad=node is not None and leaf,
             grad_fn_name=None if leaf else node.plan.name.rpartition(":")[2],
             default_dtype=dtypes.get_default_dtype().numpy,

@@ -9,6 +9,8 @@ import numpy as np
 from . import dtypes
 from .tensor import Tensor
 
+__all__ = ["assert_allclose", "assert_close"]
+
 # (rtol, atol) by type; exact for integers and bool
 TOLERANCES = {"float16": (1e-3, 1e-5), "bfloat16": (1.6e-2, 1e-5), "float32": (1.3e-6, 1e-5), "float64": (1e-7, 1e-7)}
 
@@ -28,6 +30,8 @@ def assert_close(
     """Raise ``AssertionError`` unless ``|actual - expected| <= atol + rtol * |expected|`` everywhere, with equal shapes and types.
 
     Works on tensors, numbers, arrays, and sequences and dictionaries of them.
+
+    >>> gf.testing.assert_close(gf.tensor([1.0]), gf.tensor([1.0 + 1e-7]))
     """
     if (rtol is None) != (atol is None):
         raise ValueError("assert_close: rtol and atol must both be specified or both be unspecified")
@@ -76,5 +80,8 @@ def compare(actual: Any, expected: Any, rtol: Any, atol: Any, equal_nan: bool, c
 
 
 def assert_allclose(actual: Any, expected: Any, rtol: float | None = None, atol: float | None = None, equal_nan: bool = True) -> None:
-    """:func:`assert_close` without the comparison of types; nan equals nan."""
+    """:func:`assert_close` without the comparison of types; nan equals nan.
+
+    >>> gf.testing.assert_allclose(gf.tensor([1.0]), np.array([1.0]))
+    """
     assert_close(actual, expected, rtol=rtol, atol=atol, equal_nan=equal_nan, check_dtype=False)

@@ -40,7 +40,10 @@ from .streams import Event, Stream, current_stream, default_stream, is_current_s
 
 
 def manual_seed(seed: int) -> None:
-    """Seed the random numbers, which are one stream for all devices; nothing without a device, as in torch."""
+    """Seed the random numbers, which are one stream for all devices; nothing without a device, as in torch.
+
+    >>> gf.cuda.manual_seed(0)
+    """
     if is_available():
         from ..ops.random import manual_seed as seed_all
 
@@ -51,14 +54,21 @@ manual_seed_all = manual_seed
 
 
 def initial_seed() -> int:
-    """The seed of the random numbers, which are one stream for all devices."""
+    """The seed of the random numbers, which are one stream for all devices.
+
+    >>> seed = gf.cuda.initial_seed()
+    """
     from ..ops import random
 
     return random.initial_seed()
 
 
 def get_rng_state(device: Any = "cuda") -> Any:
-    """The state of the random numbers, which are one stream for all devices."""
+    """The state of the random numbers, which are one stream for all devices.
+
+    >>> if gf.cuda.is_available():
+    ...     state = gf.cuda.get_rng_state()
+    """
     from ..ops import random
 
     number(device)
@@ -66,7 +76,11 @@ def get_rng_state(device: Any = "cuda") -> Any:
 
 
 def set_rng_state(new_state: Any, device: Any = "cuda") -> None:
-    """Continue the random numbers, which are one stream for all devices, from a state."""
+    """Continue the random numbers, which are one stream for all devices, from a state.
+
+    >>> if gf.cuda.is_available():
+    ...     gf.cuda.set_rng_state(gf.cuda.get_rng_state())
+    """
     from ..ops import random
 
     number(device)
@@ -74,18 +88,28 @@ def set_rng_state(new_state: Any, device: Any = "cuda") -> None:
 
 
 def get_rng_state_all() -> list[Any]:
-    """The state of the random numbers, once for each device."""
+    """The state of the random numbers, once for each device.
+
+    >>> len(gf.cuda.get_rng_state_all()) == gf.cuda.device_count()
+    True
+    """
     return [get_rng_state(i) for i in range(device_count())]
 
 
 def set_rng_state_all(new_states: Any) -> None:
-    """Continue the random numbers from the states of :func:`get_rng_state_all`."""
+    """Continue the random numbers from the states of :func:`get_rng_state_all`.
+
+    >>> gf.cuda.set_rng_state_all(gf.cuda.get_rng_state_all())
+    """
     for i, state in enumerate(new_states):
         set_rng_state(state, i)
 
 
 def ipc_collect() -> None:
-    """Nothing: no memory is shared between processes."""
+    """Nothing: no memory is shared between processes.
+
+    >>> gf.cuda.ipc_collect()
+    """
 
 
 def __getattr__(name: str) -> Any:

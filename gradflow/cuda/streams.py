@@ -91,7 +91,16 @@ class Stream:
 
 
 class Event:
-    """A mark in a stream: to wait for, to ask whether it was reached, and, with ``enable_timing``, to measure times between two."""
+    """A mark in a stream: to wait for, to ask whether it was reached, and, with ``enable_timing``, to measure times between two.
+
+    >>> if gf.cuda.is_available():
+    ...     start, end = gf.cuda.Event(enable_timing=True), gf.cuda.Event(enable_timing=True)
+    ...     start.record()
+    ...     y = gf.ones(1000, device="cuda") * 2
+    ...     end.record()
+    ...     end.synchronize()
+    ...     milliseconds = start.elapsed_time(end)
+    """
 
     def __init__(self, enable_timing: bool = False, blocking: bool = False, interprocess: bool = False):
         if interprocess:
@@ -140,26 +149,43 @@ class Event:
 
 
 def current_stream(device: Any = None) -> Stream:
-    """The stream that operations on the device go to."""
+    """The stream that operations on the device go to.
+
+    >>> if gf.cuda.is_available():
+    ...     gf.cuda.current_stream().synchronize()
+    """
     index = number(device)
     return Stream._of(backend().current_stream(index), index)
 
 
 def default_stream(device: Any = None) -> Stream:
-    """The stream that is there from the beginning."""
+    """The stream that is there from the beginning.
+
+    >>> if gf.cuda.is_available():
+    ...     gf.cuda.default_stream().synchronize()
+    """
     index = number(device)
     return Stream._of(backend().default_stream(index), index)
 
 
 def set_stream(stream: Stream) -> None:
-    """Operations go to this stream, and to its device, from now on; nothing for ``None``."""
+    """Operations go to this stream, and to its device, from now on; nothing for ``None``.
+
+    >>> if gf.cuda.is_available():
+    ...     gf.cuda.set_stream(gf.cuda.default_stream())
+    """
     if stream is not None:
         set_device(stream._number)
         backend().set_stream(stream._raw, stream._number)
 
 
 class stream:
-    """``with cuda.stream(s):`` operations go to ``s``, and to its device; nothing for ``None``."""
+    """``with cuda.stream(s):`` operations go to ``s``, and to its device; nothing for ``None``.
+
+    >>> if gf.cuda.is_available():
+    ...     with gf.cuda.stream(gf.cuda.Stream()):
+    ...         y = gf.ones(2, device="cuda") * 2
+    """
 
     def __init__(self, stream: Stream | None):
         self.stream = stream
@@ -177,5 +203,9 @@ class stream:
 
 
 def is_current_stream_capturing() -> bool:
-    """Is a graph being captured? Graphs are not supported: no."""
+    """Is a graph being captured? Graphs are not supported: no.
+
+    >>> gf.cuda.is_current_stream_capturing()
+    False
+    """
     return False

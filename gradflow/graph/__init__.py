@@ -20,7 +20,12 @@ STYLES = {
 
 
 class Picture:
-    """A graph as SVG, which notebooks show; `save` writes it to a file."""
+    """A graph as SVG, which notebooks show; `save` writes it to a file.
+
+    >>> picture = gf.graph.draw(gf.ones(2, requires_grad=True) * 2)
+    >>> str(picture.svg)[:4]
+    '<svg'
+    """
 
     def __init__(self, svg: str):
         self.svg = svg
@@ -47,14 +52,22 @@ def draw(y: Any, names: Any = None) -> Picture:
 
 
 def svg(y: Any, names: Any = None) -> str:
-    """The picture of `draw` as text."""
+    """The picture of `draw` as text.
+
+    >>> gf.graph.svg(gf.ones(2, requires_grad=True) * 2)[:4]
+    '<svg'
+    """
     from .layout import svg
 
     return svg(read("graph.svg", y, names))
 
 
 def dot(y: Any, names: Any = None) -> str:
-    """The graph under ``y`` in Graphviz's language."""
+    """The graph under ``y`` in Graphviz's language.
+
+    >>> print(gf.graph.dot(gf.ones(2, requires_grad=True) * 2)[:7])
+    digraph
+    """
 
     def quoted(s: str) -> str:
         return '"' + s.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
@@ -69,7 +82,11 @@ def dot(y: Any, names: Any = None) -> str:
 
 
 def mermaid(y: Any, names: Any = None) -> str:
-    """The graph under ``y`` as a Mermaid flowchart, which GitHub shows in Markdown."""
+    """The graph under ``y`` as a Mermaid flowchart, which GitHub shows in Markdown.
+
+    >>> print(gf.graph.mermaid(gf.ones(2, requires_grad=True) * 2)[:9])
+    flowchart
+    """
 
     def quoted(lines: tuple[str, ...]) -> str:
         return (

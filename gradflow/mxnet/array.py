@@ -29,7 +29,11 @@ state = State()
 
 
 class Context:
-    """A device: ``cpu()`` or ``gpu(0)``."""
+    """A device: ``cpu()`` or ``gpu(0)``.
+
+    >>> gf.mxnet.cpu() == gf.mxnet.Context("cpu", 0)
+    True
+    """
 
     def __init__(self, device_type: str, device_id: int = 0):
         self.device_type, self.device_id = device_type, device_id
@@ -45,22 +49,38 @@ class Context:
 
 
 def cpu(device_id: int = 0) -> Context:
-    """The CPU. (MXNet's numbers of CPUs all mean the one.)"""
+    """The CPU. (MXNet's numbers of CPUs all mean the one.)
+
+    >>> gf.mxnet.cpu()
+    cpu(0)
+    """
     return Context("cpu", device_id)
 
 
 def gpu(device_id: int = 0) -> Context:
-    """The CUDA device with this number."""
+    """The CUDA device with this number.
+
+    >>> gf.mxnet.gpu(1)
+    gpu(1)
+    """
     return Context("gpu", device_id)
 
 
 def num_gpus() -> int:
-    """How many CUDA devices there are."""
+    """How many CUDA devices there are.
+
+    >>> gf.mxnet.num_gpus() == gf.cuda.device_count()
+    True
+    """
     return gf.cuda.device_count()
 
 
 def current_context() -> Context:
-    """Where new arrays are: the CPU."""
+    """Where new arrays are: the CPU.
+
+    >>> gf.mxnet.current_context()
+    cpu(0)
+    """
     return cpu()
 
 

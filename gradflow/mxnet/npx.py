@@ -29,4 +29,7 @@ is_np_shape = is_np_array
 
 
 def waitall() -> None:
-    """Return when all is computed. It is: nothing here runs behind your back."""
+    """Return when all is computed. It is: nothing here runs behind your back.
+
+    >>> gf.mxnet.waitall()
+    """

@@ -28,56 +28,88 @@ class Activation(Module):
 
 
 class ReLU(Activation):
-    """max(x, 0); the gradient at 0 is 0."""
+    """max(x, 0); the gradient at 0 is 0.
+
+    >>> gf.nn.ReLU()(gf.tensor([-1.0, 0.0, 2.0]))
+    tensor([0., 0., 2.])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.relu(input, self.inplace)
 
 
 class ReLU6(Activation):
-    """min(max(x, 0), 6)."""
+    """min(max(x, 0), 6).
+
+    >>> gf.nn.ReLU6()(gf.tensor([-1.0, 2.0, 8.0]))
+    tensor([0., 2., 6.])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.relu6(input, self.inplace)
 
 
 class SiLU(Activation):
-    """x * sigmoid(x)."""
+    """x * sigmoid(x).
+
+    >>> gf.nn.SiLU()(gf.tensor([-1.0, 2.0]))
+    tensor([-0.2689,  1.7616])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.silu(input, self.inplace)
 
 
 class Mish(Activation):
-    """x * tanh(softplus(x))."""
+    """x * tanh(softplus(x)).
+
+    >>> gf.nn.Mish()(gf.tensor([-1.0, 2.0]))
+    tensor([-0.3034,  1.9440])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.mish(input, self.inplace)
 
 
 class Hardsigmoid(Activation):
-    """relu6(x + 3) / 6."""
+    """relu6(x + 3) / 6.
+
+    >>> gf.nn.Hardsigmoid()(gf.tensor([-4.0, 0.0, 1.0]))
+    tensor([0.0000, 0.5000, 0.6667])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.hardsigmoid(input, self.inplace)
 
 
 class Hardswish(Activation):
-    """x * relu6(x + 3) / 6."""
+    """x * relu6(x + 3) / 6.
+
+    >>> gf.nn.Hardswish()(gf.tensor([-4.0, 1.0]))
+    tensor([-0.0000, 0.6667])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.hardswish(input, self.inplace)
 
 
 class SELU(Activation):
-    """scale * elu(x, alpha) with the two constants that keep mean 0 and variance 1 (Klambauer et al., 2017)."""
+    """scale * elu(x, alpha) with the two constants that keep mean 0 and variance 1 (Klambauer et al., 2017).
+
+    >>> gf.nn.SELU()(gf.tensor([-1.0, 2.0]))
+    tensor([-1.1113,  2.1014])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.selu(input, self.inplace)
 
 
 class LeakyReLU(Activation):
-    """x where it is positive, else negative_slope * x."""
+    """x where it is positive, else negative_slope * x.
+
+    >>> gf.nn.LeakyReLU(0.1)(gf.tensor([-1.0, 2.0]))
+    tensor([-0.1000,  2.0000])
+    """
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -91,7 +123,11 @@ class LeakyReLU(Activation):
 
 
 class ELU(Activation):
-    """x where it is positive, else alpha * (exp(x) - 1)."""
+    """x where it is positive, else alpha * (exp(x) - 1).
+
+    >>> gf.nn.ELU()(gf.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.0000])
+    """
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -105,14 +141,22 @@ class ELU(Activation):
 
 
 class CELU(ELU):
-    """x where it is positive, else alpha * (exp(x / alpha) - 1)."""
+    """x where it is positive, else alpha * (exp(x / alpha) - 1).
+
+    >>> gf.nn.CELU()(gf.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.0000])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.celu(input, self.alpha, self.inplace)
 
 
 class Threshold(Activation):
-    """x where it is above threshold, else value."""
+    """x where it is above threshold, else value.
+
+    >>> gf.nn.Threshold(0.5, 9.0)(gf.tensor([-1.0, 2.0]))
+    tensor([9., 2.])
+    """
 
     def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -127,7 +171,11 @@ class Threshold(Activation):
 
 
 class Hardtanh(Activation):
-    """x cut to [min_val, max_val]."""
+    """x cut to [min_val, max_val].
+
+    >>> gf.nn.Hardtanh()(gf.tensor([-4.0, 0.5, 2.0]))
+    tensor([-1.0000,  0.5000,  1.0000])
+    """
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -144,42 +192,66 @@ class Hardtanh(Activation):
 
 
 class Sigmoid(Module):
-    """1 / (1 + exp(-x))."""
+    """1 / (1 + exp(-x)).
+
+    >>> gf.nn.Sigmoid()(gf.tensor([0.0, 2.0]))
+    tensor([0.5000, 0.8808])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.sigmoid(input)
 
 
 class LogSigmoid(Module):
-    """log(sigmoid(x)), finite for every finite x."""
+    """log(sigmoid(x)), finite for every finite x.
+
+    >>> gf.nn.LogSigmoid()(gf.tensor([0.0, -1000.0]))
+    tensor([-6.9315e-01, -1.0000e+03])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.logsigmoid(input)
 
 
 class Tanh(Module):
-    """The hyperbolic tangent."""
+    """The hyperbolic tangent.
+
+    >>> gf.nn.Tanh()(gf.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.7616])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.tanh(input)
 
 
 class Tanhshrink(Module):
-    """x - tanh(x)."""
+    """x - tanh(x).
+
+    >>> gf.nn.Tanhshrink()(gf.tensor([-1.0, 2.0]))
+    tensor([-0.2384,  1.0360])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.tanhshrink(input)
 
 
 class Softsign(Module):
-    """x / (1 + abs(x))."""
+    """x / (1 + abs(x)).
+
+    >>> gf.nn.Softsign()(gf.tensor([-1.0, 3.0]))
+    tensor([-0.5000,  0.7500])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.softsign(input)
 
 
 class GELU(Module):
-    """x * Phi(x) with Phi the normal distribution function; approximate="tanh" takes its tanh formula."""
+    """x * Phi(x) with Phi the normal distribution function; approximate="tanh" takes its tanh formula.
+
+    >>> gf.nn.GELU()(gf.tensor([-1.0, 2.0]))
+    tensor([-0.1587,  1.9545])
+    """
 
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()
@@ -193,7 +265,11 @@ class GELU(Module):
 
 
 class Softplus(Module):
-    """log(1 + exp(beta * x)) / beta, and x itself where beta * x is above threshold."""
+    """log(1 + exp(beta * x)) / beta, and x itself where beta * x is above threshold.
+
+    >>> gf.nn.Softplus()(gf.tensor([-1.0, 0.0, 30.0]))
+    tensor([ 0.3133,  0.6931, 30.0000])
+    """
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__()
@@ -208,7 +284,11 @@ class Softplus(Module):
 
 
 class Hardshrink(Module):
-    """x, but 0 where abs(x) is at most lambd."""
+    """x, but 0 where abs(x) is at most lambd.
+
+    >>> gf.nn.Hardshrink()(gf.tensor([-1.0, 0.3, 2.0]))
+    tensor([-1.,  0.,  2.])
+    """
 
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()
@@ -222,14 +302,22 @@ class Hardshrink(Module):
 
 
 class Softshrink(Hardshrink):
-    """x moved towards 0 by lambd, and 0 within."""
+    """x moved towards 0 by lambd, and 0 within.
+
+    >>> gf.nn.Softshrink()(gf.tensor([-1.0, 0.3, 2.0]))
+    tensor([-0.5000,  0.0000,  1.5000])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.softshrink(input, self.lambd)
 
 
 class PReLU(Module):
-    """x where it is positive, else weight * x; weight, one number or one per channel (axis 1), is learnt."""
+    """x where it is positive, else weight * x; weight, one number or one per channel (axis 1), is learnt.
+
+    >>> gf.nn.PReLU()(gf.tensor([-1.0, 2.0])).detach()
+    tensor([-0.2500,  2.0000])
+    """
 
     weight: Parameter
 
@@ -247,7 +335,11 @@ class PReLU(Module):
 
 
 class GLU(Module):
-    """a * sigmoid(b), a and b the halves along dim."""
+    """a * sigmoid(b), a and b the halves along dim.
+
+    >>> gf.nn.GLU()(gf.tensor([1.0, 2.0, 0.0, 0.0]))
+    tensor([0.5000, 1.0000])
+    """
 
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
@@ -261,7 +353,11 @@ class GLU(Module):
 
 
 class Softmax(Module):
-    """exp(x) / sum(exp(x)) along dim."""
+    """exp(x) / sum(exp(x)) along dim.
+
+    >>> gf.nn.Softmax(dim=0)(gf.tensor([1.0, 2.0, 3.0]))
+    tensor([0.0900, 0.2447, 0.6652])
+    """
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
@@ -275,21 +371,33 @@ class Softmax(Module):
 
 
 class Softmin(Softmax):
-    """softmax(-x) along dim."""
+    """softmax(-x) along dim.
+
+    >>> gf.nn.Softmin(dim=0)(gf.tensor([1.0, 2.0, 3.0]))
+    tensor([0.6652, 0.2447, 0.0900])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.softmin(input, self.dim)
 
 
 class LogSoftmax(Softmax):
-    """log(softmax(x)) along dim."""
+    """log(softmax(x)) along dim.
+
+    >>> gf.nn.LogSoftmax(dim=0)(gf.tensor([1.0, 2.0, 3.0]))
+    tensor([-2.4076, -1.4076, -0.4076])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.log_softmax(input, self.dim)
 
 
 class RReLU(Activation):
-    """x where it is positive, else times a slope: uniform in [lower, upper] while training, else their mean."""
+    """x where it is positive, else times a slope: uniform in [lower, upper] while training, else their mean.
+
+    >>> gf.nn.RReLU(0.1, 0.3).eval()(gf.tensor([-1.0, 2.0]))
+    tensor([-0.2000,  2.0000])
+    """
 
     def __init__(self, lower: float = 1 / 8, upper: float = 1 / 3, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -304,7 +412,13 @@ class RReLU(Activation):
 
 
 class Softmax2d(Module):
-    """softmax over the channels of (N, C, H, W) or (C, H, W)."""
+    """softmax over the channels of (N, C, H, W) or (C, H, W).
+
+    >>> gf.nn.Softmax2d()(gf.zeros(1, 2, 1, 2))
+    tensor([[[[0.5000, 0.5000]],
+    <BLANKLINE>
+             [[0.5000, 0.5000]]]])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         if input.ndim not in (3, 4):

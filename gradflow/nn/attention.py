@@ -120,7 +120,15 @@ def multi_head_attention_forward(
     average_attn_weights: bool = True,
     is_causal: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
-    """(attention of several heads, its weights): the work of ``nn.MultiheadAttention``; (L, N, E), or (L, E) without a batch."""
+    """(attention of several heads, its weights): the work of ``nn.MultiheadAttention``; (L, N, E), or (L, E) without a batch.
+
+    >>> x, w = gf.ones(3, 1, 4), gf.zeros(12, 4)
+    >>> y, weights = gf.nn.functional.multi_head_attention_forward(
+    ...     x, x, x, 4, 2, w, gf.zeros(12), None, None, False, 0.0, gf.eye(4), gf.zeros(4)
+    ... )
+    >>> y.shape, weights.shape
+    (torch.Size([3, 1, 4]), torch.Size([1, 3, 3]))
+    """
     op = "multi_head_attention_forward"
     if query.ndim not in (2, 3) or key.ndim != query.ndim or value.ndim != query.ndim:
         raise ArgumentError(

@@ -116,19 +116,32 @@ class BatchNorm2d(Normalization):
 
 
 class BatchNorm1d(BatchNorm2d):
-    """:class:`BatchNorm2d` for (N, C) or (N, C, L)."""
+    """:class:`BatchNorm2d` for (N, C) or (N, C, L).
+
+    >>> gf.nn.BatchNorm1d(1)(gf.tensor([[1.0], [3.0]])).detach()
+    tensor([[-1.0000],
+            [ 1.0000]])
+    """
 
     dims = (2, 3)
 
 
 class BatchNorm3d(BatchNorm2d):
-    """:class:`BatchNorm2d` for (N, C, D, H, W)."""
+    """:class:`BatchNorm2d` for (N, C, D, H, W).
+
+    >>> gf.nn.BatchNorm3d(2)(gf.ones(3, 2, 4, 4, 4)).shape
+    torch.Size([3, 2, 4, 4, 4])
+    """
 
     dims = (5,)
 
 
 class SyncBatchNorm(BatchNorm2d):
-    """:class:`BatchNorm2d` for any number of axes: there is one process, so nothing to synchronise."""
+    """:class:`BatchNorm2d` for any number of axes: there is one process, so nothing to synchronise.
+
+    >>> gf.nn.SyncBatchNorm(2).eval()(gf.ones(3, 2, 4)).shape
+    torch.Size([3, 2, 4])
+    """
 
     dims = (2, 3, 4, 5)
 
@@ -152,6 +165,9 @@ class InstanceNorm2d(Normalization):
     """(x - mean) / sqrt(var + eps), mean and var of each sample's channel; (N, C, H, W) or (C, H, W).
 
     Without weight, bias and running statistics unless ``affine`` and ``track_running_stats``.
+
+    >>> gf.nn.InstanceNorm2d(2)(gf.ones(3, 2, 4, 4)).shape
+    torch.Size([3, 2, 4, 4])
     """
 
     dims = (3, 4)
@@ -185,19 +201,31 @@ class InstanceNorm2d(Normalization):
 
 
 class InstanceNorm1d(InstanceNorm2d):
-    """:class:`InstanceNorm2d` for (N, C, L) or (C, L)."""
+    """:class:`InstanceNorm2d` for (N, C, L) or (C, L).
+
+    >>> gf.nn.InstanceNorm1d(1)(gf.tensor([[[1.0, 3.0]]]))
+    tensor([[[-1.0000,  1.0000]]])
+    """
 
     dims = (2, 3)
 
 
 class InstanceNorm3d(InstanceNorm2d):
-    """:class:`InstanceNorm2d` for (N, C, D, H, W) or (C, D, H, W)."""
+    """:class:`InstanceNorm2d` for (N, C, D, H, W) or (C, D, H, W).
+
+    >>> gf.nn.InstanceNorm3d(2)(gf.ones(3, 2, 4, 4, 4)).shape
+    torch.Size([3, 2, 4, 4, 4])
+    """
 
     dims = (4, 5)
 
 
 class GroupNorm(Module):
-    """(x - mean) / sqrt(var + eps) * weight + bias, mean and var of each sample's groups of channels; (N, C, ...)."""
+    """(x - mean) / sqrt(var + eps) * weight + bias, mean and var of each sample's groups of channels; (N, C, ...).
+
+    >>> gf.nn.GroupNorm(2, 4)(gf.tensor([[1.0, 3.0, 10.0, 30.0]])).detach()
+    tensor([[-1.0000,  1.0000, -1.0000,  1.0000]])
+    """
 
     weight: Parameter | None
     bias: Parameter | None
@@ -239,7 +267,11 @@ class GroupNorm(Module):
 
 
 class LocalResponseNorm(Module):
-    """x / (k + alpha mean(x ** 2)) ** beta, the mean over ``size`` neighbouring channels."""
+    """x / (k + alpha mean(x ** 2)) ** beta, the mean over ``size`` neighbouring channels.
+
+    >>> gf.nn.LocalResponseNorm(2)(gf.ones(1, 3, 2)).shape
+    torch.Size([1, 3, 2])
+    """
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
         super().__init__()

@@ -170,7 +170,12 @@ class ModuleList(Numbered):
 
 
 class ModuleDict(Module):
-    """A dict of modules whose parameters are found; it has no `forward`."""
+    """A dict of modules whose parameters are found; it has no `forward`.
+
+    >>> layers = gf.nn.ModuleDict({"first": gf.nn.Linear(2, 3)})
+    >>> layers["first"]
+    Linear(in_features=2, out_features=3, bias=True)
+    """
 
     def __init__(self, modules: Any = None) -> None:
         super().__init__()
@@ -224,7 +229,12 @@ class ModuleDict(Module):
 
 
 class ParameterList(Module):
-    """A list of parameters that are found; tensors put in become Parameters."""
+    """A list of parameters that are found; tensors put in become Parameters.
+
+    >>> weights = gf.nn.ParameterList([gf.ones(2), gf.zeros(3)])
+    >>> [p.shape for p in weights.parameters()]
+    [torch.Size([2]), torch.Size([3])]
+    """
 
     def __init__(self, values: Iterable[Any] | None = None) -> None:
         super().__init__()
@@ -273,7 +283,12 @@ class ParameterList(Module):
 
 
 class ParameterDict(Module):
-    """A dict of parameters that are found; tensors put in become Parameters."""
+    """A dict of parameters that are found; tensors put in become Parameters.
+
+    >>> weights = gf.nn.ParameterDict({"a": gf.ones(2)})
+    >>> weights["a"].requires_grad
+    True
+    """
 
     def __init__(self, values: Any = None) -> None:
         super().__init__()

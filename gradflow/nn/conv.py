@@ -129,14 +129,22 @@ class Conv2d(Convolution):
 
 
 class Conv1d(Conv2d):
-    """:class:`Conv2d` over one axis: (N, in_channels, L) to (N, out_channels, L')."""
+    """:class:`Conv2d` over one axis: (N, in_channels, L) to (N, out_channels, L').
+
+    >>> gf.nn.Conv1d(2, 4, 3)(gf.ones(5, 2, 10)).shape
+    torch.Size([5, 4, 8])
+    """
 
     space = 1
     function = staticmethod(F.conv1d)
 
 
 class Conv3d(Conv2d):
-    """:class:`Conv2d` over three axes."""
+    """:class:`Conv2d` over three axes: (N, in_channels, D, H, W) to (N, out_channels, D', H', W').
+
+    >>> gf.nn.Conv3d(2, 4, 3)(gf.ones(1, 2, 5, 6, 7)).shape
+    torch.Size([1, 4, 3, 4, 5])
+    """
 
     space = 3
     function = staticmethod(F.conv3d)
@@ -193,14 +201,22 @@ class ConvTranspose2d(Convolution):
 
 
 class ConvTranspose1d(ConvTranspose2d):
-    """:class:`ConvTranspose2d` over one axis."""
+    """:class:`ConvTranspose2d` over one axis: (N, in_channels, L) to (N, out_channels, L').
+
+    >>> gf.nn.ConvTranspose1d(2, 4, 3)(gf.ones(5, 2, 10)).shape
+    torch.Size([5, 4, 12])
+    """
 
     space = 1
     function = staticmethod(F.conv_transpose1d)
 
 
 class ConvTranspose3d(ConvTranspose2d):
-    """:class:`ConvTranspose2d` over three axes."""
+    """:class:`ConvTranspose2d` over three axes: (N, in_channels, D, H, W) to (N, out_channels, D', H', W').
+
+    >>> gf.nn.ConvTranspose3d(2, 4, 3)(gf.ones(1, 2, 3, 4, 5)).shape
+    torch.Size([1, 4, 5, 6, 7])
+    """
 
     space = 3
     function = staticmethod(F.conv_transpose3d)

@@ -187,17 +187,30 @@ def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, o
 
 
 def upsample(input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None) -> Tensor:
-    """:func:`interpolate` under its former name."""
+    """:func:`interpolate` under its former name.
+
+    >>> gf.nn.functional.upsample(gf.tensor([[[1.0, 2.0]]]), scale_factor=2)
+    tensor([[[1., 1., 2., 2.]]])
+    """
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
 def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
-    """:func:`interpolate` with mode "nearest"."""
+    """:func:`interpolate` with mode "nearest".
+
+    >>> gf.nn.functional.upsample_nearest(gf.tensor([[[1.0, 2.0]]]), scale_factor=2)
+    tensor([[[1., 1., 2., 2.]]])
+    """
     return interpolate(input, size, scale_factor, "nearest")
 
 
 def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
-    """:func:`interpolate` with mode "bilinear" and aligned corners."""
+    """:func:`interpolate` with mode "bilinear" and aligned corners.
+
+    >>> gf.nn.functional.upsample_bilinear(gf.tensor([[[[1.0, 2.0]]]]), scale_factor=2)
+    tensor([[[[1.0000, 1.3333, 1.6667, 2.0000],
+              [1.0000, 1.3333, 1.6667, 2.0000]]]])
+    """
     return interpolate(input, size, scale_factor, "bilinear", align_corners=True)
 
 

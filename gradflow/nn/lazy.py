@@ -17,7 +17,11 @@ from .parameter import Parameter
 
 
 class UninitializedParameter(Parameter):
-    """A parameter whose shape is not known yet."""
+    """A parameter whose shape is not known yet.
+
+    >>> gf.nn.LazyLinear(3).weight
+    <UninitializedParameter>
+    """
 
     @property
     def shape(self) -> Any:
@@ -100,7 +104,12 @@ class Lazy(Module):
 
 
 class LazyLinear(Lazy, Linear):
-    """:class:`Linear` from inputs of any size, the first one's."""
+    """:class:`Linear` from inputs of any size, the first one's.
+
+    >>> layer = gf.nn.LazyLinear(3)
+    >>> layer(gf.ones(2, 5)).shape, layer
+    (torch.Size([2, 3]), Linear(in_features=5, out_features=3, bias=True))
+    """
 
     cls_to_become, size_name = Linear, "in_features"
 
@@ -143,7 +152,14 @@ class LazyNormalization(Lazy):
 
 def lazily(eager: type[Module], kind: type[Lazy]) -> type[Any]:
     name = f"Lazy{eager.__name__}"
-    doc = f":class:`{eager.__name__}` for inputs of any number of channels, the first one's."
+    arguments, sizes = "4, 3" if kind is LazyConvolution else "", "3, 2" + ", 5" * int(name[-2])
+    doc = f""":class:`{eager.__name__}` for inputs of any number of channels, the first one's.
+
+    >>> layer = gf.nn.{name}({arguments})
+    >>> y = layer(gf.ones({sizes}))
+    >>> layer.{kind.size_name}
+    2
+    """
     return type(name, (kind, eager), {"cls_to_become": eager, "__doc__": doc, "__module__": __name__})
 
 

@@ -15,7 +15,11 @@ from .parameter import Parameter
 
 
 class Identity(Module):
-    """Gives its input back; takes, and ignores, any arguments."""
+    """Gives its input back; takes, and ignores, any arguments.
+
+    >>> gf.nn.Identity()(gf.ones(2))
+    tensor([1., 1.])
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
@@ -60,7 +64,11 @@ class Linear(Module):
 
 
 class Bilinear(Module):
-    """y[k] = x1 @ weight[k] @ x2 + bias[k], from (..., in1_features) and (..., in2_features) to (..., out_features)."""
+    """y[k] = x1 @ weight[k] @ x2 + bias[k], from (..., in1_features) and (..., in2_features) to (..., out_features).
+
+    >>> gf.nn.Bilinear(2, 3, 4)(gf.ones(5, 2), gf.ones(5, 3)).shape
+    torch.Size([5, 4])
+    """
 
     weight: Parameter
     bias: Parameter | None
@@ -102,7 +110,11 @@ class Bilinear(Module):
 
 
 class Flatten(Module):
-    """Makes one axis of the axes start_dim..end_dim."""
+    """Makes one axis of the axes start_dim..end_dim.
+
+    >>> gf.nn.Flatten()(gf.ones(5, 2, 3)).shape
+    torch.Size([5, 6])
+    """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
@@ -117,7 +129,11 @@ class Flatten(Module):
 
 
 class Unflatten(Module):
-    """Makes several axes, of the sizes unflattened_size, of the axis dim; one size may be -1."""
+    """Makes several axes, of the sizes unflattened_size, of the axis dim; one size may be -1.
+
+    >>> gf.nn.Unflatten(1, (2, 3))(gf.ones(5, 6)).shape
+    torch.Size([5, 2, 3])
+    """
 
     def __init__(self, dim: int, unflattened_size: Any) -> None:
         super().__init__()

@@ -198,7 +198,11 @@ def l1_loss(
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """abs(input - target), whose derivative where they are equal is 0; with weight the weighted mean."""
+    """abs(input - target), whose derivative where they are equal is 0; with weight the weighted mean.
+
+    >>> gf.nn.functional.l1_loss(gf.tensor([1.0, 2.0]), gf.tensor([2.0, 4.0]))
+    tensor(1.5000)
+    """
     tensors_only("l1_loss", input=input, target=target, weight=weight)
     _warn_if_broadcast(input, target)
     loss = labelled("l1_loss", absolute_error, input, target)
@@ -220,7 +224,11 @@ def smooth_l1_loss(
     reduction: str = "mean",
     beta: float = 1.0,
 ) -> Tensor:
-    """d^2 / (2 beta) where abs(d) < beta, else abs(d) - beta / 2, for d = input - target."""
+    """d^2 / (2 beta) where abs(d) < beta, else abs(d) - beta / 2, for d = input - target.
+
+    >>> gf.nn.functional.smooth_l1_loss(gf.tensor([0.0, 0.0]), gf.tensor([0.5, 3.0]))
+    tensor(1.3125)
+    """
     tensors_only("smooth_l1_loss", input=input, target=target)
     _warn_if_broadcast(input, target)
     beta = element("smooth_l1_loss", beta, gf.float64)
@@ -233,7 +241,11 @@ def smooth_l1_loss(
 
 
 def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None) -> Tensor:
-    """d^2 / 2 where abs(d) <= delta, else delta * (abs(d) - delta / 2), for d = input - target."""
+    """d^2 / 2 where abs(d) <= delta, else delta * (abs(d) - delta / 2), for d = input - target.
+
+    >>> gf.nn.functional.huber_loss(gf.tensor([0.0, 0.0]), gf.tensor([0.5, 3.0]))
+    tensor(1.3125)
+    """
     tensors_only("huber_loss", input=input, target=target, weight=weight)
     _warn_if_broadcast(input, target)
     delta = element("huber_loss", delta, gf.float64)
@@ -254,7 +266,11 @@ def binary_cross_entropy(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """-(target * log(input) + (1 - target) * log(1 - input)), with logs not below -100, times weight."""
+    """-(target * log(input) + (1 - target) * log(1 - input)), with logs not below -100, times weight.
+
+    >>> gf.nn.functional.binary_cross_entropy(gf.tensor([0.5, 0.9]), gf.tensor([1.0, 1.0]))
+    tensor(0.3993)
+    """
     tensors_only("binary_cross_entropy", input=input, target=target, weight=weight)
     if target.shape != input.shape:
         raise ArgumentError(
@@ -349,7 +365,11 @@ def nll_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """-input[target] over the classes on axis 1 (the only axis of a single sample), weighted; see NLLLoss."""
+    """-input[target] over the classes on axis 1 (the only axis of a single sample), weighted; see NLLLoss.
+
+    >>> gf.nn.functional.nll_loss(gf.tensor([[0.1, 0.9]]).log(), gf.tensor([1]))
+    tensor(0.1054)
+    """
     reduction = reduction_named(reduction, size_average, reduce)
     return class_losses.nll_loss(input, target, weight, ignore_index=ignore_index, reduction=reduction)
 
@@ -364,7 +384,11 @@ def cross_entropy(
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
-    """nll_loss of log_softmax(input), in one pass; targets are class numbers or probabilities; see CrossEntropyLoss."""
+    """nll_loss of log_softmax(input), in one pass; targets are class numbers or probabilities; see CrossEntropyLoss.
+
+    >>> gf.nn.functional.cross_entropy(gf.tensor([[0.0, 0.0], [0.0, 9.0]]), gf.tensor([0, 1]))
+    tensor(0.3466)
+    """
     reduction = reduction_named(reduction, size_average, reduce)
     return class_losses.cross_entropy(
         input, target, weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing

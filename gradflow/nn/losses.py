@@ -36,21 +36,33 @@ class WeightedLoss(Loss):
 
 
 class MSELoss(Loss):
-    """(input - target)^2."""
+    """(input - target)^2.
+
+    >>> gf.nn.MSELoss()(gf.tensor([1.0, 2.0]), gf.tensor([2.0, 4.0]))
+    tensor(2.5000)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.mse_loss(input, target, reduction=self.reduction)
 
 
 class L1Loss(Loss):
-    """abs(input - target)."""
+    """abs(input - target).
+
+    >>> gf.nn.L1Loss()(gf.tensor([1.0, 2.0]), gf.tensor([2.0, 4.0]))
+    tensor(1.5000)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.l1_loss(input, target, reduction=self.reduction)
 
 
 class SmoothL1Loss(Loss):
-    """d^2 / (2 beta) where abs(d) < beta, else abs(d) - beta / 2, for d = input - target."""
+    """d^2 / (2 beta) where abs(d) < beta, else abs(d) - beta / 2, for d = input - target.
+
+    >>> gf.nn.SmoothL1Loss()(gf.tensor([0.0, 0.0]), gf.tensor([0.5, 3.0]))
+    tensor(1.3125)
+    """
 
     def __init__(
         self,
@@ -67,7 +79,11 @@ class SmoothL1Loss(Loss):
 
 
 class HuberLoss(Loss):
-    """d^2 / 2 where abs(d) <= delta, else delta * (abs(d) - delta / 2), for d = input - target."""
+    """d^2 / 2 where abs(d) <= delta, else delta * (abs(d) - delta / 2), for d = input - target.
+
+    >>> gf.nn.HuberLoss()(gf.tensor([0.0, 0.0]), gf.tensor([0.5, 3.0]))
+    tensor(1.3125)
+    """
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction=reduction)
@@ -110,7 +126,11 @@ class CrossEntropyLoss(WeightedLoss):
 
 
 class NLLLoss(WeightedLoss):
-    """-input[target] over the classes on axis 1; inputs are log-probabilities."""
+    """-input[target] over the classes on axis 1; inputs are log-probabilities.
+
+    >>> gf.nn.NLLLoss()(gf.tensor([[0.1, 0.9]]).log(), gf.tensor([1]))
+    tensor(0.1054)
+    """
 
     def __init__(
         self,
@@ -128,14 +148,22 @@ class NLLLoss(WeightedLoss):
 
 
 class BCELoss(WeightedLoss):
-    """-(target * log(input) + (1 - target) * log(1 - input)); the logs are not below -100."""
+    """-(target * log(input) + (1 - target) * log(1 - input)); the logs are not below -100.
+
+    >>> gf.nn.BCELoss()(gf.tensor([0.5, 0.9]), gf.tensor([1.0, 1.0]))
+    tensor(0.3993)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.binary_cross_entropy(input, target, weight=self.weight, reduction=self.reduction)
 
 
 class BCEWithLogitsLoss(WeightedLoss):
-    """BCELoss of sigmoid(input), finite for every finite input; pos_weight multiplies the positive term."""
+    """BCELoss of sigmoid(input), finite for every finite input; pos_weight multiplies the positive term.
+
+    >>> gf.nn.BCEWithLogitsLoss()(gf.tensor([0.0, 100.0]), gf.tensor([1.0, 1.0]))
+    tensor(0.3466)
+    """
 
     pos_weight: Tensor | None
 
@@ -155,7 +183,11 @@ class BCEWithLogitsLoss(WeightedLoss):
 
 
 class KLDivLoss(Loss):
-    """target * (log(target) - input); inputs are log-probabilities. reduction may also be "batchmean"."""
+    """target * (log(target) - input); inputs are log-probabilities. reduction may also be "batchmean".
+
+    >>> gf.nn.KLDivLoss(reduction="sum")(gf.tensor([0.9, 0.1]).log(), gf.tensor([0.5, 0.5]))
+    tensor(0.5108)
+    """
 
     def __init__(
         self,
@@ -172,7 +204,11 @@ class KLDivLoss(Loss):
 
 
 class CosineSimilarity(Module):
-    """x1 . x2 / (|x1| |x2|) along dim."""
+    """x1 . x2 / (|x1| |x2|) along dim.
+
+    >>> gf.nn.CosineSimilarity()(gf.tensor([[1.0, 0.0]]), gf.tensor([[1.0, 1.0]]))
+    tensor([0.7071])
+    """
 
     def __init__(self, dim: int = 1, eps: float = 1e-8) -> None:
         super().__init__()

@@ -39,7 +39,11 @@ def soft_margin_partial(loss, x, y):
 def soft_margin_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
 ) -> Tensor:
-    """log(1 + exp(-target * input)) for targets 1 and -1."""
+    """log(1 + exp(-target * input)) for targets 1 and -1.
+
+    >>> gf.nn.functional.soft_margin_loss(gf.tensor([2.0, 0.0]), gf.tensor([1.0, -1.0]))
+    tensor(0.4100)
+    """
     tensors_only("soft_margin_loss", input=input, target=target)
     return reduced("soft_margin_loss", soft_margin(input, target), reduction, size_average, reduce)
 
@@ -139,7 +143,11 @@ def multi_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """sum over classes j but the target y of max(0, margin - input[y] + input[j])^p / C, times weight[y]; p is 1 or 2."""
+    """sum over classes j but the target y of max(0, margin - input[y] + input[j])^p / C, times weight[y]; p is 1 or 2.
+
+    >>> gf.nn.functional.multi_margin_loss(gf.tensor([[0.1, 0.2, 0.4]]), gf.tensor([2]))
+    tensor(0.5000)
+    """
     tensors_only("multi_margin_loss", input=input, target=target, weight=weight)
     if p not in (1, 2):
         raise ArgumentError(f"multi_margin_loss: only p == 1 and p == 2 supported, not {p}")
@@ -161,7 +169,11 @@ def multi_margin_loss(
 def multilabel_margin_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
 ) -> Tensor:
-    """sum over target classes y and all others j of max(0, 1 - input[y] + input[j]) / C; a row of targets ends at its first -1."""
+    """sum over target classes y and all others j of max(0, 1 - input[y] + input[j]) / C; a row of targets ends at its first -1.
+
+    >>> gf.nn.functional.multilabel_margin_loss(gf.tensor([[0.1, 0.2, 0.4]]), gf.tensor([[2, -1, 0]]))
+    tensor(0.5000)
+    """
     tensors_only("multilabel_margin_loss", input=input, target=target)
     rows, y = _rows_and_targets("multilabel_margin_loss", input, target, 1)
     classes = rows.shape[1]
@@ -185,7 +197,11 @@ def multilabel_soft_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """The mean over classes of -(target * log(sigmoid(input)) + (1 - target) * log(sigmoid(-input))), times weight."""
+    """The mean over classes of -(target * log(sigmoid(input)) + (1 - target) * log(sigmoid(-input))), times weight.
+
+    >>> gf.nn.functional.multilabel_soft_margin_loss(gf.tensor([[1.0, -1.0]]), gf.tensor([[1.0, 0.0]]))
+    tensor(0.3133)
+    """
     tensors_only("multilabel_soft_margin_loss", input=input, target=target, weight=weight)
     logsigmoid = gf.nn.functional.logsigmoid
     loss = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
@@ -230,7 +246,11 @@ def triplet_margin_with_distance_loss(
     swap: bool = False,
     reduction: str = "mean",
 ) -> Tensor:
-    """max(0, d(anchor, positive) - d(anchor, negative) + margin); with swap the nearer of anchor and positive counts. Balntas et al. 2016."""
+    """max(0, d(anchor, positive) - d(anchor, negative) + margin); with swap the nearer of anchor and positive counts. Balntas et al. 2016.
+
+    >>> gf.nn.functional.triplet_margin_with_distance_loss(gf.tensor([[0.0]]), gf.tensor([[1.0]]), gf.tensor([[1.5]]))
+    tensor(0.5000)
+    """
     tensors_only("triplet_margin_with_distance_loss", anchor=anchor, positive=positive, negative=negative)
     if margin <= 0:
         raise ArgumentError(f"triplet_margin_loss: margin must be greater than 0, got {margin}")
@@ -272,7 +292,11 @@ def poisson_nll_loss(
 def gaussian_nll_loss(
     input: Tensor, target: Tensor, var: Tensor | float, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
 ) -> Tensor:
-    """(log(var) + (input - target)^2 / var) / 2, with var not below eps, which has no part in the gradient; full adds log(2 pi) / 2."""
+    """(log(var) + (input - target)^2 / var) / 2, with var not below eps, which has no part in the gradient; full adds log(2 pi) / 2.
+
+    >>> gf.nn.functional.gaussian_nll_loss(gf.tensor([0.0]), gf.tensor([2.0]), gf.tensor([4.0]))
+    tensor(1.1931)
+    """
     tensors_only("gaussian_nll_loss", input=input, target=target)
     if not isinstance(var, Tensor | int | float):
         raise DTypeError(f"gaussian_nll_loss: argument 'var' must be Tensor or float, not {type(var).__name__}")

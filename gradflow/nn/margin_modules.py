@@ -13,7 +13,11 @@ from .module import Module
 
 
 class SoftMarginLoss(Loss):
-    """log(1 + exp(-target * input)) for targets 1 and -1."""
+    """log(1 + exp(-target * input)) for targets 1 and -1.
+
+    >>> gf.nn.SoftMarginLoss()(gf.tensor([2.0, 0.0]), gf.tensor([1.0, -1.0]))
+    tensor(0.4100)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.soft_margin_loss(input, target, reduction=self.reduction)
@@ -28,21 +32,33 @@ class MarginLoss(Loss):
 
 
 class MarginRankingLoss(MarginLoss):
-    """max(0, -target * (input1 - input2) + margin)."""
+    """max(0, -target * (input1 - input2) + margin).
+
+    >>> gf.nn.MarginRankingLoss()(gf.tensor([1.0]), gf.tensor([2.0]), gf.tensor([1.0]))
+    tensor(1.)
+    """
 
     def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
         return F.margin_ranking_loss(input1, input2, target, margin=self.margin, reduction=self.reduction)
 
 
 class CosineEmbeddingLoss(MarginLoss):
-    """1 - cos(input1, input2) where target is 1, max(0, cos - margin) where it is -1."""
+    """1 - cos(input1, input2) where target is 1, max(0, cos - margin) where it is -1.
+
+    >>> gf.nn.CosineEmbeddingLoss()(gf.tensor([[1.0, 0.0]]), gf.tensor([[0.0, 1.0]]), gf.tensor([1]))
+    tensor(1.)
+    """
 
     def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
         return F.cosine_embedding_loss(input1, input2, target, margin=self.margin, reduction=self.reduction)
 
 
 class HingeEmbeddingLoss(MarginLoss):
-    """The distance input where target is 1, max(0, margin - input) where it is -1."""
+    """The distance input where target is 1, max(0, margin - input) where it is -1.
+
+    >>> gf.nn.HingeEmbeddingLoss()(gf.tensor([0.3, 0.4]), gf.tensor([1, -1]))
+    tensor(0.4500)
+    """
 
     def __init__(self, margin: float = 1.0, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
         super().__init__(margin, size_average, reduce, reduction)
@@ -52,7 +68,11 @@ class HingeEmbeddingLoss(MarginLoss):
 
 
 class MultiMarginLoss(WeightedLoss):
-    """sum over classes j but the target y of max(0, margin - input[y] + input[j])^p / C."""
+    """sum over classes j but the target y of max(0, margin - input[y] + input[j])^p / C.
+
+    >>> gf.nn.MultiMarginLoss()(gf.tensor([[0.1, 0.2, 0.4]]), gf.tensor([2]))
+    tensor(0.5000)
+    """
 
     def __init__(
         self,
@@ -74,21 +94,33 @@ class MultiMarginLoss(WeightedLoss):
 
 
 class MultiLabelMarginLoss(Loss):
-    """sum over target classes y and all others j of max(0, 1 - input[y] + input[j]) / C."""
+    """sum over target classes y and all others j of max(0, 1 - input[y] + input[j]) / C.
+
+    >>> gf.nn.MultiLabelMarginLoss()(gf.tensor([[0.1, 0.2, 0.4]]), gf.tensor([[2, -1, 0]]))
+    tensor(0.5000)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.multilabel_margin_loss(input, target, reduction=self.reduction)
 
 
 class MultiLabelSoftMarginLoss(WeightedLoss):
-    """The mean over classes of binary cross-entropies of logits."""
+    """The mean over classes of binary cross-entropies of logits.
+
+    >>> gf.nn.MultiLabelSoftMarginLoss()(gf.tensor([[1.0, -1.0]]), gf.tensor([[1.0, 0.0]]))
+    tensor(0.3133)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.multilabel_soft_margin_loss(input, target, self.weight, reduction=self.reduction)
 
 
 class TripletMarginLoss(Loss):
-    """max(0, |anchor - positive| - |anchor - negative| + margin) with norms of order p."""
+    """max(0, |anchor - positive| - |anchor - negative| + margin) with norms of order p.
+
+    >>> gf.nn.TripletMarginLoss()(gf.tensor([[0.0]]), gf.tensor([[1.0]]), gf.tensor([[1.5]]))
+    tensor(0.5000)
+    """
 
     def __init__(
         self,
@@ -110,7 +142,12 @@ class TripletMarginLoss(Loss):
 
 
 class TripletMarginWithDistanceLoss(Loss):
-    """TripletMarginLoss with any distance function."""
+    """TripletMarginLoss with any distance function.
+
+    >>> loss = gf.nn.TripletMarginWithDistanceLoss(distance_function=lambda a, b: (a - b).abs().sum(1))
+    >>> loss(gf.tensor([[0.0]]), gf.tensor([[1.0]]), gf.tensor([[1.5]]))
+    tensor(0.5000)
+    """
 
     def __init__(
         self,
@@ -139,7 +176,11 @@ class TripletMarginWithDistanceLoss(Loss):
 
 
 class GaussianNLLLoss(Loss):
-    """(log(var) + (input - target)^2 / var) / 2, with var not below eps."""
+    """(log(var) + (input - target)^2 / var) / 2, with var not below eps.
+
+    >>> gf.nn.GaussianNLLLoss()(gf.tensor([0.0]), gf.tensor([2.0]), gf.tensor([4.0]))
+    tensor(1.1931)
+    """
 
     def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
@@ -150,7 +191,11 @@ class GaussianNLLLoss(Loss):
 
 
 class PoissonNLLLoss(Loss):
-    """exp(input) - target * input for logarithms of rates, input - target * log(input + eps) for rates."""
+    """exp(input) - target * input for logarithms of rates, input - target * log(input + eps) for rates.
+
+    >>> gf.nn.PoissonNLLLoss()(gf.tensor([0.0]), gf.tensor([2.0]))
+    tensor(1.)
+    """
 
     def __init__(
         self,
@@ -169,7 +214,12 @@ class PoissonNLLLoss(Loss):
 
 
 class CTCLoss(Loss):
-    """-log of the probability of label sequences, summed over all alignments with log-probabilities (T, N, C)."""
+    """-log of the probability of label sequences, summed over all alignments with log-probabilities (T, N, C).
+
+    >>> log_probs = gf.full((5, 1, 3), 1 / 3).log()
+    >>> gf.nn.CTCLoss()(log_probs, gf.tensor([[1, 2]]), (5,), (2,))
+    tensor(0.9689)
+    """
 
     def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False) -> None:
         super().__init__(reduction=reduction)
@@ -180,7 +230,11 @@ class CTCLoss(Loss):
 
 
 class PairwiseDistance(Module):
-    """The norm of order p of x1 - x2 + eps along the last axis."""
+    """The norm of order p of x1 - x2 + eps along the last axis.
+
+    >>> gf.nn.PairwiseDistance()(gf.tensor([[0.0, 0.0]]), gf.tensor([[3.0, 4.0]]))
+    tensor([5.0000])
+    """
 
     def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> None:
         super().__init__()

@@ -18,6 +18,9 @@ class LayerNorm(Module):
     """(x - mean) / sqrt(var + eps) * weight + bias over the last axes, whose sizes are normalized_shape.
 
     weight starts at ones and bias at zeros; without elementwise_affine there are neither.
+
+    >>> gf.nn.LayerNorm(3, elementwise_affine=False)(gf.tensor([[1.0, 2.0, 3.0]]))
+    tensor([[-1.2247,  0.0000,  1.2247]])
     """
 
     weight: Parameter | None
@@ -60,6 +63,9 @@ class RMSNorm(Module):
     """x / sqrt(mean(x^2) + eps) * weight over the last axes, whose sizes are normalized_shape.
 
     weight starts at ones; without elementwise_affine there is none. eps None stands for the dtype's smallest step.
+
+    >>> gf.nn.RMSNorm(2, elementwise_affine=False)(gf.tensor([[3.0, 4.0]]))
+    tensor([[0.8485, 1.1314]])
     """
 
     weight: Parameter | None

@@ -34,7 +34,11 @@ class Pad(Module):
 
 
 class ConstantPad1d(Pad):
-    """Pads the last axis with a value."""
+    """Pads the last axis with a value.
+
+    >>> gf.nn.ConstantPad1d((1, 2), 9.0)(gf.tensor([[1.0, 2.0]]))
+    tensor([[9., 1., 2., 9., 9.]])
+    """
 
     def __init__(self, padding: int | Sequence[int], value: float) -> None:
         super().__init__(padding)
@@ -45,82 +49,145 @@ class ConstantPad1d(Pad):
 
 
 class ConstantPad2d(ConstantPad1d):
-    """Pads the last two axes with a value."""
+    """Pads the last two axes with a value.
+
+    >>> gf.nn.ConstantPad2d(1, 9.0)(gf.ones(1, 1, 2))
+    tensor([[[9., 9., 9., 9.],
+             [9., 1., 1., 9.],
+             [9., 9., 9., 9.]]])
+    """
 
     space = 2
 
 
 class ConstantPad3d(ConstantPad1d):
-    """Pads the last three axes with a value."""
+    """Pads the last three axes with a value.
+
+    >>> gf.nn.ConstantPad3d(1, 9.0)(gf.ones(1, 3, 4, 5)).shape
+    torch.Size([1, 5, 6, 7])
+    """
 
     space = 3
 
 
 class ZeroPad1d(Pad):
-    """Pads the last axis with zeros."""
+    """Pads the last axis with zeros.
+
+    >>> gf.nn.ZeroPad1d((1, 2))(gf.tensor([[1.0, 2.0]]))
+    tensor([[0., 1., 2., 0., 0.]])
+    """
 
 
 class ZeroPad2d(Pad):
-    """Pads the last two axes with zeros."""
+    """Pads the last two axes with zeros.
+
+    >>> gf.nn.ZeroPad2d((0, 1, 1, 0))(gf.ones(1, 1, 2))
+    tensor([[[0., 0., 0.],
+             [1., 1., 0.]]])
+    """
 
     space = 2
 
 
 class ZeroPad3d(Pad):
-    """Pads the last three axes with zeros."""
+    """Pads the last three axes with zeros.
+
+    >>> gf.nn.ZeroPad3d(1)(gf.ones(1, 3, 4, 5)).shape
+    torch.Size([1, 5, 6, 7])
+    """
 
     space = 3
 
 
 class ReflectionPad1d(Pad):
-    """Pads the last axis with its mirror image, the edge not repeated."""
+    """Pads the last axis with its mirror image, the edge not repeated.
+
+    >>> gf.nn.ReflectionPad1d(2)(gf.tensor([[1.0, 2.0, 3.0]]))
+    tensor([[3., 2., 1., 2., 3., 2., 1.]])
+    """
 
     mode = "reflect"
 
 
 class ReflectionPad2d(ReflectionPad1d):
-    """Pads the last two axes with their mirror images."""
+    """Pads the last two axes with their mirror images.
+
+    >>> gf.nn.ReflectionPad2d((1, 0, 0, 1))(gf.tensor([[[1.0, 2.0], [3.0, 4.0]]]))
+    tensor([[[2., 1., 2.],
+             [4., 3., 4.],
+             [2., 1., 2.]]])
+    """
 
     space = 2
 
 
 class ReflectionPad3d(ReflectionPad1d):
-    """Pads the last three axes with their mirror images."""
+    """Pads the last three axes with their mirror images.
+
+    >>> gf.nn.ReflectionPad3d(1)(gf.ones(1, 3, 4, 5)).shape
+    torch.Size([1, 5, 6, 7])
+    """
 
     space = 3
 
 
 class ReplicationPad1d(Pad):
-    """Pads the last axis with its edges."""
+    """Pads the last axis with its edges.
+
+    >>> gf.nn.ReplicationPad1d(2)(gf.tensor([[1.0, 2.0, 3.0]]))
+    tensor([[1., 1., 1., 2., 3., 3., 3.]])
+    """
 
     mode = "replicate"
 
 
 class ReplicationPad2d(ReplicationPad1d):
-    """Pads the last two axes with their edges."""
+    """Pads the last two axes with their edges.
+
+    >>> gf.nn.ReplicationPad2d((1, 0, 0, 1))(gf.tensor([[[1.0, 2.0], [3.0, 4.0]]]))
+    tensor([[[1., 1., 2.],
+             [3., 3., 4.],
+             [3., 3., 4.]]])
+    """
 
     space = 2
 
 
 class ReplicationPad3d(ReplicationPad1d):
-    """Pads the last three axes with their edges."""
+    """Pads the last three axes with their edges.
+
+    >>> gf.nn.ReplicationPad3d(1)(gf.ones(1, 3, 4, 5)).shape
+    torch.Size([1, 5, 6, 7])
+    """
 
     space = 3
 
 
 class CircularPad1d(Pad):
-    """Pads the last axis with its other end."""
+    """Pads the last axis with its other end.
+
+    >>> gf.nn.CircularPad1d(1)(gf.tensor([[1.0, 2.0, 3.0]]))
+    tensor([[3., 1., 2., 3., 1.]])
+    """
 
     mode = "circular"
 
 
 class CircularPad2d(CircularPad1d):
-    """Pads the last two axes with their other ends."""
+    """Pads the last two axes with their other ends.
+
+    >>> gf.nn.CircularPad2d(1)(gf.ones(1, 3, 4)).shape
+    torch.Size([1, 5, 6])
+    """
 
     space = 2
 
 
 class CircularPad3d(CircularPad1d):
-    """Pads the last three axes with their other ends."""
+    """Pads the last three axes with their other ends.
+
+    >>> gf.nn.CircularPad3d(1)(gf.ones(1, 3, 4, 5)).shape
+    torch.Size([1, 5, 6, 7])
+    """
 
     space = 3

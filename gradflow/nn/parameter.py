@@ -48,6 +48,9 @@ class Buffer(Tensor):
     """A tensor that is a module's buffer: assigned as an attribute of a Module, it joins `buffers()`.
 
     persistent says whether it is part of `state_dict()`.
+
+    >>> gf.nn.Buffer(gf.ones(2))
+    tensor([1., 1.])
     """
 
     persistent: bool

@@ -52,19 +52,33 @@ class MaxPool2d(Module):
 
 
 class MaxPool1d(MaxPool2d):
-    """:class:`MaxPool2d` over one axis."""
+    """:class:`MaxPool2d` over one axis.
+
+    >>> gf.nn.MaxPool1d(2)(gf.tensor([[1.0, 3.0, 2.0, 4.0]]))
+    tensor([[3., 4.]])
+    """
 
     function = staticmethod(F.max_pool1d)
 
 
 class MaxPool3d(MaxPool2d):
-    """:class:`MaxPool2d` over three axes."""
+    """:class:`MaxPool2d` over three axes.
+
+    >>> gf.nn.MaxPool3d(2)(gf.ones(1, 1, 4, 4, 4)).shape
+    torch.Size([1, 1, 2, 2, 2])
+    """
 
     function = staticmethod(F.max_pool3d)
 
 
 class MaxUnpool2d(Module):
-    """Zeros with the elements at the places that ``MaxPool2d(return_indices=True)`` gave."""
+    """Zeros with the elements at the places that ``MaxPool2d(return_indices=True)`` gave.
+
+    >>> y, places = gf.nn.MaxPool2d(2, return_indices=True)(gf.arange(4.0).reshape(1, 1, 2, 2))
+    >>> gf.nn.MaxUnpool2d(2)(y, places)
+    tensor([[[[0., 0.],
+              [0., 3.]]]])
+    """
 
     function: Callable[..., Tensor] = staticmethod(F.max_unpool2d)
 
@@ -82,19 +96,33 @@ class MaxUnpool2d(Module):
 
 
 class MaxUnpool1d(MaxUnpool2d):
-    """:class:`MaxUnpool2d` over one axis."""
+    """:class:`MaxUnpool2d` over one axis.
+
+    >>> y, places = gf.nn.MaxPool1d(2, return_indices=True)(gf.tensor([[1.0, 3.0, 2.0, 4.0]]))
+    >>> gf.nn.MaxUnpool1d(2)(y, places)
+    tensor([[0., 3., 0., 4.]])
+    """
 
     function = staticmethod(F.max_unpool1d)
 
 
 class MaxUnpool3d(MaxUnpool2d):
-    """:class:`MaxUnpool2d` over three axes."""
+    """:class:`MaxUnpool2d` over three axes.
+
+    >>> y, places = gf.nn.MaxPool3d(2, return_indices=True)(gf.ones(1, 1, 4, 4, 4))
+    >>> gf.nn.MaxUnpool3d(2)(y, places).shape
+    torch.Size([1, 1, 4, 4, 4])
+    """
 
     function = staticmethod(F.max_unpool3d)
 
 
 class AvgPool1d(Module):
-    """The mean of each window."""
+    """The mean of each window: (N, C, L) to (N, C, L').
+
+    >>> gf.nn.AvgPool1d(2)(gf.tensor([[1.0, 2.0, 3.0, 4.0]]))
+    tensor([[1.5000, 3.5000]])
+    """
 
     def __init__(
         self, kernel_size: Size, stride: Size | None = None, padding: Size = 0, ceil_mode: bool = False, count_include_pad: bool = True
@@ -118,7 +146,11 @@ class AvgPool1d(Module):
 
 
 class AvgPool2d(AvgPool1d):
-    """The mean of each window; ``divisor_override`` divides in place of the number of elements."""
+    """The mean of each window; ``divisor_override`` divides in place of the number of elements.
+
+    >>> gf.nn.AvgPool2d(2)(gf.arange(4.0).reshape(1, 1, 2, 2))
+    tensor([[[[1.5000]]]])
+    """
 
     function: Callable[..., Tensor] = staticmethod(F.avg_pool2d)
 
@@ -140,13 +172,21 @@ class AvgPool2d(AvgPool1d):
 
 
 class AvgPool3d(AvgPool2d):
-    """:class:`AvgPool2d` over three axes."""
+    """:class:`AvgPool2d` over three axes.
+
+    >>> gf.nn.AvgPool3d(2)(gf.ones(1, 1, 4, 4, 4)).shape
+    torch.Size([1, 1, 2, 2, 2])
+    """
 
     function = staticmethod(F.avg_pool3d)
 
 
 class LPPool2d(Module):
-    """(sum of x ** norm_type) ** (1 / norm_type) over each window."""
+    """(sum of x ** norm_type) ** (1 / norm_type) over each window.
+
+    >>> gf.nn.LPPool2d(1, 2)(gf.arange(4.0).reshape(1, 1, 2, 2))
+    tensor([[[[6.]]]])
+    """
 
     function: Callable[..., Tensor] = staticmethod(F.lp_pool2d)
 
@@ -165,13 +205,21 @@ class LPPool2d(Module):
 
 
 class LPPool1d(LPPool2d):
-    """:class:`LPPool2d` over one axis."""
+    """:class:`LPPool2d` over one axis.
+
+    >>> gf.nn.LPPool1d(2, 2)(gf.tensor([[3.0, 4.0]]))
+    tensor([[5.]])
+    """
 
     function = staticmethod(F.lp_pool1d)
 
 
 class LPPool3d(LPPool2d):
-    """:class:`LPPool2d` over three axes."""
+    """:class:`LPPool2d` over three axes.
+
+    >>> gf.nn.LPPool3d(2, 2)(gf.ones(1, 1, 4, 4, 4)).shape
+    torch.Size([1, 1, 2, 2, 2])
+    """
 
     function = staticmethod(F.lp_pool3d)
 
@@ -198,19 +246,31 @@ class AdaptiveAvgPool2d(Module):
 
 
 class AdaptiveAvgPool1d(AdaptiveAvgPool2d):
-    """:class:`AdaptiveAvgPool2d` over one axis."""
+    """:class:`AdaptiveAvgPool2d` over one axis.
+
+    >>> gf.nn.AdaptiveAvgPool1d(2)(gf.tensor([[1.0, 2.0, 3.0, 4.0]]))
+    tensor([[1.5000, 3.5000]])
+    """
 
     function = staticmethod(F.adaptive_avg_pool1d)
 
 
 class AdaptiveAvgPool3d(AdaptiveAvgPool2d):
-    """:class:`AdaptiveAvgPool2d` over three axes."""
+    """:class:`AdaptiveAvgPool2d` over three axes.
+
+    >>> gf.nn.AdaptiveAvgPool3d(2)(gf.ones(1, 3, 4, 5, 6)).shape
+    torch.Size([1, 3, 2, 2, 2])
+    """
 
     function = staticmethod(F.adaptive_avg_pool3d)
 
 
 class AdaptiveMaxPool2d(AdaptiveAvgPool2d):
-    """The largest elements of output_size nearly equal parts."""
+    """The largest elements of output_size nearly equal parts.
+
+    >>> gf.nn.AdaptiveMaxPool2d(1)(gf.arange(4.0).reshape(1, 1, 2, 2))
+    tensor([[[[3.]]]])
+    """
 
     function = staticmethod(F.adaptive_max_pool2d)
 
@@ -223,12 +283,20 @@ class AdaptiveMaxPool2d(AdaptiveAvgPool2d):
 
 
 class AdaptiveMaxPool1d(AdaptiveMaxPool2d):
-    """:class:`AdaptiveMaxPool2d` over one axis."""
+    """:class:`AdaptiveMaxPool2d` over one axis.
+
+    >>> gf.nn.AdaptiveMaxPool1d(2)(gf.tensor([[1.0, 2.0, 3.0, 4.0]]))
+    tensor([[2., 4.]])
+    """
 
     function = staticmethod(F.adaptive_max_pool1d)
 
 
 class AdaptiveMaxPool3d(AdaptiveMaxPool2d):
-    """:class:`AdaptiveMaxPool2d` over three axes."""
+    """:class:`AdaptiveMaxPool2d` over three axes.
+
+    >>> gf.nn.AdaptiveMaxPool3d(2)(gf.ones(1, 3, 4, 5, 6)).shape
+    torch.Size([1, 3, 2, 2, 2])
+    """
 
     function = staticmethod(F.adaptive_max_pool3d)

@@ -84,6 +84,9 @@ class RNNBase(Module):
 
     weight_ih_l{k} (gates hidden_size, input), weight_hh_l{k}, bias_ih_l{k} and bias_hh_l{k} start from U(-k, k), k = 1 / sqrt(hidden_size);
     those of the other direction end in _reverse.
+
+    >>> [name for name, _ in gf.nn.RNNBase("LSTM", 3, 5).named_parameters()]
+    ['weight_ih_l0', 'weight_hh_l0', 'bias_ih_l0', 'bias_hh_l0']
     """
 
     def __init__(
@@ -249,7 +252,12 @@ class LSTM(RNNBase):
 
 
 class GRU(RNNBase):
-    """Gated recurrent units; Cho et al. 2014."""
+    """Gated recurrent units; Cho et al. 2014.
+
+    >>> y, h = gf.nn.GRU(3, 5)(gf.ones(7, 4, 3))
+    >>> y.shape, h.shape
+    (torch.Size([7, 4, 5]), torch.Size([1, 4, 5]))
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if "proj_size" in kwargs:
@@ -304,7 +312,11 @@ class Cell(Module):
 
 
 class RNNCell(Cell):
-    """One step of :class:`RNN`."""
+    """One step of :class:`RNN`.
+
+    >>> gf.nn.RNNCell(3, 5)(gf.ones(4, 3)).shape
+    torch.Size([4, 5])
+    """
 
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", device: Any = None, dtype: Any = None
@@ -320,12 +332,21 @@ class RNNCell(Cell):
 
 
 class LSTMCell(Cell):
-    """One step of :class:`LSTM`: gives (h, c)."""
+    """One step of :class:`LSTM`: gives (h, c).
+
+    >>> h, c = gf.nn.LSTMCell(3, 5)(gf.ones(4, 3))
+    >>> h.shape, c.shape
+    (torch.Size([4, 5]), torch.Size([4, 5]))
+    """
 
     mode = "LSTM"
 
 
 class GRUCell(Cell):
-    """One step of :class:`GRU`."""
+    """One step of :class:`GRU`.
+
+    >>> gf.nn.GRUCell(3, 5)(gf.ones(4, 3)).shape
+    torch.Size([4, 5])
+    """
 
     mode = "GRU"

@@ -27,7 +27,11 @@ class PixelShuffle(Module):
 
 
 class PixelUnshuffle(Module):
-    """From (*, C, H r, W r) to (*, C r r, H, W) for a downscale factor r."""
+    """From (*, C, H r, W r) to (*, C r r, H, W) for a downscale factor r.
+
+    >>> gf.nn.PixelUnshuffle(2)(gf.ones(1, 1, 4, 4)).shape
+    torch.Size([1, 4, 2, 2])
+    """
 
     def __init__(self, downscale_factor: int) -> None:
         super().__init__()
@@ -41,7 +45,11 @@ class PixelUnshuffle(Module):
 
 
 class ChannelShuffle(Module):
-    """The channels of axis 1, in groups, dealt out in turn."""
+    """The channels of axis 1, in groups, dealt out in turn.
+
+    >>> gf.nn.ChannelShuffle(2)(gf.arange(4).reshape(1, 4, 1, 1)).flatten()
+    tensor([0, 2, 1, 3])
+    """
 
     def __init__(self, groups: int) -> None:
         super().__init__()

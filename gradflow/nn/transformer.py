@@ -167,7 +167,11 @@ class Layer(Module):
 
 
 class TransformerEncoderLayer(Layer):
-    """Self-attention, then two linear layers, each with dropout, a residual and a LayerNorm."""
+    """Self-attention, then two linear layers, each with dropout, a residual and a LayerNorm.
+
+    >>> gf.nn.TransformerEncoderLayer(8, 2, dim_feedforward=16)(gf.ones(5, 1, 8)).shape
+    torch.Size([5, 1, 8])
+    """
 
     def __init__(
         self,
@@ -209,7 +213,11 @@ class TransformerEncoderLayer(Layer):
 
 
 class TransformerDecoderLayer(Layer):
-    """Self-attention, attention to the encoder's output, two linear layers, each with dropout, a residual and a LayerNorm."""
+    """Self-attention, attention to the encoder's output, two linear layers, each with dropout, a residual and a LayerNorm.
+
+    >>> gf.nn.TransformerDecoderLayer(8, 2, dim_feedforward=16)(gf.ones(3, 1, 8), gf.ones(5, 1, 8)).shape
+    torch.Size([3, 1, 8])
+    """
 
     def __init__(
         self,
@@ -263,7 +271,12 @@ class TransformerDecoderLayer(Layer):
 
 
 class TransformerEncoder(Module):
-    """num_layers copies of a layer one after the other, and a norm at the end if given."""
+    """num_layers copies of a layer one after the other, and a norm at the end if given.
+
+    >>> layer = gf.nn.TransformerEncoderLayer(8, 2, dim_feedforward=16)
+    >>> gf.nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)(gf.ones(5, 1, 8)).shape
+    torch.Size([5, 1, 8])
+    """
 
     def __init__(
         self, encoder_layer: Module, num_layers: int, norm: Module | None = None, enable_nested_tensor: bool = True, mask_check: bool = True
@@ -282,7 +295,12 @@ class TransformerEncoder(Module):
 
 
 class TransformerDecoder(Module):
-    """num_layers copies of a layer one after the other, and a norm at the end if given."""
+    """num_layers copies of a layer one after the other, and a norm at the end if given.
+
+    >>> layer = gf.nn.TransformerDecoderLayer(8, 2, dim_feedforward=16)
+    >>> gf.nn.TransformerDecoder(layer, 2)(gf.ones(3, 1, 8), gf.ones(5, 1, 8)).shape
+    torch.Size([3, 1, 8])
+    """
 
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
         super().__init__()
@@ -298,7 +316,12 @@ class TransformerDecoder(Module):
 
 
 class Transformer(Module):
-    """An encoder and a decoder: (S, N, E) and (T, N, E) give (T, N, E)."""
+    """An encoder and a decoder: (S, N, E) and (T, N, E) give (T, N, E).
+
+    >>> model = gf.nn.Transformer(8, 2, num_encoder_layers=1, num_decoder_layers=1, dim_feedforward=16)
+    >>> model(gf.ones(5, 2, 8), gf.ones(3, 2, 8)).shape
+    torch.Size([3, 2, 8])
+    """
 
     def __init__(
         self,

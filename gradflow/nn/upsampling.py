@@ -41,21 +41,38 @@ class Upsample(Module):
 
 
 class UpsamplingNearest2d(Upsample):
-    """:class:`Upsample` with mode "nearest"."""
+    """:class:`Upsample` with mode "nearest".
+
+    >>> gf.nn.UpsamplingNearest2d(scale_factor=2)(gf.tensor([[[[1.0, 2.0]]]]))
+    tensor([[[[1., 1., 2., 2.],
+              [1., 1., 2., 2.]]]])
+    """
 
     def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
         super().__init__(size, scale_factor, "nearest")
 
 
 class UpsamplingBilinear2d(Upsample):
-    """:class:`Upsample` with mode "bilinear" and aligned corners."""
+    """:class:`Upsample` with mode "bilinear" and aligned corners.
+
+    >>> gf.nn.UpsamplingBilinear2d(scale_factor=2)(gf.tensor([[[[1.0, 2.0]]]]))
+    tensor([[[[1.0000, 1.3333, 1.6667, 2.0000],
+              [1.0000, 1.3333, 1.6667, 2.0000]]]])
+    """
 
     def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
         super().__init__(size, scale_factor, "bilinear", align_corners=True)
 
 
 class Unfold(Module):
-    """The windows of (N, C, H, W) as columns (N, C K1 K2, number of windows)."""
+    """The windows of (N, C, H, W) as columns (N, C K1 K2, number of windows).
+
+    >>> gf.nn.Unfold((2, 2))(gf.arange(9.0).reshape(1, 1, 3, 3))
+    tensor([[[0., 1., 3., 4.],
+             [1., 2., 4., 5.],
+             [3., 4., 6., 7.],
+             [4., 5., 7., 8.]]])
+    """
 
     def __init__(self, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> None:
         super().__init__()
@@ -72,7 +89,13 @@ class Unfold(Module):
 
 
 class Fold(Unfold):
-    """Columns added up where their windows lie: the adjoint of :class:`Unfold`."""
+    """Columns added up where their windows lie: the adjoint of :class:`Unfold`.
+
+    >>> gf.nn.Fold((3, 3), (2, 2))(gf.ones(1, 4, 4))
+    tensor([[[[1., 2., 1.],
+              [2., 4., 2.],
+              [1., 2., 1.]]]])
+    """
 
     def __init__(self, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> None:
         super().__init__(kernel_size, dilation, padding, stride)

@@ -97,12 +97,20 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
 
 
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
-    """:func:`adaptive_avg_pool1d` over two axes of space; ``None`` keeps a size."""
+    """:func:`adaptive_avg_pool1d` over two axes of space; ``None`` keeps a size.
+
+    >>> gf.nn.functional.adaptive_avg_pool2d(gf.ones(1, 3, 8, 7), (2, None)).shape
+    torch.Size([1, 3, 2, 7])
+    """
     return adaptive_avg("adaptive_avg_pool2d", 2, input, output_size)
 
 
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
-    """:func:`adaptive_avg_pool1d` over three axes of space."""
+    """:func:`adaptive_avg_pool1d` over three axes of space.
+
+    >>> gf.nn.functional.adaptive_avg_pool3d(gf.ones(1, 3, 4, 5, 6), 2).shape
+    torch.Size([1, 3, 2, 2, 2])
+    """
     return adaptive_avg("adaptive_avg_pool3d", 3, input, output_size)
 
 
@@ -116,12 +124,20 @@ def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = 
 
 
 def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """:func:`adaptive_max_pool1d` over two axes of space."""
+    """:func:`adaptive_max_pool1d` over two axes of space.
+
+    >>> gf.nn.functional.adaptive_max_pool2d(gf.arange(4.0).reshape(1, 1, 2, 2), 1)
+    tensor([[[[3.]]]])
+    """
     return adaptive_max("adaptive_max_pool2d", 2, input, output_size, return_indices)
 
 
 def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """:func:`adaptive_max_pool1d` over three axes of space."""
+    """:func:`adaptive_max_pool1d` over three axes of space.
+
+    >>> gf.nn.functional.adaptive_max_pool3d(gf.ones(1, 3, 4, 5, 6), 2).shape
+    torch.Size([1, 3, 2, 2, 2])
+    """
     return adaptive_max("adaptive_max_pool3d", 3, input, output_size, return_indices)
 
 
@@ -134,17 +150,29 @@ def lp_pool(op: str, space: int, input: Any, norm_type: float, kernel: Any, stri
 
 
 def lp_pool1d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
-    """(sum of x ** norm_type) ** (1 / norm_type) over each window."""
+    """(sum of x ** norm_type) ** (1 / norm_type) over each window.
+
+    >>> gf.nn.functional.lp_pool1d(gf.tensor([[3.0, 4.0]]), 2, 2)
+    tensor([[5.]])
+    """
     return lp_pool("lp_pool1d", 1, input, norm_type, kernel_size, stride, ceil_mode)
 
 
 def lp_pool2d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
-    """:func:`lp_pool1d` over two axes of space."""
+    """:func:`lp_pool1d` over two axes of space.
+
+    >>> gf.nn.functional.lp_pool2d(gf.arange(4.0).reshape(1, 1, 2, 2), 1, 2)
+    tensor([[[[6.]]]])
+    """
     return lp_pool("lp_pool2d", 2, input, norm_type, kernel_size, stride, ceil_mode)
 
 
 def lp_pool3d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
-    """:func:`lp_pool1d` over three axes of space."""
+    """:func:`lp_pool1d` over three axes of space.
+
+    >>> gf.nn.functional.lp_pool3d(gf.ones(1, 1, 4, 4, 4), 2, 2).shape
+    torch.Size([1, 1, 2, 2, 2])
+    """
     return lp_pool("lp_pool3d", 3, input, norm_type, kernel_size, stride, ceil_mode)
 
 
@@ -171,15 +199,31 @@ def max_unpool(op: str, space: int, input: Any, indices: Any, kernel: Any, strid
 
 
 def max_unpool1d(input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None) -> Tensor:
-    """Zeros with the elements at the places that ``max_pool1d(..., return_indices=True)`` gave."""
+    """Zeros with the elements at the places that ``max_pool1d(..., return_indices=True)`` gave.
+
+    >>> y, places = gf.nn.functional.max_pool1d(gf.tensor([[1.0, 3.0, 2.0, 4.0]]), 2, return_indices=True)
+    >>> gf.nn.functional.max_unpool1d(y, places, 2)
+    tensor([[0., 3., 0., 4.]])
+    """
     return max_unpool("max_unpool1d", 1, input, indices, kernel_size, stride, padding, output_size)
 
 
 def max_unpool2d(input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None) -> Tensor:
-    """:func:`max_unpool1d` over two axes of space."""
+    """:func:`max_unpool1d` over two axes of space.
+
+    >>> y, places = gf.nn.functional.max_pool2d(gf.arange(4.0).reshape(1, 1, 2, 2), 2, return_indices=True)
+    >>> gf.nn.functional.max_unpool2d(y, places, 2)
+    tensor([[[[0., 0.],
+              [0., 3.]]]])
+    """
     return max_unpool("max_unpool2d", 2, input, indices, kernel_size, stride, padding, output_size)
 
 
 def max_unpool3d(input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None) -> Tensor:
-    """:func:`max_unpool1d` over three axes of space."""
+    """:func:`max_unpool1d` over three axes of space.
+
+    >>> y, places = gf.nn.functional.max_pool3d(gf.ones(1, 1, 4, 4, 4), 2, return_indices=True)
+    >>> gf.nn.functional.max_unpool3d(y, places, 2).shape
+    torch.Size([1, 1, 4, 4, 4])
+    """
     return max_unpool("max_unpool3d", 3, input, indices, kernel_size, stride, padding, output_size)

@@ -196,9 +196,11 @@ def of_channels(name: str, spatial: int, batched: tuple[int, ...], alone: tuple[
         return put(input, result.squeeze(0) if lead else result, inplace and training)
 
     call.__name__ = call.__qualname__ = name
-    call.__doc__ = (
-        f"""Each channel, of {spatial} axes of space, 0 with probability ``p``, the others divided by ``1 - p``, while training."""
-    )
+    call.__doc__ = f"""Each channel, of {spatial} axes of space, 0 with probability ``p``, the others divided by ``1 - p``, while training.
+
+    >>> gf.nn.functional.{name}(gf.ones(1, 2{", 1" * spatial}), training=False).flatten()
+    tensor([1., 1.])
+    """
     return call
 
 

@@ -89,7 +89,13 @@ def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
 
 
 def fold(input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
-    """Columns (N, C K1 K2, L) added up where their windows lie in (N, C, *output_size): the adjoint of :func:`unfold`."""
+    """Columns (N, C K1 K2, L) added up where their windows lie in (N, C, *output_size): the adjoint of :func:`unfold`.
+
+    >>> gf.nn.functional.fold(gf.ones(1, 4, 4), (3, 3), (2, 2))
+    tensor([[[[1., 2., 1.],
+              [2., 4., 2.],
+              [1., 2., 1.]]]])
+    """
     op = "fold"
     if not isinstance(input, Tensor):
         raise DTypeError(f"{op}: argument 'input' must be Tensor, not {type(input).__name__}")

@@ -228,7 +228,11 @@ def instance_norm(
 
 
 def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
-    """x / (k + alpha mean(x ** 2)) ** beta, the mean over ``size`` neighbouring channels; Krizhevsky et al. 2012."""
+    """x / (k + alpha mean(x ** 2)) ** beta, the mean over ``size`` neighbouring channels; Krizhevsky et al. 2012.
+
+    >>> gf.nn.functional.local_response_norm(gf.ones(1, 3, 2), 2).shape
+    torch.Size([1, 3, 2])
+    """
     op = "local_response_norm"
     tensors_only(op, input=input)
     float_only(op, input)

@@ -255,7 +255,11 @@ def avg_pool2d(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Tensor:
-    """:func:`avg_pool1d` over two axes of space; ``divisor_override`` divides in place of the number of elements."""
+    """:func:`avg_pool1d` over two axes of space; ``divisor_override`` divides in place of the number of elements.
+
+    >>> gf.nn.functional.avg_pool2d(gf.arange(4.0).reshape(1, 1, 2, 2), 2)
+    tensor([[[[1.5000]]]])
+    """
     return avg_pool("avg_pool2d", 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
@@ -268,5 +272,9 @@ def avg_pool3d(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Tensor:
-    """:func:`avg_pool2d` over three axes of space."""
+    """:func:`avg_pool2d` over three axes of space.
+
+    >>> gf.nn.functional.avg_pool3d(gf.ones(1, 1, 4, 4, 4), 2).shape
+    torch.Size([1, 1, 2, 2, 2])
+    """
     return avg_pool("avg_pool3d", 3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)

@@ -138,7 +138,15 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam whose weight decay multiplies p by 1 - lr * weight_decay and leaves g alone (Loshchilov and Hutter, 2019)."""
+    """Adam whose weight decay multiplies p by 1 - lr * weight_decay and leaves g alone (Loshchilov and Hutter, 2019).
+
+    >>> w = gf.ones(1, requires_grad=True)
+    >>> optimizer = gf.optim.AdamW([w], lr=0.1, weight_decay=0.5)
+    >>> (w * w).sum().backward()
+    >>> optimizer.step()
+    >>> w
+    tensor([0.8500], requires_grad=True)
+    """
 
     def __init__(
         self,

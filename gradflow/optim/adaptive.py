@@ -116,7 +116,15 @@ class Adaptive(Optimizer):
 
 
 class Adagrad(Adaptive):
-    """p = p - lr / (1 + (t - 1) lr_decay) * g / (sqrt(sum of g ** 2) + eps); Duchi et al. 2011."""
+    """p = p - lr / (1 + (t - 1) lr_decay) * g / (sqrt(sum of g ** 2) + eps); Duchi et al. 2011.
+
+    >>> w = gf.ones(1, requires_grad=True)
+    >>> optimizer = gf.optim.Adagrad([w], lr=0.1)
+    >>> (w * w).sum().backward()
+    >>> optimizer.step()
+    >>> w
+    tensor([0.9000], requires_grad=True)
+    """
 
     def __init__(
         self,
@@ -159,6 +167,13 @@ class RMSprop(Adaptive):
     """p = p - lr * g / (sqrt(v) + eps), v the running mean of g ** 2; less the square of g's if ``centered``. Hinton 2012.
 
     With ``momentum`` p = p - lr * buf, buf = momentum * buf + g / (sqrt(v) + eps).
+
+    >>> w = gf.ones(1, requires_grad=True)
+    >>> optimizer = gf.optim.RMSprop([w], lr=0.1, alpha=0.75)
+    >>> (w * w).sum().backward()
+    >>> optimizer.step()
+    >>> w
+    tensor([0.8000], requires_grad=True)
     """
 
     def __init__(
@@ -190,7 +205,15 @@ class RMSprop(Adaptive):
 
 
 class Adadelta(Adaptive):
-    """p = p - lr * d, d = sqrt(u + eps) / sqrt(v + eps) * g; v and u are running means of g ** 2 and d ** 2. Zeiler 2012."""
+    """p = p - lr * d, d = sqrt(u + eps) / sqrt(v + eps) * g; v and u are running means of g ** 2 and d ** 2. Zeiler 2012.
+
+    >>> w = gf.ones(1, requires_grad=True)
+    >>> optimizer = gf.optim.Adadelta([w], lr=1.0)
+    >>> (w * w).sum().backward()
+    >>> optimizer.step()
+    >>> w < 1
+    tensor([True])
+    """
 
     def __init__(
         self,
@@ -218,7 +241,15 @@ class Adadelta(Adaptive):
 
 
 class Adamax(Adaptive):
-    """Adam with the largest |g|, forgotten at the rate beta2, in place of the root of the mean square; Kingma and Ba 2014."""
+    """Adam with the largest |g|, forgotten at the rate beta2, in place of the root of the mean square; Kingma and Ba 2014.
+
+    >>> w = gf.ones(1, requires_grad=True)
+    >>> optimizer = gf.optim.Adamax([w], lr=0.1)
+    >>> (w * w).sum().backward()
+    >>> optimizer.step()
+    >>> w
+    tensor([0.9000], requires_grad=True)
+    """
 
     def __init__(
         self,

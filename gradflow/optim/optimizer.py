@@ -28,6 +28,22 @@ class Optimizer:
     `params` is an iterable of tensors, of (name, tensor) pairs, or of dicts, each a group with its own options.
     A subclass defines `update(group)`, one step for one group, or `step` altogether; state that belongs to a parameter
     goes into `self.state[parameter]`, a dict.
+
+    >>> class Descent(gf.optim.Optimizer):
+    ...     def __init__(self, params, lr):
+    ...         super().__init__(params, {"lr": lr})
+    ...
+    ...     @gf.no_grad()
+    ...     def step(self):
+    ...         for group in self.param_groups:
+    ...             for p in group["params"]:
+    ...                 p -= group["lr"] * p.grad
+    >>> w = gf.ones(1, requires_grad=True)
+    >>> optimizer = Descent([w], lr=0.1)
+    >>> (w * w).backward()
+    >>> optimizer.step()
+    >>> w
+    tensor([0.8000], requires_grad=True)
     """
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:

@@ -23,14 +23,22 @@ clock = time.perf_counter_ns
 
 
 class ProfilerActivity(enum.Enum):
-    """What to profile. The operations' own times are always there; CUDA's are those of the calls, not of the kernels."""
+    """What to profile. The operations' own times are always there; CUDA's are those of the calls, not of the kernels.
+
+    >>> gf.profiler.ProfilerActivity.CPU.name
+    'CPU'
+    """
 
     CPU = 0
     CUDA = 1
 
 
 class ProfilerAction(enum.Enum):
-    """What a schedule asks of a step."""
+    """What a schedule asks of a step.
+
+    >>> gf.profiler.schedule(wait=1, warmup=1, active=1)(1).name
+    'WARMUP'
+    """
 
     NONE = 0
     WARMUP = 1
@@ -39,7 +47,12 @@ class ProfilerAction(enum.Enum):
 
 
 def schedule(*, wait: int, warmup: int, active: int, repeat: int = 0, skip_first: int = 0) -> Callable[[int], ProfilerAction]:
-    """Which steps to profile: of each cycle the last ``active`` ones, after ``wait`` idle ones and ``warmup`` ones that are thrown away."""
+    """Which steps to profile: of each cycle the last ``active`` ones, after ``wait`` idle ones and ``warmup`` ones that are thrown away.
+
+    >>> action = gf.profiler.schedule(wait=1, warmup=1, active=2)
+    >>> [action(step).name for step in range(5)]
+    ['NONE', 'WARMUP', 'RECORD', 'RECORD_AND_SAVE', 'NONE']
+    """
     if wait < 0 or warmup < 0 or active < 1 or repeat < 0 or skip_first < 0:
         raise ArgumentError(
             f"schedule: wait={wait}, warmup={warmup}, active={active}, repeat={repeat}, skip_first={skip_first}; active must be 1 or more, the others 0 or more"
@@ -58,7 +71,11 @@ def schedule(*, wait: int, warmup: int, active: int, repeat: int = 0, skip_first
 
 
 def tensorboard_trace_handler(dir_name: str, worker_name: str | None = None, use_gzip: bool = False) -> Callable[[profile], None]:
-    """For ``on_trace_ready``: writes each trace to a file in a directory."""
+    """For ``on_trace_ready``: writes each trace to a file in a directory.
+
+    >>> handler = gf.profiler.tensorboard_trace_handler("traces")
+    >>> prof = gf.profiler.profile(on_trace_ready=handler)
+    """
 
     def handler(prof: profile) -> None:
         os.makedirs(dir_name, exist_ok=True)
@@ -218,7 +235,14 @@ class profile:
 
 
 class record_function:
-    """Name a part of the program in a profile: a context manager, or a decorator. Does nothing while none is on."""
+    """Name a part of the program in a profile: a context manager, or a decorator. Does nothing while none is on.
+
+    >>> with gf.profiler.profile() as prof:
+    ...     with gf.profiler.record_function("doubling"):
+    ...         y = gf.ones(2) * 2
+    >>> [e.name for e in prof.events() if e.kind == "user"]
+    ['doubling']
+    """
 
     def __init__(self, name: str, args: str | None = None):
         self.name = name

@@ -8,7 +8,14 @@ from ..errors import ArgumentError
 
 
 class Event(NamedTuple):
-    """One call: ``kind`` is "forward", "backward" or "user"; times are in ns; ``flops`` is ``None`` where it is not known."""
+    """One call: ``kind`` is "forward", "backward" or "user"; times are in ns; ``flops`` is ``None`` where it is not known.
+
+    >>> with gf.profiler.profile() as prof:
+    ...     y = gf.ones(2) * 2
+    >>> event = prof.events()[0]
+    >>> event.name, event.kind
+    ('ones', 'forward')
+    """
 
     name: str
     kind: str
@@ -21,7 +28,14 @@ class Event(NamedTuple):
 
 
 class Average:
-    """All calls of one operation. Times are in microseconds, as torch's are; ``self_`` is without the operations that it called."""
+    """All calls of one operation. Times are in microseconds, as torch's are; ``self_`` is without the operations that it called.
+
+    >>> with gf.profiler.profile() as prof:
+    ...     y = gf.ones(2) * 2
+    >>> average = prof.key_averages()[0]
+    >>> average.key, average.count
+    ('ones', 1)
+    """
 
     def __init__(self, key: str, kind: str):
         self.key, self.kind = key, kind
@@ -46,7 +60,13 @@ SORTS = ("self_cpu_time_total", "cpu_time_total", "cpu_time", "count", "bytes", 
 
 
 class Averages(list):
-    """A row for each operation, the one with most time of its own first."""
+    """A row for each operation, the one with most time of its own first.
+
+    >>> with gf.profiler.profile() as prof:
+    ...     y = gf.ones(2) * 2
+    >>> print(prof.key_averages().table().split()[0])
+    operation
+    """
 
     def table(self, sort_by: str | None = None, row_limit: int = 100) -> str:
         """The rows as text; ``sort_by`` is one of "self_cpu_time_total", "cpu_time_total", "cpu_time", "count", "bytes", "flops"."""

@@ -15,7 +15,15 @@ same = kernel(lambda x: x)
 
 
 class RemovableHandle:
-    """What `register_*_hook` returns: `remove()` takes the hook away; as a context manager it does so at the end."""
+    """What `register_*_hook` returns: `remove()` takes the hook away; as a context manager it does so at the end.
+
+    >>> x = gf.ones(1, requires_grad=True)
+    >>> handle = x.register_hook(lambda g: g * 10)
+    >>> handle.remove()
+    >>> x.backward()
+    >>> x.grad
+    tensor([1.])
+    """
 
     _ids = itertools.count()
 
@@ -44,7 +52,14 @@ class RemovableHandle:
 
 
 def add_hook(hooks: OrderedDict[int, Any], hook: Any, prepend: bool = False) -> RemovableHandle:
-    """Put a hook last (or first) among others and return its handle."""
+    """Put a hook last (or first) among others and return its handle.
+
+    >>> from collections import OrderedDict
+    >>> hooks = OrderedDict()
+    >>> handle = gf.utils.hooks.add_hook(hooks, print)
+    >>> len(hooks)
+    1
+    """
     handle = RemovableHandle(hooks)
     hooks[handle.id] = hook
     if prepend:

@@ -15,6 +15,8 @@ from ..errors import ArgumentError, GradError
 from ..tape.walk import walks
 from ..tensor import Tensor
 
+__all__ = ["CheckpointError", "checkpoint", "checkpoint_sequential", "noop_context_fn"]
+
 
 class CheckpointError(GradError):
     """The recomputation of a checkpoint went another way than the first time."""
@@ -25,6 +27,13 @@ class Enough(Exception):
 
 
 def noop_context_fn() -> tuple[AbstractContextManager, AbstractContextManager]:
+    """Two contexts that do nothing: what a checkpoint's forward and its recomputation run in if no others are given.
+
+    >>> forward, recomputation = gf.utils.checkpoint.noop_context_fn()
+    >>> with forward:
+    ...     print(gf.ones(1))
+    tensor([1.])
+    """
     return nullcontext(), nullcontext()
 
 
@@ -157,7 +166,12 @@ class Reentrant(Function):
 
 
 def checkpoint_sequential(functions: Any, segments: int, input: Any, use_reentrant: bool | None = None, **kwargs: Any) -> Any:
-    """The functions (or a Sequential's modules) one after the other, in ``segments`` parts that are checkpointed, but for the last."""
+    """The functions (or a Sequential's modules) one after the other, in ``segments`` parts that are checkpointed, but for the last.
+
+    >>> model = gf.nn.Sequential(gf.nn.Linear(2, 2), gf.nn.ReLU(), gf.nn.Linear(2, 1))
+    >>> gf.utils.checkpoint.checkpoint_sequential(model, 2, gf.ones(3, 2)).shape
+    torch.Size([3, 1])
+    """
     preserve = kwargs.pop("preserve_rng_state", True)
     if kwargs:
         raise ArgumentError(f"checkpoint_sequential: Unexpected keyword arguments: {', '.join(kwargs)}")

@@ -14,7 +14,11 @@ from ...tensor import Tensor
 
 @no_grad()
 def get_total_norm(tensors: Any, norm_type: float = 2.0, error_if_nonfinite: bool = False) -> Tensor:
-    """The norm of all tensors taken as one vector, as a 0-d tensor."""
+    """The norm of all tensors taken as one vector, as a 0-d tensor.
+
+    >>> gf.nn.utils.get_total_norm([gf.tensor([3.0]), gf.tensor([4.0])])
+    tensor(5.)
+    """
     tensors = _listed(tensors)
     if not tensors:
         return gf.tensor(0.0)
@@ -56,7 +60,14 @@ def clip_grad_norm_(
 
 @no_grad()
 def clip_grad_value_(parameters: Any, clip_value: float, foreach: bool | None = None) -> None:
-    """Cut every element of every gradient to [-clip_value, clip_value]."""
+    """Cut every element of every gradient to [-clip_value, clip_value].
+
+    >>> w = gf.zeros(2, requires_grad=True)
+    >>> w.grad = gf.tensor([3.0, -0.5])
+    >>> gf.nn.utils.clip_grad_value_([w], 1.0)
+    >>> w.grad
+    tensor([ 1.0000, -0.5000])
+    """
     bound = float(clip_value)
     for parameter in _listed(parameters):
         if parameter.grad is not None:

@@ -15,7 +15,12 @@ __all__ = ["PackedSequence", "pack_padded_sequence", "pack_sequence", "pad_packe
 
 
 class PackedSequence(NamedTuple):
-    """The elements of sequences, longest first: all first ones, then all second ones, ...; ``batch_sizes`` says how many of each."""
+    """The elements of sequences, longest first: all first ones, then all second ones, ...; ``batch_sizes`` says how many of each.
+
+    >>> packed = gf.nn.utils.rnn.pack_sequence([gf.tensor([1, 2, 3]), gf.tensor([4])])
+    >>> packed.data, packed.batch_sizes
+    (tensor([1, 4, 2, 3]), tensor([2, 1, 1]))
+    """
 
     data: Tensor
     batch_sizes: Tensor
@@ -52,13 +57,22 @@ def pad_sequence(sequences: Sequence[Tensor], batch_first: bool = False, padding
 
 
 def unpad_sequence(padded_sequences: Tensor, lengths: Tensor, batch_first: bool = False) -> list[Tensor]:
-    """The sequences that :func:`pad_sequence` put together."""
+    """The sequences that :func:`pad_sequence` put together.
+
+    >>> gf.nn.utils.rnn.unpad_sequence(gf.tensor([[1, 2], [3, 0]]), gf.tensor([2, 1]), batch_first=True)
+    [tensor([1, 2]), tensor([3])]
+    """
     rows = padded_sequences if batch_first else padded_sequences.transpose(0, 1)
     return [row[:n] for row, n in zip(rows.unbind(0), [int(n) for n in lengths], strict=True)]
 
 
 def pack_padded_sequence(input: Tensor, lengths: Any, batch_first: bool = False, enforce_sorted: bool = True) -> PackedSequence:
-    """What of (L, N, *) lies within ``lengths``, packed. Without ``enforce_sorted`` they may come in any order."""
+    """What of (L, N, *) lies within ``lengths``, packed. Without ``enforce_sorted`` they may come in any order.
+
+    >>> padded = gf.tensor([[1, 4], [2, 0], [3, 0]])
+    >>> gf.nn.utils.rnn.pack_padded_sequence(padded, [3, 1]).data
+    tensor([1, 4, 2, 3])
+    """
     op = "pack_padded_sequence"
     sizes = [int(n) for n in (lengths.tolist() if isinstance(lengths, Tensor) else lengths)]
     steps = input.transpose(0, 1) if batch_first else input
@@ -83,14 +97,24 @@ def pack_padded_sequence(input: Tensor, lengths: Any, batch_first: bool = False,
 
 
 def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> PackedSequence:
-    """Tensors (L_i, *), packed."""
+    """Tensors (L_i, *), packed.
+
+    >>> gf.nn.utils.rnn.pack_sequence([gf.tensor([1, 2, 3]), gf.tensor([4])]).data
+    tensor([1, 4, 2, 3])
+    """
     return pack_padded_sequence(pad_sequence(sequences), [s.shape[0] for s in sequences], enforce_sorted=enforce_sorted)
 
 
 def pad_packed_sequence(
     sequence: PackedSequence, batch_first: bool = False, padding_value: float = 0.0, total_length: int | None = None
 ) -> tuple[Tensor, Tensor]:
-    """(the sequences padded to (L, N, *), their lengths)"""
+    """(the sequences padded to (L, N, *), their lengths)
+
+    >>> packed = gf.nn.utils.rnn.pack_sequence([gf.tensor([1, 2, 3]), gf.tensor([4])])
+    >>> gf.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)
+    (tensor([[1, 2, 3],
+            [4, 0, 0]]), tensor([3, 1]))
+    """
     counts = sequence.batch_sizes.tolist()
     if total_length is not None and total_length < len(counts):
         raise ArgumentError(

@@ -14,6 +14,16 @@ class LRScheduler:
 
     Schedules are chainable as in PyTorch: each computes the next rate from the present one, so that several on one
     optimizer multiply. A subclass defines `get_lr()`, the rates for `self.last_epoch`, one a group.
+
+    >>> optimizer = gf.optim.SGD([gf.ones(1, requires_grad=True)], lr=1.0)
+    >>> class Halved(gf.optim.lr_scheduler.LRScheduler):
+    ...     def get_lr(self):
+    ...         return [base / 2 ** self.last_epoch for base in self.base_lrs]
+    >>> schedule = Halved(optimizer)
+    >>> optimizer.step()
+    >>> schedule.step()
+    >>> schedule.get_last_lr()
+    [0.5]
     """
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:

@@ -42,7 +42,20 @@ class Combined(LRScheduler):
 
 
 class ChainedScheduler(Combined):
-    """All schedules step together; their effects multiply."""
+    """All schedules step together; their effects multiply.
+
+    >>> optimizer = gf.optim.SGD([gf.ones(1, requires_grad=True)], lr=1.0)
+    >>> step = gf.optim.lr_scheduler.StepLR(optimizer, 2)
+    >>> decay = gf.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+    >>> schedule = gf.optim.lr_scheduler.ChainedScheduler([step, decay])
+    >>> for _ in range(3):
+    ...     optimizer.step()
+    ...     schedule.step()
+    ...     print(optimizer.param_groups[0]["lr"])
+    0.5
+    0.025
+    0.0125
+    """
 
     def __init__(self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None = None) -> None:
         super().__init__(optimizer, schedulers)
@@ -55,7 +68,20 @@ class ChainedScheduler(Combined):
 
 
 class SequentialLR(Combined):
-    """The first schedule until the first of the milestones, then the second, and so on, each from its own start."""
+    """The first schedule until the first of the milestones, then the second, and so on, each from its own start.
+
+    >>> optimizer = gf.optim.SGD([gf.ones(1, requires_grad=True)], lr=1.0)
+    >>> warmup = gf.optim.lr_scheduler.ConstantLR(optimizer, factor=0.5, total_iters=9)
+    >>> decay = gf.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+    >>> schedule = gf.optim.lr_scheduler.SequentialLR(optimizer, [warmup, decay], milestones=[1])
+    >>> for _ in range(3):
+    ...     print(schedule.get_last_lr())
+    ...     optimizer.step()
+    ...     schedule.step()
+    [0.5]
+    [1.0]
+    [0.5]
+    """
 
     def __init__(
         self,

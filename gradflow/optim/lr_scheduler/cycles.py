@@ -17,6 +17,15 @@ class OneCycleLR(LRScheduler):
     Call `step()` after every batch. total_steps may be given as epochs * steps_per_epoch. pct_start is the share of
     steps that go up; anneal_strategy is "cos" or "linear"; three_phase comes down as slowly as it went up before
     falling to the start / final_div_factor (Smith and Topin, 2018).
+
+    >>> optimizer = gf.optim.SGD([gf.ones(1, requires_grad=True)], lr=1.0, momentum=0.9)
+    >>> schedule = gf.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=4, pct_start=0.5)
+    >>> for _ in range(2):
+    ...     print(schedule.get_last_lr())
+    ...     optimizer.step()
+    ...     schedule.step()
+    [0.040000000000000036]
+    [1.0]
     """
 
     def __init__(

@@ -14,7 +14,17 @@ from .base import LRScheduler, one_per_group
 
 
 class LambdaLR(LRScheduler):
-    """The initial rate times lr_lambda(epoch); one function, or one for each group."""
+    """The initial rate times lr_lambda(epoch); one function, or one for each group.
+
+    >>> optimizer = gf.optim.SGD([gf.ones(1, requires_grad=True)], lr=1.0)
+    >>> schedule = gf.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: 1 / (1 + epoch))
+    >>> for _ in range(2):
+    ...     print(schedule.get_last_lr())
+    ...     optimizer.step()
+    ...     schedule.step()
+    [1.0]
+    [0.5]
+    """
 
     def __init__(self, optimizer: Optimizer, lr_lambda: Any, last_epoch: int = -1) -> None:
         self.lr_lambdas: list[Callable[[int], float]] = one_per_group("lr_lambda", lr_lambda, optimizer)
@@ -38,7 +48,18 @@ class LambdaLR(LRScheduler):
 
 
 class MultiplicativeLR(LambdaLR):
-    """The present rate times lr_lambda(epoch)."""
+    """The present rate times lr_lambda(epoch).
+
+    >>> optimizer = gf.optim.SGD([gf.ones(1, requires_grad=True)], lr=1.0)
+    >>> schedule = gf.optim.lr_scheduler.MultiplicativeLR(optimizer, lambda epoch: 0.5)
+    >>> for _ in range(3):
+    ...     print(schedule.get_last_lr())
+    ...     optimizer.step()
+    ...     schedule.step()
+    [1.0]
+    [0.5]
+    [0.25]
+    """
 
     def get_lr(self) -> list[float]:
         if self._is_initial:
@@ -72,7 +93,18 @@ class FactorLR(LRScheduler):
 
 
 class StepLR(FactorLR):
-    """The rate times gamma every step_size epochs."""
+    """The rate times gamma every step_size epochs.
+
+    >>> optimizer = gf.optim.SGD([gf.ones(1, requires_grad=True)], lr=1.0)
+    >>> schedule = gf.optim.lr_scheduler.StepLR(optimizer, step_size=2)
+    >>> for _ in range(3):
+    ...     print(schedule.get_last_lr())
+    ...     optimizer.step()
+    ...     schedule.step()
+    [1.0]
+    [1.0]
+    [0.1]
+    """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
         self.step_size = step_size
@@ -87,7 +119,18 @@ class StepLR(FactorLR):
 
 
 class MultiStepLR(FactorLR):
-    """The rate times gamma at each of the epochs in milestones."""
+    """The rate times gamma at each of the epochs in milestones.
+
+    >>> optimizer = gf.optim.SGD([gf.ones(1, requires_grad=True)], lr=1.0)
+    >>> schedule = gf.optim.lr_scheduler.MultiStepLR(optimizer, milestones=[1, 2], gamma=0.5)
+    >>> for _ in range(3):
+    ...     print(schedule.get_last_lr())
+    ...     optimizer.step()
+    ...     schedule.step()
+    [1.0]
+    [0.5]
+    [0.25]
+    """
 
     def __init__(self, optimizer: Optimizer, milestones: Sequence[int], gamma: float = 0.1, last_epoch: int = -1) -> None:
         self.milestones = Counter(milestones)
@@ -102,7 +145,18 @@ class MultiStepLR(FactorLR):
 
 
 class ExponentialLR(FactorLR):
-    """The rate times gamma every epoch."""
+    """The rate times gamma every epoch.
+
+    >>> optimizer = gf.optim.SGD([gf.ones(1, requires_grad=True)], lr=1.0)
+    >>> schedule = gf.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+    >>> for _ in range(3):
+    ...     print(schedule.get_last_lr())
+    ...     optimizer.step()
+    ...     schedule.step()
+    [1.0]
+    [0.5]
+    [0.25]
+    """
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
         self.gamma = gamma
@@ -116,7 +170,18 @@ class ExponentialLR(FactorLR):
 
 
 class ConstantLR(FactorLR):
-    """The rate times factor for total_iters epochs, then the rate itself."""
+    """The rate times factor for total_iters epochs, then the rate itself.
+
+    >>> optimizer = gf.optim.SGD([gf.ones(1, requires_grad=True)], lr=1.0)
+    >>> schedule = gf.optim.lr_scheduler.ConstantLR(optimizer, factor=0.5, total_iters=2)
+    >>> for _ in range(3):
+    ...     print(schedule.get_last_lr())
+    ...     optimizer.step()
+    ...     schedule.step()
+    [0.5]
+    [0.5]
+    [1.0]
+    """
 
     def __init__(self, optimizer: Optimizer, factor: float = 1.0 / 3, total_iters: int = 5, last_epoch: int = -1) -> None:
         if not 0 <= factor <= 1.0:
@@ -133,7 +198,18 @@ class ConstantLR(FactorLR):
 
 
 class LinearLR(FactorLR):
-    """The rate times a factor that goes from start_factor to end_factor in total_iters epochs."""
+    """The rate times a factor that goes from start_factor to end_factor in total_iters epochs.
+
+    >>> optimizer = gf.optim.SGD([gf.ones(1, requires_grad=True)], lr=1.0)
+    >>> schedule = gf.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.5, total_iters=2)
+    >>> for _ in range(3):
+    ...     print(schedule.get_last_lr())
+    ...     optimizer.step()
+    ...     schedule.step()
+    [0.5]
+    [0.75]
+    [1.0]
+    """
 
     def __init__(
         self,
@@ -163,7 +239,18 @@ class LinearLR(FactorLR):
 
 
 class PolynomialLR(FactorLR):
-    """The rate times (1 - epoch / total_iters)^power, and zero from then on."""
+    """The rate times (1 - epoch / total_iters)^power, and zero from then on.
+
+    >>> optimizer = gf.optim.SGD([gf.ones(1, requires_grad=True)], lr=1.0)
+    >>> schedule = gf.optim.lr_scheduler.PolynomialLR(optimizer, total_iters=2)
+    >>> for _ in range(3):
+    ...     print(schedule.get_last_lr())
+    ...     optimizer.step()
+    ...     schedule.step()
+    [1.0]
+    [0.5]
+    [0.0]
+    """
 
     def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1) -> None:
         self.total_iters = total_iters
@@ -180,7 +267,18 @@ class PolynomialLR(FactorLR):
 
 
 class CosineAnnealingLR(LRScheduler):
-    """Half a cosine from the rate down to eta_min in T_max epochs, then up again (Loshchilov and Hutter, 2017)."""
+    """Half a cosine from the rate down to eta_min in T_max epochs, then up again (Loshchilov and Hutter, 2017).
+
+    >>> optimizer = gf.optim.SGD([gf.ones(1, requires_grad=True)], lr=1.0)
+    >>> schedule = gf.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=2)
+    >>> for _ in range(3):
+    ...     print(schedule.get_last_lr())
+    ...     optimizer.step()
+    ...     schedule.step()
+    [1.0]
+    [0.5]
+    [0.0]
+    """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
         self.T_max = T_max
@@ -206,7 +304,18 @@ class CosineAnnealingLR(LRScheduler):
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
-    """Half a cosine from the rate down to eta_min, begun anew after T_0, then T_0 * T_mult, ... epochs."""
+    """Half a cosine from the rate down to eta_min, begun anew after T_0, then T_0 * T_mult, ... epochs.
+
+    >>> optimizer = gf.optim.SGD([gf.ones(1, requires_grad=True)], lr=1.0)
+    >>> schedule = gf.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, T_0=2)
+    >>> for _ in range(3):
+    ...     print(schedule.get_last_lr())
+    ...     optimizer.step()
+    ...     schedule.step()
+    [1.0]
+    [0.5]
+    [1.0]
+    """
 
     def __init__(self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1) -> None:
         if not isinstance(T_0, int) or T_0 <= 0:

@@ -16,6 +16,15 @@ class ReduceLROnPlateau(LRScheduler):
 
     mode says whether "min" or "max" is better; threshold, relative ("rel") or absolute ("abs"), how much better counts;
     cooldown how many epochs to wait after a change; eps how small a change is left undone.
+
+    >>> optimizer = gf.optim.SGD([gf.ones(1, requires_grad=True)], lr=1.0)
+    >>> schedule = gf.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0)
+    >>> for loss in [3.0, 2.0, 2.0]:
+    ...     schedule.step(loss)
+    ...     print(optimizer.param_groups[0]["lr"])
+    1.0
+    1.0
+    0.1
     """
 
     def __init__(

@@ -155,4 +155,8 @@ def _batch_getter(dataset: Any) -> Callable[[np.ndarray], list[Any]] | None:
 
 
 def get_worker_info() -> None:
-    """None: there are no worker processes."""
+    """None: there are no worker processes.
+
+    >>> gf.utils.data.get_worker_info() is None
+    True
+    """

@@ -18,7 +18,17 @@ T = TypeVar("T", covariant=True)
 
 
 class Dataset(Generic[T]):
-    """The base of data sets whose samples are found by number: define `__getitem__`, and `__len__` if there is an end."""
+    """The base of data sets whose samples are found by number: define `__getitem__`, and `__len__` if there is an end.
+
+    >>> class Squares(gf.utils.data.Dataset):
+    ...     def __len__(self):
+    ...         return 3
+    ...
+    ...     def __getitem__(self, i):
+    ...         return i * i
+    >>> next(iter(gf.utils.data.DataLoader(Squares(), batch_size=3)))
+    tensor([0, 1, 4])
+    """
 
     def __getitem__(self, index: Any) -> T:
         raise NotImplementedError("Subclasses of Dataset should implement __getitem__.")
@@ -28,7 +38,14 @@ class Dataset(Generic[T]):
 
 
 class IterableDataset(Dataset[T]):
-    """The base of data sets whose samples come one after another: define `__iter__`."""
+    """The base of data sets whose samples come one after another: define `__iter__`.
+
+    >>> class Numbers(gf.utils.data.IterableDataset):
+    ...     def __iter__(self):
+    ...         return iter(range(3))
+    >>> next(iter(gf.utils.data.DataLoader(Numbers(), batch_size=2)))
+    tensor([0, 1])
+    """
 
     def __iter__(self) -> Iterator[T]:
         raise NotImplementedError("Subclasses of IterableDataset should implement __iter__.")
@@ -58,7 +75,11 @@ class TensorDataset(Dataset[Any]):
 
 
 class StackDataset(Dataset[Any]):
-    """Sample i is the tuple of the data sets' samples i, or a dict of them if they are given by name."""
+    """Sample i is the tuple of the data sets' samples i, or a dict of them if they are given by name.
+
+    >>> gf.utils.data.StackDataset(["a", "b"], [1, 2])[1]
+    ('b', 2)
+    """
 
     def __init__(self, *datasets: Any, **named: Any) -> None:
         if bool(datasets) == bool(named):
@@ -79,7 +100,12 @@ class StackDataset(Dataset[Any]):
 
 
 class ConcatDataset(Dataset[Any]):
-    """The samples of several data sets, one after the other."""
+    """The samples of several data sets, one after the other.
+
+    >>> data = gf.utils.data.ConcatDataset([["a", "b"], ["c"]])
+    >>> len(data), data[2]
+    (3, 'c')
+    """
 
     def __init__(self, datasets: Iterable[Any]) -> None:
         self.datasets = list(datasets)
@@ -102,7 +128,14 @@ class ConcatDataset(Dataset[Any]):
 
 
 class ChainDataset(IterableDataset[Any]):
-    """The samples of several iterable data sets, one after the other."""
+    """The samples of several iterable data sets, one after the other.
+
+    >>> class Numbers(gf.utils.data.IterableDataset):
+    ...     def __iter__(self):
+    ...         return iter(range(2))
+    >>> list(gf.utils.data.ChainDataset([Numbers(), Numbers()]))
+    [0, 1, 0, 1]
+    """
 
     def __init__(self, datasets: Iterable[Any]) -> None:
         self.datasets = list(datasets)
@@ -118,7 +151,11 @@ class ChainDataset(IterableDataset[Any]):
 
 
 class Subset(Dataset[Any]):
-    """The samples of a data set that have these numbers, in this order."""
+    """The samples of a data set that have these numbers, in this order.
+
+    >>> list(gf.utils.data.Subset(["a", "b", "c"], [2, 0]))
+    ['c', 'a']
+    """
 
     def __init__(self, dataset: Any, indices: Sequence[int]) -> None:
         self.dataset = dataset

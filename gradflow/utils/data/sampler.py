@@ -18,7 +18,14 @@ CHUNK = 1024  # numbers drawn at once by samplers that may be asked for very man
 
 
 class Sampler(Generic[T]):
-    """The base of samplers: define `__iter__`, which gives sample numbers, and `__len__` if there is an end."""
+    """The base of samplers: define `__iter__`, which gives sample numbers, and `__len__` if there is an end.
+
+    >>> class Backwards(gf.utils.data.Sampler):
+    ...     def __iter__(self):
+    ...         return iter([2, 1, 0])
+    >>> list(gf.utils.data.DataLoader(["a", "b", "c"], sampler=Backwards()))
+    [['c'], ['b'], ['a']]
+    """
 
     def __init__(self, data_source: Sized | None = None) -> None:
         pass
@@ -28,7 +35,11 @@ class Sampler(Generic[T]):
 
 
 class SequentialSampler(Sampler[int]):
-    """All samples, in order."""
+    """All samples, in order.
+
+    >>> list(gf.utils.data.SequentialSampler(["a", "b", "c"]))
+    [0, 1, 2]
+    """
 
     def __init__(self, data_source: Sized) -> None:
         self.data_source = data_source
@@ -41,7 +52,11 @@ class SequentialSampler(Sampler[int]):
 
 
 class RandomSampler(Sampler[int]):
-    """All samples in random order, or num_samples of them; with replacement each is drawn from all."""
+    """All samples in random order, or num_samples of them; with replacement each is drawn from all.
+
+    >>> sorted(gf.utils.data.RandomSampler(["a", "b", "c"]))
+    [0, 1, 2]
+    """
 
     def __init__(self, data_source: Sized, replacement: bool = False, num_samples: int | None = None, generator: Any = None) -> None:
         self.data_source = data_source
@@ -72,7 +87,11 @@ class RandomSampler(Sampler[int]):
 
 
 class SubsetRandomSampler(Sampler[int]):
-    """The given sample numbers, in random order."""
+    """The given sample numbers, in random order.
+
+    >>> sorted(gf.utils.data.SubsetRandomSampler([4, 7]))
+    [4, 7]
+    """
 
     def __init__(self, indices: Sequence[int], generator: Any = None) -> None:
         self.indices = indices
@@ -87,7 +106,11 @@ class SubsetRandomSampler(Sampler[int]):
 
 
 class WeightedRandomSampler(Sampler[int]):
-    """num_samples sample numbers drawn with probabilities in proportion to weights."""
+    """num_samples sample numbers drawn with probabilities in proportion to weights.
+
+    >>> list(gf.utils.data.WeightedRandomSampler([0.0, 1.0], 3))
+    [1, 1, 1]
+    """
 
     def __init__(self, weights: Sequence[float], num_samples: int, replacement: bool = True, generator: Any = None) -> None:
         _check_positive("num_samples", num_samples)
