@@ -34,6 +34,7 @@ FLAGS = ["-O1", "-std=c++17", "-shared", "-fPIC", "-w", "-fno-math-errno", "-fno
 SHIM = r"""
 #include <ucontext.h>
 #include <cstdlib>
+#include <cstring>
 #include <vector>
 #include <csrc/half.h>
 #define __global__ static
@@ -52,6 +53,17 @@ static std::vector<Fiber> gf_fibers;
 static unsigned gf_current;
 
 static __attribute__((noinline)) void __syncthreads() { swapcontext(&gf_fibers[gf_current].context, &gf_scheduler); }
+// A write that others have not read yet stays: two exchanges follow each other without a barrier.
+static unsigned char gf_exchanged[2][1024][8], gf_turn[1024];
+template <class T>
+static __attribute__((noinline)) T __shfl_xor_sync(unsigned warp, T x, int bits) {
+  const unsigned t = threadIdx.y * blockDim.x + threadIdx.x, turn = gf_turn[t] ^= 1;
+  if (!(warp >> t % 32 & 1) || !(warp >> (t ^ bits) % 32 & 1)) abort();  // a thread that the mask does not name
+  memcpy(gf_exchanged[turn][t], &x, sizeof x);
+  __syncthreads();
+  memcpy(&x, gf_exchanged[turn][t ^ bits], sizeof x);
+  return x;
+}
 static void gf_fiber() {
   gf_kernel(gf_parameters);
   gf_fibers[gf_current].done = true;
@@ -84,6 +96,7 @@ static int gf_run(void (*kernel)(void**), void** parameters, bool waits, bool ba
     for (unsigned t = 0; t < n; ++t) {
       Fiber& f = gf_fibers[t];
       f.done = false;
+      gf_turn[t] = 0;
       getcontext(&f.context);
       f.context.uc_stack.ss_sp = f.stack;
       f.context.uc_stack.ss_size = 1 << 16;

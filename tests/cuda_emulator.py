@@ -25,6 +25,16 @@ static thread_local Three threadIdx;
 static pthread_barrier_t barrier;
 alignas(16) static unsigned char shared_memory[1 << 14];
 static inline void __syncthreads() { pthread_barrier_wait(&barrier); }
+static unsigned char exchanged[1024][8];
+template <class T>
+static T __shfl_xor_sync(unsigned, T x, int bits) {
+  const unsigned t = threadIdx.y * blockDim.x + threadIdx.x;
+  __builtin_memcpy(exchanged[t], &x, sizeof x);
+  __syncthreads();
+  __builtin_memcpy(&x, exchanged[t ^ bits], sizeof x);
+  __syncthreads();
+  return x;
+}
 
 extern "C" void start(unsigned blocks_x, unsigned blocks_y, unsigned threads_x, unsigned threads_y) {
   gridDim = {blocks_x, blocks_y};

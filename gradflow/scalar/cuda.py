@@ -279,7 +279,7 @@ def reduce(kind: str, typed: Typed, inputs: Sequence[int], output: int, walk: st
 
     Parameters: layouts of the kept and of the reduced dimensions (not FLAT), both of the inputs and the output; ``outputs``, ``depth``,
     ``chunk``, ``scale`` (of a sum), ``along_y`` (where the lanes lie), ``partials`` (null: there is no second stage). FLAT: the reduced
-    dimensions are the outer ones if ``along_y``, else the inner ones, and then depth and chunk are multiples of ``pack``.
+    dimensions are the outer ones if ``along_y``, else the inner ones, and then chunk is a multiple of ``pack``.
     Float32 sums: at most 16 elements are added in float32, those sums in double; float64 sums are compensated.
     """
     operands, values = Operands(typed, inputs, [output]), Values(typed)
@@ -321,23 +321,32 @@ def strided_fold(operands: Operands, result: str) -> list[str]:
 
 
 def flat_fold(operands: Operands, result: str, pack: int) -> list[str]:
-    """Columns, whose neighbours are other threads'; or rows in packs."""
-    columns = loop(
-        "for (gf::int64 c = begin + lanes.lane; c < end; c += lanes.count)",
-        *operands.call(lambda i: operands.load(i, f"in{i}[c * outputs + o]"), "c * outputs + o", [result]),
-        "fold.take(y0, c);",
-    )
-    rows = loop(
-        f"for (gf::int64 p = begin / {pack} + lanes.lane; p * {pack} < end; p += lanes.count)",
-        *operands.packs(pack, "end", " + o * depth"),
+    """Rows in packs, if each of them begins where a pack may; then what is left of them, other rows, and columns, whose neighbours are other
+    threads'."""
+    packs = loop(
+        f"for (gf::int64 p = begin / {pack} + lanes.lane; p * {pack} < whole; p += lanes.count)",
+        *operands.packs(pack, "whole", " + start"),
         "#pragma unroll",
         *loop(
             f"for (int k = 0; k < {pack}; ++k)",
-            *operands.call(operands.in_pack, f"o * depth + p * {pack} + k", [result]),
+            *operands.call(operands.in_pack, f"start + p * {pack} + k", [result]),
             f"fold.take(y0, p * {pack} + k);",
         ),
     )
-    return [*loop("if (along_y)", "#pragma unroll 4", *columns)[:-1], *loop("} else", "#pragma unroll 2", *rows)]
+    elements = loop(
+        "for (gf::int64 c = (packed ? whole : begin) + lanes.lane; c < end; c += lanes.count)",
+        *operands.call(lambda i: operands.load(i, f"in{i}[start + c * step]"), "start + c * step", [result]),
+        "fold.take(y0, c);",
+    )
+    return [
+        "const gf::int64 start = along_y ? o : o * depth, step = along_y ? outputs : 1;",
+        f"const bool packed = !along_y && (outputs == 1 || depth % {pack} == 0);",
+        f"const gf::int64 whole = packed ? end / {pack} * {pack} : 0;",
+        "#pragma unroll 2",
+        *packs,
+        "#pragma unroll 4",
+        *elements,
+    ]
 
 
 def combine(kind: str, dtype: int, output: int) -> Kernel:

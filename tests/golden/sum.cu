@@ -1,10 +1,10 @@
 #include "gradflow/device.h"
 
-GF_FN void sum_of_identity_flat_dcde7f6e_of(float x0, float& y0) {
+GF_FN void sum_of_identity_flat_3d271b5d_of(float x0, float& y0) {
   y0 = x0;
 }
 
-extern "C" __global__ void __launch_bounds__(512) sum_of_identity_flat_dcde7f6e(
+extern "C" __global__ void __launch_bounds__(512) sum_of_identity_flat_3d271b5d(
     const float* in0,
     float* out0,
     const gf::int64 outputs,
@@ -20,24 +20,24 @@ extern "C" __global__ void __launch_bounds__(512) sum_of_identity_flat_dcde7f6e(
     const gf::int64 o = first + lanes.group;
     const gf::int64 begin = blockIdx.y * chunk, end = o >= outputs ? 0 : depth - begin < chunk ? depth : begin + chunk;
     gf::Sum<float> fold;
-    if (along_y) {
-#pragma unroll 4
-      for (gf::int64 c = begin + lanes.lane; c < end; c += lanes.count) {
-        float y0;
-        sum_of_identity_flat_dcde7f6e_of(gf::get<float>(in0[c * outputs + o]), y0);
-        fold.take(y0, c);
-      }
-    } else {
+    const gf::int64 start = along_y ? o : o * depth, step = along_y ? outputs : 1;
+    const bool packed = !along_y && (outputs == 1 || depth % 4 == 0);
+    const gf::int64 whole = packed ? end / 4 * 4 : 0;
 #pragma unroll 2
-      for (gf::int64 p = begin / 4 + lanes.lane; p * 4 < end; p += lanes.count) {
-        const auto in0_pack = gf::read<4>(in0 + o * depth, p, end);
+    for (gf::int64 p = begin / 4 + lanes.lane; p * 4 < whole; p += lanes.count) {
+      const auto in0_pack = gf::read<4>(in0 + start, p, whole);
 #pragma unroll
-        for (int k = 0; k < 4; ++k) {
-          float y0;
-          sum_of_identity_flat_dcde7f6e_of(gf::get<float>(in0_pack.at[k]), y0);
-          fold.take(y0, p * 4 + k);
-        }
+      for (int k = 0; k < 4; ++k) {
+        float y0;
+        sum_of_identity_flat_3d271b5d_of(gf::get<float>(in0_pack.at[k]), y0);
+        fold.take(y0, p * 4 + k);
       }
+    }
+#pragma unroll 4
+    for (gf::int64 c = (packed ? whole : begin) + lanes.lane; c < end; c += lanes.count) {
+      float y0;
+      sum_of_identity_flat_3d271b5d_of(gf::get<float>(in0[start + c * step]), y0);
+      fold.take(y0, c);
     }
     fold = lanes.join(fold, shared);
     if (lanes.lane > 0 || o >= outputs) continue;

@@ -39,6 +39,7 @@ from .launch import (
 NAMES = {number: name for name, number in KINDS.items()}
 ENOUGH = 256  # blocks that keep a device busy
 LEAST = 8  # elements for each lane before a fold is split
+NEAR = 8  # lanes that together read what memory gives at a time
 
 plans: dict[Any, Any] = {}
 kernels: dict[Any, text.Kernel] = {}
@@ -76,7 +77,8 @@ def block_of(outputs: int, depth: int, along_y: bool) -> tuple[int, int]:
     if along_y:
         groups = min(32, power_of_two(outputs))
         return min(FOLD_THREADS // groups, power_of_two(-(-depth // LEAST))), groups
-    lanes = min(FOLD_THREADS // 2, power_of_two(-(-depth // LEAST)))
+    near = min(NEAR, power_of_two(depth))
+    lanes = min(FOLD_THREADS // 2, max(power_of_two(-(-depth // LEAST)), near))
     return lanes, min(FOLD_THREADS // 2 // lanes, power_of_two(outputs))
 
 
@@ -123,7 +125,9 @@ class Reduction:
         pack = text.widest(stored)
         dense = out is None or (out.flags.c_contiguous and not out.pointer & 15)
         walk, along_y, rest = FLAT, outer, []
-        if not (dense and flat(arrays, full) and (outer or (rows and depth % pack == 0))):
+        if dense and flat(arrays, full) and (outer or rows):
+            pack = 1 if outer or (outputs > 1 and depth % pack) else pack
+        else:
             kept_layout = merged(kind, [full[d] for d in kept], [[s[d] for d in kept] for s in (*operands, of_out, *position)])
             reduced_layout = merged(
                 kind, [full[d] for d in reduced], [[s[d] for d in reduced] for s in (*operands, [0] * len(full), *position)]

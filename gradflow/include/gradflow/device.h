@@ -106,8 +106,8 @@ struct Layout {
 };
 
 // --- folds ----------------------------------------------------------------------------------------------------
-// A fold takes values (with their positions), merges with another of its kind, and finishes as one value. Those that
-// row programs use know a value that changes nothing.
+// A fold takes values (with their positions), merges with another of its kind, and finishes as one value; `each` is the
+// fold with a function applied to its fields. Those that row programs use know a value that changes nothing.
 
 constexpr int kFoldBytes = 16;
 
@@ -117,6 +117,10 @@ struct Sum {  // integers wrap; the sum of truth values is any
   GF_METHOD T none() const { return 0; }
   GF_METHOD void take(T x, int64 = 0) { total = prim::add(total, x); }
   GF_METHOD void merge(Sum other) { total = prim::add(total, other.total); }
+  template <class F>
+  GF_METHOD Sum each(F f) const {
+    return {f(total)};
+  }
   GF_METHOD T finish(double) const { return total; }
 };
 
@@ -141,6 +145,11 @@ struct Sum<float> {
     other.settle();
     total += other.total;
   }
+  template <class F>
+  GF_METHOD Sum each(F f) {
+    settle();
+    return {f(total)};
+  }
   GF_METHOD float finish(double scale) {
     settle();
     return float(total * scale);
@@ -160,6 +169,10 @@ struct Sum<double> {
   GF_METHOD void merge(Sum other) {
     take(other.total);
     error += other.error;
+  }
+  template <class F>
+  GF_METHOD Sum each(F f) const {
+    return {f(total), f(error)};
   }
   GF_METHOD double finish(double scale) const {
     const bool finite = total - total == 0 && error == error;  // the error of an infinite sum means nothing
@@ -181,6 +194,10 @@ struct Prod {  // of truth values: all
   typename Wider<T>::Type total = 1;
   GF_METHOD void take(T x, int64 = 0) { total = prim::mul(total, typename Wider<T>::Type(x)); }
   GF_METHOD void merge(Prod other) { total = prim::mul(total, other.total); }
+  template <class F>
+  GF_METHOD Prod each(F f) const {
+    return {f(total)};
+  }
   GF_METHOD T finish(double) const { return T(total); }
 };
 
@@ -207,6 +224,10 @@ struct Max {  // nan wins
   GF_METHOD T none() const { return least<T>(); }
   GF_METHOD void take(T x, int64 = 0) { best = prim::maximum(best, x); }
   GF_METHOD void merge(Max other) { best = prim::maximum(best, other.best); }
+  template <class F>
+  GF_METHOD Max each(F f) const {
+    return {f(best)};
+  }
   GF_METHOD T finish(double) const { return best; }
 };
 template <class T>
@@ -214,6 +235,10 @@ struct Min {
   T best = greatest<T>();
   GF_METHOD void take(T x, int64 = 0) { best = prim::minimum(best, x); }
   GF_METHOD void merge(Min other) { best = prim::minimum(best, other.best); }
+  template <class F>
+  GF_METHOD Min each(F f) const {
+    return {f(best)};
+  }
   GF_METHOD T finish(double) const { return best; }
 };
 
@@ -235,6 +260,10 @@ struct Arg {
   GF_METHOD void merge(Arg other) {
     if (other.index >= 0) take(other.best, other.index);
   }
+  template <class F>
+  GF_METHOD Arg each(F f) const {
+    return {f(best), f(index)};
+  }
   GF_METHOD int64 finish(double) const { return index; }
 };
 template <class T>
@@ -244,9 +273,24 @@ using ArgMin = Arg<T, false>;
 
 // --- the threads of a block -----------------------------------------------------------------------------------
 
-// A block works on `groups` outputs at a time, and `count` of its threads (a power of two) fold each of them
-// together. These lanes lie along x, and neighbours take neighbours of the folded elements; or along y, and
-// neighbours in x take those of neighbouring outputs: whichever are neighbours in memory.
+constexpr int32 kWarp = 32;
+
+// A value of the thread of the warp whose number differs in one bit.
+struct Across {
+  int32 bit;
+  uint32 warp;  // the threads that there are
+  template <class T>
+  GF_METHOD T operator()(T x) const {
+    if constexpr (sizeof(T) == 1)
+      return T(__shfl_xor_sync(warp, int32(x), bit));
+    else
+      return __shfl_xor_sync(warp, x, bit);
+  }
+};
+
+// A block works on `groups` outputs at a time, and `count` of its threads fold each of them together; both are powers
+// of two. These lanes lie along x, and neighbours take neighbours of the folded elements; or along y, with at most 32
+// groups, and neighbours in x take those of neighbouring outputs: whichever are neighbours in memory.
 struct Lanes {
   int32 lane, count, group, groups, thread, step;
   GF_METHOD explicit Lanes(bool along_y)
@@ -261,19 +305,31 @@ struct Lanes {
   GF_METHOD int64 first() const { return int64(blockIdx.x) * groups; }
   GF_METHOD int64 stride() const { return int64(gridDim.x) * groups; }
 
-  // The folds of a group's lanes as one, known to all of them. Every thread of the block must come here; `memory`
-  // has kFoldBytes for each.
+  // The folds of a group's lanes as one, known to all of them, always merged in the same order: first by the threads of
+  // a warp, then from what each warp has for each of its groups. Every thread of the block must come here; `memory` has
+  // kFoldBytes for each.
   template <class Fold>
   GF_METHOD Fold join(Fold fold, unsigned char* memory) const {
     static_assert(sizeof(Fold) <= kFoldBytes, "a fold must fit its place in shared memory");
-    Fold* shared = reinterpret_cast<Fold*>(memory);
-    shared[thread] = fold;
-    for (int32 half = count / 2; half > 0; half /= 2) {
-      __syncthreads();
-      if (lane < half) shared[thread].merge(shared[thread + half * step]);
+    const int32 threads = count * groups, span = count * step;
+    const uint32 warp = threads < kWarp ? (1u << threads) - 1 : ~0u;
+    for (int32 apart = step; apart < span && apart < kWarp; apart *= 2) {
+      Fold low = fold, high = fold.each(Across{apart, warp});
+      if (thread & apart) {
+        low = high;
+        high = fold;
+      }
+      low.merge(high);
+      fold = low;
     }
+    if (span <= kWarp) return fold;
+    Fold* shared = reinterpret_cast<Fold*>(memory);
+    if (thread % kWarp < step) shared[thread / kWarp * step + thread % kWarp] = fold;
     __syncthreads();
-    fold = shared[thread - lane * step];
+    const int32 leader = thread - lane * step;
+    const Fold* of_warps = shared + leader / kWarp * step + leader % kWarp;
+    fold = of_warps[0];
+    for (int32 w = 1; w < span / kWarp; ++w) fold.merge(of_warps[w * step]);
     __syncthreads();  // before the memory is used again
     return fold;
   }
