@@ -1,10 +1,14 @@
 # An image with gradflow and its CUDA backend:
-#     docker build -t gradflow .                     && docker run --rm --gpus all gradflow
+#     docker build -t gradflow .
+#     docker run --rm --gpus all gradflow
 # For the CPU alone, on any Debian or Ubuntu:
 #     docker build -t gradflow --build-arg BASE_IMAGE=debian:trixie-slim --build-arg EXTRAS=examples .
+#     docker run --rm gradflow
 # The tests, and the speed beside PyTorch's:
-#     docker build -t gradflow-test --target test .   && docker run --rm --gpus all gradflow-test
-#     docker build -t gradflow-bench --target bench . && docker run --rm gradflow-bench
+#     docker build -t gradflow-test --target test .
+#     docker run --rm --gpus all gradflow-test
+#     docker build -t gradflow-bench --target bench .
+#     docker run --rm --gpus all gradflow-bench
 
 ARG BASE_IMAGE=nvidia/cuda:13.0.1-runtime-ubuntu24.04
 

@@ -35,7 +35,7 @@ from cuda_kernels import (
 import gradflow as gf
 from gradflow.scalar import cuda, cuda_moves, cuda_rows, trace
 from gradflow.scalar.cuda import FLAT, STRIDED32, STRIDED64
-from gradflow.scalar.types import BFLOAT16, BOOL, FLOAT16, FLOAT32, FLOAT64, INT8, INT16, INT32, INT64, NAMES, UINT8
+from gradflow.scalar.types import BFLOAT16, BOOL, FLOAT16, FLOAT32, FLOAT64, INT8, INT32, INT64, NAMES
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = Path(__file__).with_name("golden")
