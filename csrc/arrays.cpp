@@ -212,7 +212,7 @@ int64_t int_argument(PyObject* object, const char* op, const char* what) {
     }
     value = PyLong_AsLongLongAndOverflow(index.get(), &overflow);
   }
-  if (overflow) raise(ErrorKind::Overflow, "%s: %s does not fit 64 bits", op, what);
+  if (overflow) raise(ErrorKind::Number, "%s: %s does not fit 64 bits", op, what);
   return value;
 }
 

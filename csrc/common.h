@@ -25,7 +25,7 @@ constexpr int kMaxDims = 32;
 // ---- errors ----------------------------------------------------------------------------------
 // C++ code throws; `guarded` (below) turns the exception into a Python one at the binding.
 
-enum class ErrorKind { Shape, DType, Axis, Index, Argument, ZeroDivision, Type, Memory, Overflow };
+enum class ErrorKind { Shape, DType, Axis, Index, Argument, Number, ZeroDivision, Type, Memory };
 
 struct Error {
   ErrorKind kind;

@@ -35,8 +35,9 @@ PyObject* gradflow_error(const char* name) {
 }
 
 PyObject* python_class(ErrorKind kind) {
-  static PyObject* classes[5];
-  static const char* const names[5] = {"ShapeError", "DTypeError", "AxisError", "OutOfRangeError", "ArgumentError"};
+  static PyObject* classes[6];
+  static const char* const names[6] = {"ShapeError",      "DTypeError",    "AxisError",
+                                       "OutOfRangeError", "ArgumentError", "NumberError"};
   switch (kind) {
     case ErrorKind::ZeroDivision:
       return PyExc_ZeroDivisionError;
@@ -44,8 +45,6 @@ PyObject* python_class(ErrorKind kind) {
       return PyExc_TypeError;
     case ErrorKind::Memory:
       return PyExc_MemoryError;
-    case ErrorKind::Overflow:
-      return PyExc_OverflowError;
     default: {
       PyObject*& found = classes[int(kind)];
       if (!found) found = gradflow_error(names[int(kind)]);

@@ -116,7 +116,7 @@ DType Promotion::result() const {
   return result < 0 ? default_dtype : DType(result);
 }
 
-bool read_scalar(PyObject* object, Scalar* s) {
+bool read_scalar(PyObject* object, Scalar* s, ProgramObject* program) {
   if (PyFloat_CheckExact(object)) {
     *s = {default_dtype, false, 0, PyFloat_AS_DOUBLE(object)};
     return true;
@@ -128,7 +128,10 @@ bool read_scalar(PyObject* object, Scalar* s) {
   if (PyLong_Check(object)) {
     int overflow;
     int64_t value = PyLong_AsLongLongAndOverflow(object, &overflow);
-    if (overflow) raise(ErrorKind::Overflow, "elementwise: a Python integer does not fit int64; pass a float");
+    if (overflow) {
+      std::string name = program ? program_name(program) : "number";
+      raise(ErrorKind::Number, "%s: a Python integer does not fit int64; pass a float", name.c_str());
+    }
     *s = {kInt64, true, value, 0};
     return true;
   }
@@ -141,7 +144,7 @@ bool read_scalar(PyObject* object, Scalar* s) {
     return true;
   }
   if (PyArray_IsScalar(object, Integer)) {
-    *s = {kInt64, true, int_argument(object, "elementwise", "a scalar"), 0};
+    *s = {kInt64, true, int_argument(object, "number", "a scalar"), 0};
     return true;
   }
   if (PyArray_IsScalar(object, Generic)) {  // float16, bfloat16, ...
@@ -178,7 +181,7 @@ bool scan_inputs(ProgramObject* program, PyObject* args, Inputs* in) {
     bool raw = (program->raw_mask >> k) & 1;
     in->is_scalar[k] = !is_array(object);
     if (in->is_scalar[k]) {
-      if (!read_scalar(object, &in->scalars[k])) return false;
+      if (!read_scalar(object, &in->scalars[k], program)) return false;
       dtypes[k] = in->scalars[k].dtype;
       if (!raw) promotion.scalar(dtypes[k]);
       continue;

@@ -16,7 +16,7 @@ struct Scalar {
 };
 
 // False when the object is no bool, int, float or NumPy scalar of these kinds.
-bool read_scalar(PyObject* object, Scalar* scalar);
+bool read_scalar(PyObject* object, Scalar* scalar, ProgramObject* program = nullptr);
 
 // torch's result_type: array dimensions count most, then 0-d arrays, then Python numbers.
 class Promotion {

@@ -9,7 +9,7 @@ from typing import Any
 from . import dtypes
 from .errors import DTypeError
 from .kinds.out import into
-from .ops.arguments import at_fault
+from .ops.arguments import at_fault, check_options
 from .tensor import Tensor
 
 # New tensors; with ``out=`` of its type.
@@ -41,6 +41,8 @@ def free(name: str, function: Callable, on_tensor: bool) -> Callable:
             x = args[0] if args else kwargs.get(first)
             if not isinstance(x, Tensor):
                 raise DTypeError(f"{name}: argument '{first}' must be Tensor, not {type(x).__name__}")
+        if kwargs:
+            check_options(name, function, kwargs)
         if out is None:
             try:
                 return function(*args, **kwargs)
@@ -69,3 +71,17 @@ def of_type(name: str, out: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
     if dtype is not out.dtype:
         raise DTypeError(f"{name}: dtype {dtype} does not match dtype of out parameter ({out.dtype}); leave out one of them")
     return {**kwargs, "dtype": dtype}
+
+
+def along(function: Callable) -> Callable:
+    """A function that must be told its axis, which that of ``nn.functional`` may guess."""
+
+    def call(input: Tensor, dim: int | None = None, dtype: Any = None, *, axis: int | None = None) -> Tensor:
+        dim = axis if dim is None else dim
+        if dim is None:
+            raise DTypeError(f"{function.__name__}: missing the argument 'dim'; pass the axis")
+        return function(input, dim, dtype=dtype)
+
+    call.__name__ = call.__qualname__ = function.__name__
+    call.__doc__, call.__module__ = function.__doc__, function.__module__
+    return call

@@ -9,7 +9,7 @@ import numpy as np
 
 from . import constructors, creation, dtypes
 from .errors import DTypeError, GradError
-from .free import CREATING, free
+from .free import CREATING, along, free
 from .kinds.formulas import REGISTRY
 from .ops import (
     activations,
@@ -69,7 +69,7 @@ PLAIN = {
     activations: "relu prelu",
     reductions: "sum mean var std var_mean std_mean prod any all count_nonzero norm nansum nanmean",
     extremes: "max min amax amin aminmax argmax argmin",
-    rowwise: "softmax log_softmax logsumexp",
+    rowwise: "logsumexp",
     views: """reshape permute transpose t movedim expand_as unsqueeze squeeze flatten unflatten ravel diagonal narrow select
         broadcast_to clone""",
     joining: "split chunk unbind",
@@ -156,8 +156,6 @@ REDUCING = frozenset(
         "all",
         "count_nonzero",
         "norm",
-        "softmax",
-        "log_softmax",
         "logsumexp",
         "squeeze",
     ]
@@ -178,6 +176,7 @@ def function_table() -> dict[str, Callable]:
         for name in names.split():
             function = getattr(module, name)
             table[name] = aliases(function) if name in REDUCING else function
+    table |= {f.__name__: along(f) for f in (rowwise.softmax, rowwise.log_softmax)}
     return table | SPELLINGS | sharing.FUNCTIONS
 
 

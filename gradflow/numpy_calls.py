@@ -47,6 +47,7 @@ def array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: A
     """``np.sin(t)`` is ``t.sin()``, with its gradient; ``ndarray * tensor`` is ``tensor * ndarray``."""
     function = FUNCTIONS.get(UFUNCS.get(ufunc.__name__, ufunc.__name__))
     if method == "__call__" and not kwargs and function is not None:
+        function = function.op.call if hasattr(function, "op") else function  # which takes numbers everywhere, as NumPy does
         return function(*(as_tensor(x) if isinstance(x, np.ndarray) else x for x in inputs))
     if recording(*tensors_in(inputs)):
         return NotImplemented

@@ -33,6 +33,11 @@ def operand(x: Any, op: str) -> Any:
     raise DTypeError(f"{op}: an operand is a {type(x).__name__}; expected a Tensor or a number")
 
 
+def tensor_expected(x: Any, op: str) -> Any:
+    """Refuses what stands in the place of an operand that must be a tensor."""
+    raise DTypeError(f"{op}: an operand must be Tensor, not {type(x).__name__}")
+
+
 class Elementwise:
     """An elementwise operation, or one on rows (then ``call`` takes an ``axis``)."""
 
@@ -41,7 +46,8 @@ class Elementwise:
         self.kernel = prepare(program)
         self.partial = partial
         self.vjp: Callable | None = None
-        self.numbers: frozenset[int] = frozenset()
+        self.numbers: frozenset[int] = frozenset()  # operands without a derivative
+        self.tensors: frozenset[int] = frozenset()  # operands that must not be numbers
         self.public = False
         self.domain, self.ulp = (-3.0, 3.0), 4  # where and how exactly the tests hold it
         self.refused = False  # has a kink and no derivative of its own yet
@@ -213,6 +219,7 @@ def binary(op: Elementwise) -> Callable:
     elementwise, kernel, name = backends.elementwise, op.kernel, op.name
     plans: list[Any] = [None] * 4  # by which operands want a gradient: 0 says that both are one tensor
     constant = op.constant
+    left, right = (tensor_expected if i in op.tensors else operand for i in range(2))
 
     def call(input: Any, other: Any, *, out: Any = None) -> Any:
         if out is not None:
@@ -224,14 +231,16 @@ def binary(op: Elementwise) -> Callable:
         except AttributeError:
             if isinstance(x, Value) or isinstance(y, Value):
                 return op.program(x, y)
-            a, p = operand(x, name), None
+            a, p = left(x, name), None
         try:
             b = y.array
             q = y.node
         except AttributeError:
             if isinstance(y, Value):
                 return op.program(x, y)
-            b, q = operand(y, name), None
+            b, q = right(y, name), None
+            if op.public and a is x:
+                tensor_expected(x, name)
         result = elementwise(kernel, (a, b))
         t = new(Tensor)
         t.array = result
@@ -316,6 +325,7 @@ def elementwise(
     smooth: bool = False,
     public: bool = False,
     numbers: tuple[str, ...] = (),
+    tensors: tuple[str, ...] = (),
     domain: tuple[float, float] = (-3.0, 3.0),
     ulp: int = 4,
 ) -> Any:
@@ -324,7 +334,7 @@ def elementwise(
     Broadcasting, type promotion, the fused kernel, its derivatives of every order: all follow from the formula. A formula that is not
     differentiable everywhere (it uses ``abs``, ``maximum``, ``where``, ...) must bring its partial derivatives, unless ``smooth`` says that the
     derived ones are right: the operation is refused when a gradient is asked of it. Parameters named in ``numbers`` have no derivative: a tensor
-    that requires one is refused. With ``public`` it is also a function of the package, a method of tensors and, with an underscore, an
+    that requires one is refused; those named in ``tensors`` must not be numbers. With ``public`` it is also a function of the package, a method of tensors and, with an underscore, an
     in-place method. The tests sweep every operation over its ``domain`` and
     hold its float32 result to ``ulp`` units in the last place of the largest value that it computes with.
 
@@ -339,11 +349,21 @@ def elementwise(
     """
     if formula is None:
         return lambda f: elementwise(
-            f, grad_name=grad_name, raw=raw, outputs=outputs, smooth=smooth, public=public, numbers=numbers, domain=domain, ulp=ulp
+            f,
+            grad_name=grad_name,
+            raw=raw,
+            outputs=outputs,
+            smooth=smooth,
+            public=public,
+            numbers=numbers,
+            tensors=tensors,
+            domain=domain,
+            ulp=ulp,
         )
     op = register(formula, grad_name, raw, False, (), outputs, smooth)
     op.domain, op.ulp, op.public = domain, ulp, public
-    op.numbers = frozenset(list(inspect.signature(formula).parameters).index(name) for name in numbers)
+    names = list(inspect.signature(formula).parameters)
+    op.numbers, op.tensors = frozenset(map(names.index, numbers)), frozenset(map(names.index, tensors))
     n = op.program.inputs
     if op.single and n <= 2 and not op.numbers:
         return dress((unary if n == 1 else binary)(op), op, formula)
@@ -351,6 +371,9 @@ def elementwise(
     def call(*args: Any, out: Any = None) -> Any:
         if len(args) != n:
             raise DTypeError(f"{op.name}: takes {n} arguments, {len(args)} given")
+        for i in op.tensors:
+            if not isinstance(args[i], Tensor | Value):
+                tensor_expected(args[i], op.name)
         return op.call(*args) if out is None else into(op.name, out, op.call, args, {})
 
     return dress(call, op, formula)

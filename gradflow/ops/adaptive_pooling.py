@@ -29,6 +29,8 @@ def parts_of(n: int, out: int) -> tuple[Any, Any]:
 
 def adaptive_sizes(op: str, space: int, input: Any, output_size: Any) -> tuple[Tensor, bool, tuple[int, ...]]:
     x, had = batched(op, space, input)
+    if output_size is None:
+        raise DTypeError(f"{op}: argument 'output_size' must be int or tuple of ints, not NoneType")
     wanted = tuple(output_size) if isinstance(output_size, tuple | list) else (output_size,) * space
     if len(wanted) == 1:
         wanted *= space
@@ -187,7 +189,11 @@ def max_unpool(op: str, space: int, input: Any, indices: Any, kernel: Any, strid
     kernel = sizes(op, "kernel_size", kernel, space)
     stride, padding = kernel if stride is None else sizes(op, "stride", stride, space), sizes(op, "padding", padding, space)
     least = tuple((n - 1) * t - 2 * q + k for n, t, q, k in zip(x.array.shape[2:], stride, padding, kernel, strict=True))
-    out = least if output_size is None else tuple(output_size)[-space:]
+    if not isinstance(output_size, tuple | list | None):
+        raise DTypeError(f"{op}: argument 'output_size' must be tuple of ints, not {type(output_size).__name__}")
+    out = least if output_size is None else tuple(integer(op, "output_size", n) for n in output_size)[-space:]
+    if output_size is not None and len(output_size) not in (space, space + 2):
+        raise ArgumentError(f"{op}: output_size should be a sequence of {space} or {space + 2} elements, but it has {len(output_size)}")
     if len(out) != space or any(abs(n - m) >= t for n, m, t in zip(out, least, stride, strict=True)):
         raise ArgumentError(f"{op}: invalid output_size {output_size}; sizes must be within the stride {list(stride)} of {list(least)}")
     places, n = indices.array.reshape(*x.array.shape[:2], math.prod(x.array.shape[2:])), math.prod(out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import operator
 from collections.abc import Callable
@@ -61,10 +62,41 @@ def at_fault(op: str, function: Callable, args: tuple, kwargs: dict[str, Any]) -
     return None
 
 
+@functools.cache  # asked when a function is first called with options, not at import
+def options_of(function: Callable) -> dict[str, tuple[Callable[[Any], bool], str, bool]]:
+    """The parameters that are flags and numbers: the test of an argument, how torch calls it, and whether None will do."""
+    found = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        kind, _, optional = str(parameter.annotation).partition(" | ")
+        if kind in ("bool", "int", "float") and optional in ("", "None") and parameter.kind is not parameter.VAR_POSITIONAL:
+            found[name] = (*KINDS[kind], bool(optional) or parameter.default is None)
+    return found
+
+
+@functools.cache
+def names_of(function: Callable) -> tuple[str, ...]:
+    return tuple(inspect.signature(function).parameters)
+
+
+def check_options(op: str, function: Callable, kwargs: dict[str, Any]) -> None:
+    """Refuses flags and numbers of a wrong kind, which would do something else than was meant."""
+    options = options_of(function)
+    for name, value in kwargs.items():
+        if name in options:
+            test, word, optional = options[name]
+            if not (test(value) or (optional and value is None)):
+                raise DTypeError(f"{op}: argument '{name}' must be {word}, not {type(value).__name__}")
+
+
 def checked(op: str, function: Callable, like: Callable | None = None) -> Callable:
     """``function``, which blames an argument of a wrong kind before anything else, as torch does; annotated as ``like``."""
+    form = like or function
 
     def call(*args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            check_options(op, form, kwargs)
+        if len(args) > 1:
+            check_options(op, form, dict(zip(names_of(form), args)))
         try:
             return function(*args, **kwargs)
         except Exception:

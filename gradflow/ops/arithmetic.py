@@ -117,7 +117,7 @@ def fmod_of(x, y):
     return s.fmod(x, y)
 
 
-@elementwise(public=True)
+@elementwise(public=True, tensors=("x", "y"))
 def atan2(x, y):
     """The angle of the point (y, x), in radians, from -pi to pi: ``atan(x / y)`` in the right quadrant.
 
@@ -127,7 +127,7 @@ def atan2(x, y):
     return s.atan2(x, y)
 
 
-@elementwise(smooth=True, public=True)
+@elementwise(smooth=True, public=True, tensors=("x", "y"))
 def maximum(x, y):
     """The larger of x and y; nan if one is. At a tie each gets half of the gradient.
 
@@ -137,7 +137,7 @@ def maximum(x, y):
     return s.maximum(x, y)
 
 
-@elementwise(smooth=True, public=True)
+@elementwise(smooth=True, public=True, tensors=("x", "y"))
 def minimum(x, y):
     """The smaller of x and y; nan if one is. At a tie each gets half of the gradient.
 
@@ -192,7 +192,7 @@ def clamp_above_partial(y, x, high):
     return s.where(s.le(x, high), 1.0, 0.0), s.where(s.gt(x, high), 1.0, 0.0)
 
 
-@elementwise(public=True)
+@elementwise(public=True, tensors=("x", "y"))
 def lerp(x, y, weight):
     """``x + weight * (y - x)``: from x (weight 0) to y (weight 1).
 
@@ -212,7 +212,7 @@ def addcdiv_of(x, a, b, value):
     return x + value * a / b
 
 
-@elementwise(smooth=True, public=True)
+@elementwise(smooth=True, public=True, tensors=("x", "y"))
 def hypot(x, y):
     """``sqrt(x * x + y * y)``, without overflow on the way; the gradient at (0, 0) is nan.
 
@@ -230,7 +230,7 @@ def hypot_partial(z, x, y):
     return x / z, y / z
 
 
-@elementwise(public=True)
+@elementwise(public=True, tensors=("x", "y"))
 def logaddexp(x, y):
     """``log(exp(x) + exp(y))``, finite for finite x and y.
 

@@ -71,7 +71,10 @@ def broadcast_shapes(*shapes: Any) -> Size:
     >>> gf.broadcast_shapes((2, 1), (3,))
     torch.Size([2, 3])
     """
-    given = [(s,) if isinstance(s, int) else tuple(integer("broadcast_shapes", "shapes", n) for n in s) for s in shapes]
+    for s in shapes:
+        if not isinstance(s, int | tuple | list):
+            raise ShapeError(f"broadcast_shapes: shapes must be ints or tuples of ints, not {type(s).__name__}")
+    given = [tuple(integer("broadcast_shapes", "shapes", n) for n in ((s,) if isinstance(s, int) else s)) for s in shapes]
     if any(n < 0 for s in given for n in s):
         raise ArgumentError(f"broadcast_shapes: Trying to create tensor with negative dimension: {given}")
     try:

@@ -7,15 +7,18 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import ArgumentError, AxisError, DTypeError, ShapeError
+from ..errors import ArgumentError, AxisError, DTypeError, NumberError, ShapeError
 
 
 def integer(op: str, name: str, value: Any) -> int:
     """An argument that must be an int."""
     try:
-        return operator.index(value)
+        number = operator.index(value)
     except TypeError:
         raise DTypeError(f"{op}: argument '{name}' must be int, not {type(value).__name__}") from None
+    if not -(2**63) <= number < 2**63:
+        raise NumberError(f"{op}: argument '{name}' does not fit 64 bits; it is {number}")
+    return number
 
 
 def flag(op: str, name: str, value: Any) -> bool:

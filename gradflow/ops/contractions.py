@@ -362,6 +362,8 @@ def dist(input: Tensor, other: Tensor, p_: float = 2.0, **torch_names: float) ->
     >>> gf.dist(gf.tensor([0.0, 0.0]), gf.tensor([3.0, 4.0]))
     tensor(5.)
     """
+    if not isinstance(other, Tensor):
+        raise DTypeError(f"dist: argument 'other' must be Tensor, not {type(other).__name__}")
     gap = labelled("dist", p.sub, input, other)
     float_only("dist", gap)
     return named(norm_of(gap, float(torch_names.get("p", p_)), None, False), "DistBackward0")
@@ -382,6 +384,19 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, a
     if not x.dtype.is_floating_point:
         x = x.to(p.div(x, 1).dtype)
     n = x.array.shape[1]
+    for name, w, kinds in (("fweights", fweights, "iu"), ("aweights", aweights, "fV")):
+        if w is None:
+            continue
+        if not isinstance(w, Tensor):
+            raise DTypeError(f"cov: argument '{name}' must be Tensor, not {type(w).__name__}")
+        if w.array.ndim > 1:
+            raise ShapeError(f"cov: expected {name} to have one or fewer dimensions but got {w.ndim}")
+        if w.array.dtype.kind not in kinds:
+            raise DTypeError(f"cov: expected {name} to have {'integral' if kinds == 'iu' else 'floating point'} dtype but got {w.dtype}")
+        if w.array.size != n:
+            raise ShapeError(f"cov: expected {name} to have as many elements as there are observations, {n}, but got {w.numel()}")
+        if n and p.somewhere(p.lt(w, 0)):
+            raise ArgumentError(f"cov: {name} cannot be negative")
     weights = None
     for w in (fweights, aweights):
         if w is not None:

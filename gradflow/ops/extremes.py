@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from .. import backends
 from ..backends import KINDS, reduce
-from ..errors import ArgumentError, AxisError, labelled
+from ..errors import ArgumentError, AxisError, DTypeError, labelled
 from ..kinds import custom
 from ..scalar.types import INT64
 from ..tape.node import identity
@@ -82,6 +82,10 @@ def extreme(op: str, input: Tensor, dim: Any, keepdim: bool) -> Extreme:
     return Extreme(*(max_along if op == "max" else min_along)(input, axis, flag(op, "keepdim", keepdim)))
 
 
+def two_alone(op: str) -> Any:
+    raise DTypeError(f"{op}: of two Tensors there is no argument 'keepdim'; drop it")
+
+
 def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     """The largest element (ties share the gradient); with ``dim``, (values, indices) along it; with a tensor, :func:`maximum`.
 
@@ -91,7 +95,7 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     Extreme(values=tensor([5, 7]), indices=tensor([1, 0]))
     """
     if isinstance(dim, Tensor):
-        return p.maximum(input, dim)
+        return p.maximum(input, dim) if keepdim is False else two_alone("max")
     return max_all(input, MAX, None, False) if dim is None else extreme("max", input, dim, keepdim)
 
 
@@ -104,7 +108,7 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     Extreme(values=tensor([1, 2]), indices=tensor([0, 1]))
     """
     if isinstance(dim, Tensor):
-        return p.minimum(input, dim)
+        return p.minimum(input, dim) if keepdim is False else two_alone("min")
     return min_all(input, MIN, None, False) if dim is None else extreme("min", input, dim, keepdim)
 
 

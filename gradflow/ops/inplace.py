@@ -75,7 +75,10 @@ def result_of(op: Any, common: int) -> int:
     """The type of an operation's result where its operands meet in the type ``common``."""
     known = RESULTS.get((op, common, backends.cpu.default_float))
     if known is None:
-        typed = op.program.typed([common] * op.program.inputs, common, backends.cpu.default_float)
+        try:
+            typed = op.program.typed([common] * op.program.inputs, common, backends.cpu.default_float)
+        except TypeError as error:
+            raise DTypeError(str(error)) from None
         known = RESULTS[op, common, backends.cpu.default_float] = typed.types[typed.outputs[0]]
     return known
 
@@ -122,6 +125,10 @@ def in_place(function: Callable, name: str) -> Callable:
     direct = DIRECT.get(function)
 
     def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if op is not None and op.tensors:
+            for i, x in enumerate(args, 1):
+                if i in op.tensors and not isinstance(x, Tensor):
+                    formulas.tensor_expected(x, name)
         recorded = change_in_place(self, name, *args, *kwargs.values()) if kwargs else change_in_place(self, name, *args)
         formula, operands = op, args
         if direct is not None and self.array.dtype.kind != "b" and len(args) == 1:

@@ -290,6 +290,8 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     """
     if len(tensors) == 1 and isinstance(tensors[0], tuple | list):
         tensors = tuple(tensors[0])
+    if not isinstance(indexing, str):
+        raise DTypeError(f"meshgrid: argument 'indexing' must be str, not {type(indexing).__name__}")
     if indexing not in ("ij", "xy"):
         raise ArgumentError(f"meshgrid: indexing must be one of 'xy' or 'ij', but received: {indexing!r}")
     tensors = tuple(list_of("meshgrid", tensors))

@@ -10,7 +10,7 @@ from ..scalar import primitives as s
 from ..tensor import Tensor
 
 
-@elementwise(public=True)
+@elementwise(public=True, tensors=("x",))
 def eq(x, y):
     """``x == y``, elementwise: bool, with broadcasting; no number equals nan.
 
@@ -20,7 +20,7 @@ def eq(x, y):
     return s.eq(x, y)
 
 
-@elementwise(public=True)
+@elementwise(public=True, tensors=("x",))
 def ne(x, y):
     """``x != y``, elementwise: bool, with broadcasting; nan differs from every number.
 
@@ -30,7 +30,7 @@ def ne(x, y):
     return s.ne(x, y)
 
 
-@elementwise(public=True)
+@elementwise(public=True, tensors=("x",))
 def lt(x, y):
     """``x < y``, elementwise: bool, with broadcasting; False for nan.
 
@@ -40,7 +40,7 @@ def lt(x, y):
     return s.lt(x, y)
 
 
-@elementwise(public=True)
+@elementwise(public=True, tensors=("x",))
 def le(x, y):
     """``x <= y``, elementwise: bool, with broadcasting; False for nan.
 
@@ -50,7 +50,7 @@ def le(x, y):
     return s.le(x, y)
 
 
-@elementwise(public=True)
+@elementwise(public=True, tensors=("x",))
 def gt(x, y):
     """``x > y``, elementwise: bool, with broadcasting; False for nan.
 
@@ -60,7 +60,7 @@ def gt(x, y):
     return s.gt(x, y)
 
 
-@elementwise(public=True)
+@elementwise(public=True, tensors=("x",))
 def ge(x, y):
     """``x >= y``, elementwise: bool, with broadcasting; False for nan.
 
@@ -70,7 +70,7 @@ def ge(x, y):
     return s.ge(x, y)
 
 
-@elementwise(public=True)
+@elementwise(public=True, tensors=("x", "y"))
 def logical_and(x, y):
     """Are both different from zero? Bool, for operands of any type.
 
@@ -80,7 +80,7 @@ def logical_and(x, y):
     return s.ne(x, False) & s.ne(y, False)
 
 
-@elementwise(public=True)
+@elementwise(public=True, tensors=("x", "y"))
 def logical_or(x, y):
     """Is one of them different from zero? Bool, for operands of any type.
 
@@ -90,7 +90,7 @@ def logical_or(x, y):
     return s.ne(x, False) | s.ne(y, False)
 
 
-@elementwise(public=True)
+@elementwise(public=True, tensors=("x", "y"))
 def logical_xor(x, y):
     """Is exactly one of them different from zero? Bool, for operands of any type.
 

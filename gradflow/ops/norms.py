@@ -17,7 +17,7 @@ from .convert import element
 from .pooling import avg_pool2d
 from .rearranging import pad
 from .reductions import SUM, deviation, float_only, mean_over, sum_over
-from .rowwise import layer_norm_of, tensors_only
+from .rowwise import layer_norm_of, of_one_type, tensors_only
 
 apply = backends.kernel(lambda x, mean, scale, bias: (x - mean) * scale + bias)
 rstd_of = backends.kernel(lambda var, eps: s.rsqrt(var + eps))
@@ -130,6 +130,7 @@ def batch_norm(
             return input.clone()
         raise ShapeError(f"{op}: expected an input of at least 2 axes (batch, channels, ...), but got {list(shape)}")
     per_channel(op, shape[1], running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    of_one_type(op, input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     if not training:
         if running_mean is None or running_var is None:
             raise ShapeError(f"{op}: running_mean and running_var must be defined in evaluation mode")
@@ -176,6 +177,7 @@ def group_norm(input: Tensor, num_groups: int, weight: Tensor | None = None, bia
             raise ShapeError(
                 f"{op}: Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of shape {list(t.shape)} and input of shape {list(shape)}"
             )
+    of_one_type(op, input, weight=weight, bias=bias)
     return named(in_groups(input, shape[0] * groups, weight, bias, eps), "NativeGroupNormBackward0")
 
 
@@ -212,6 +214,7 @@ def instance_norm(
     if len(shape) < 2:
         raise ShapeError(f"{op}: expected an input of at least 2 axes (batch, channels, ...), but got {list(shape)}")
     per_channel(op, shape[1], running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    of_one_type(op, input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     if not use_input_stats:
         if running_mean is None or running_var is None:
             raise ShapeError(f"{op}: Expected running_mean and running_var to be defined when use_input_stats is false")

@@ -100,6 +100,8 @@ def remainder(input: Any, other: Any) -> Tensor:
     >>> gf.remainder(gf.tensor([7, -7]), 3)
     tensor([1, 2])
     """
+    if not isinstance(input, Tensor) and not isinstance(other, Tensor):
+        raise DTypeError("remainder: one of the operands must be a Tensor")
     nonzero_divisor("remainder", input, other)
     result = remainder_of(input, other)
     return named(result, "RemainderBackward1") if isinstance(other, Tensor) else result
@@ -111,6 +113,8 @@ def fmod(input: Any, other: Any) -> Tensor:
     >>> gf.fmod(gf.tensor([7, -7]), 3)
     tensor([ 1, -1])
     """
+    if not isinstance(input, Tensor):
+        raise DTypeError(f"fmod: argument 'input' must be Tensor, not {type(input).__name__}")
     nonzero_divisor("fmod", input, other)
     result = fmod_of(input, other)
     return named(result, "FmodBackward1") if isinstance(other, Tensor) else result
@@ -198,6 +202,8 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """
     if min is None and max is None:
         raise ArgumentError("clamp: At least one of 'min' or 'max' must not be None")
+    if min is not None and max is not None and isinstance(min, Tensor) != isinstance(max, Tensor):
+        raise DTypeError(f"clamp: min and max must both be Tensors or both numbers, not {type(min).__name__} and {type(max).__name__}")
     if max is None:
         result = clamp_below(input, min)
     else:
@@ -238,12 +244,19 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     return where_of(condition, input, other)
 
 
+def two_tensors(op: str, tensor1: Any, tensor2: Any) -> None:
+    for name, x in (("tensor1", tensor1), ("tensor2", tensor2)):
+        if not isinstance(x, Tensor):
+            raise DTypeError(f"{op}: argument '{name}' must be Tensor, not {type(x).__name__}")
+
+
 def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
     """``input + value * tensor1 * tensor2``, elementwise with broadcasting.
 
     >>> gf.addcmul(gf.tensor([1.0]), gf.tensor([4.0]), gf.tensor([2.0]), value=0.5)
     tensor([5.])
     """
+    two_tensors("addcmul", tensor1, tensor2)
     return addcmul_of(input, tensor1, tensor2, value)
 
 
@@ -253,6 +266,7 @@ def addcdiv(input: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Ten
     >>> gf.addcdiv(gf.tensor([1.0]), gf.tensor([4.0]), gf.tensor([2.0]), value=0.5)
     tensor([2.])
     """
+    two_tensors("addcdiv", tensor1, tensor2)
     if integers(tensor1, tensor2):
         raise DTypeError("addcdiv: Integer division with addcdiv is not supported; convert to floating point, or divide with rounding_mode")
     return addcdiv_of(input, tensor1, tensor2, value)

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import backends
 from ..dtypes import of
-from ..errors import ArgumentError, DTypeError, OutOfRangeError, ShapeError, labelled
+from ..errors import ArgumentError, AxisError, DTypeError, OutOfRangeError, ShapeError, labelled
 from ..kinds import linear
 from ..tape.node import named
 from ..tensor import Tensor, wrap
@@ -116,7 +116,7 @@ def flip(input: Tensor, *axes_: Any, dims: Any = None) -> Tensor:
     axes = tuple(axis_of("flip", d, input.array.ndim) for d in shape_of("flip", axes_ if dims is None else (dims,)))
     if len(set(axes)) != len(axes):
         raise ArgumentError(f"flip: dim {axes[0]} appears multiple times in the list of dims")
-    return flip_over(input, axes)
+    return flip_over(input, axes if input.array.ndim else ())
 
 
 def fliplr(input: Tensor) -> Tensor:
@@ -150,11 +150,13 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     tensor([3, 4, 0, 1, 2])
     """
     shifts = tuple(integer("roll", "shifts", n) for n in (shifts if isinstance(shifts, tuple | list) else (shifts,)))
-    if dims is None or dims == ():
+    if shifts and (dims is None or dims == ()):
         return roll_by(input.reshape(-1), shifts, (0,)).reshape(tuple(input.array.shape))
     dims = tuple(dims) if isinstance(dims, tuple | list) else (dims,)
     if len(dims) != len(shifts):
         raise ShapeError(f"roll: shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
+    if not input.array.ndim:
+        raise AxisError(f"roll: Dimension specified as {dims[0]} but tensor has no dimensions")
     return roll_by(input, shifts, tuple(axis_of("roll", d, input.array.ndim) for d in dims))
 
 

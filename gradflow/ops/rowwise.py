@@ -139,6 +139,13 @@ def tensors_only(op: str, **arguments: Any) -> None:
             raise DTypeError(f"{op}: argument '{name}' must be Tensor, not {type(x).__name__}")
 
 
+def of_one_type(op: str, input: Tensor, **parameters: Tensor | None) -> None:
+    """The parameters of a normalisation have the input's type, or float32 beside one of 16 bits."""
+    for name, t in parameters.items():
+        if t is not None and t.dtype is not input.dtype and not (input.array.itemsize == 2 and t.dtype is dtypes.float32):
+            raise DTypeError(f"{op}: mixed dtypes: the input is {input.dtype}, {name} is {t.dtype}; convert one of them")
+
+
 # Layer normalisation
 
 
@@ -233,6 +240,7 @@ def layer_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = Non
                 f"layer_norm: Expected {name} to be of same shape as normalized_shape, but got {name} of shape {list(t.shape)} and normalized_shape = {list(shape)}"
             )
     float_only("layer_norm", input)
+    of_one_type("layer_norm", input, weight=weight, bias=bias)
     size = 1
     for n in shape:
         size *= n

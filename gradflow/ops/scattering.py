@@ -364,7 +364,12 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     if mask.array.dtype.kind != "b":
         raise DTypeError("masked_scatter: masked_scatter_ only supports boolean masks")
     same_dtype("masked_scatter", input, source)
-    where = np.broadcast_to(mask.array, np.broadcast_shapes(mask.array.shape, input.array.shape))
+    try:
+        where = np.broadcast_to(mask.array, np.broadcast_shapes(mask.array.shape, input.array.shape))
+    except ValueError:
+        raise ShapeError(
+            f"masked_scatter: the mask, {tuple(mask.shape)}, does not broadcast with the input, {tuple(input.shape)}"
+        ) from None
     count = int(where.sum())
     if count > source.array.size:
         raise ShapeError(
