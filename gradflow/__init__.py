@@ -156,23 +156,22 @@ layout = memory_format = Layout
 newaxis = None
 
 if _typing.TYPE_CHECKING:
-    from . import func, memory, mxnet, special
+    from . import amp, func, memory, mxnet, special
+    from .amp import autocast
     from .func import vmap
     from .typed import *
 else:
+    _LATE = {"explain": "graph", "vmap": "func", "autocast": "amp"}
+    _LATE |= {f"is_autocast_{name}": "amp" for name in ("available", "enabled")}
+    _LATE |= {f"{verb}_autocast_{what}": "amp" for verb, what in (("set", "enabled"), ("set", "dtype"), ("get", "dtype"))}
+    _LATE |= {f"get_autocast_{where}_dtype": "amp" for where in ("cpu", "gpu")}
 
     def __getattr__(name: str) -> object:
         """``gradflow.special``, ``gradflow.func`` and others, which are read when they are first asked for."""
-        if name == "explain":
-            from .graph import explain
+        import importlib
 
-            return explain
-        if name in ("special", "func", "graph", "memory", "mxnet", "profiler"):
-            import importlib
-
+        if name in ("amp", "func", "graph", "memory", "mxnet", "profiler", "special"):
             return importlib.import_module(f"gradflow.{name}")
-        if name == "vmap":
-            from .func import vmap
-
-            return vmap
+        if name in _LATE:
+            return getattr(importlib.import_module(f"gradflow.{_LATE[name]}"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

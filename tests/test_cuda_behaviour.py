@@ -314,5 +314,43 @@ def test_out_of_memory_leaves_everything_as_it_was(emulated):
     assert gf.cuda.memory_stats()["num_ooms"] >= 3
 
 
+# Mixed precision
+
+
+def test_autocast(device):
+    x, w = gf.randn(4, 8, device="cuda"), gf.randn(8, 8, device="cuda", requires_grad=True)
+    with gf.autocast("cuda"):
+        y = x @ w
+        assert y.dtype is gf.float16 and y.sum().dtype is gf.float32 and y.exp().dtype is gf.float32 and (y + 1).dtype is gf.float16
+        assert (x.cpu() @ w.detach().cpu()).dtype is gf.float32  # the CPU's is another switch
+        loss = gf.nn.functional.mse_loss(y, gf.zeros_like(y))
+        with gf.autocast("cuda", dtype=gf.bfloat16):
+            assert gf.nn.functional.linear(x, w).dtype is gf.bfloat16
+        with pytest.raises(RuntimeError, match="unsafe to autocast"):
+            gf.nn.functional.binary_cross_entropy(y.sigmoid(), y.sigmoid())
+    loss.backward()
+    assert w.grad.dtype is gf.float32 and w.grad.is_cuda
+    want = gf.autograd.grad((x.cpu() @ w.cpu()).square().mean(), w)[0]
+    np.testing.assert_allclose(w.grad.cpu(), want.cpu(), rtol=0.05, atol=0.02)
+    with gf.cuda.amp.autocast(dtype=gf.bfloat16):
+        assert (x @ w).dtype is gf.bfloat16
+
+
+def test_the_scaler(device):
+    w = gf.ones(3, device="cuda", requires_grad=True)
+    optimizer, scaler = gf.optim.SGD([w], lr=0.5), gf.cuda.amp.GradScaler(init_scale=4.0, growth_interval=1)
+    for factor, scale, after in ((1.0, 8.0, 0.5), (float("inf"), 4.0, 0.5), (1.0, 8.0, 0.0)):
+        optimizer.zero_grad()
+        scaler.scale(w.sum() * factor).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        assert scaler.get_scale() == scale and w.tolist() == [after] * 3
+    if isinstance(device, Driver):
+        scaler.scale(w.sum()).backward()
+        before = device.launches
+        scaler.unscale_(optimizer)
+        assert device.launches - before <= 8  # of one gradient: looked through, and scaled; the rest are single numbers
+
+
 def test_addresses_are_the_devices(emulated):
     assert gf.zeros(3, device="cuda").data_ptr() >= SHIFT

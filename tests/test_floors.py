@@ -48,7 +48,8 @@ FLOORS = {
     "testing": (TENSORS, set()),
     "memory": ({"errors", "tape", "tensor"}, set()),
     "runtime": ({"backends"}, {"errors", "_version", "tape"}),
-    "cuda": ({"errors"}, {"backends", "ops", "tensor"}),
+    "amp": ({"errors", "tensor", "scalar", "autograd", "backends", "gradflow"}, {"methods", "nn"}),
+    "cuda": ({"errors", "amp"}, {"backends", "ops", "tensor"}),
     "accelerator": (set(), {"cuda", "tensor"}),
     "__main__": ({"runtime"}, {"backends"}),
     "graph": ({"errors", "tape", "tensor", "kinds", "backends"}, {"creation"}),
@@ -59,6 +60,7 @@ FLOORS = {
 DOORS = {
     ("nn", "kinds"): {"elementwise"},  # gf.elementwise: the losses are formulas
     ("optim", "backends"): {"elementwise", "kernel"},  # a step is one fused program over arrays
+    ("amp", "backends"): {"KINDS", "kernel", "reduce"},  # gradients are looked through by one fold
     ("creation", "tape"): {"node"},
     ("mxnet", "tape"): {"node", "walk"},  # which leaves lead to an array
     ("utils", "tape"): {"hooks", "walk"},  # the handles, which users' tools share; which backward is running

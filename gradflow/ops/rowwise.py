@@ -15,7 +15,7 @@ from ..tape.node import named
 from ..tensor import Tensor
 from . import pointwise as p
 from .axes import axes_of, axis_of, flag, shape_of
-from .convert import element
+from .convert import convert, element
 from .reductions import float_only, sum_over
 
 
@@ -240,6 +240,11 @@ def layer_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = Non
                 f"layer_norm: Expected {name} to be of same shape as normalized_shape, but got {name} of shape {list(t.shape)} and normalized_shape = {list(shape)}"
             )
     float_only("layer_norm", input)
+    given = [t.dtype for t in (weight, bias) if t is not None]
+    if input.dtype in (dtypes.float16, dtypes.bfloat16) and any(dtype is dtypes.float32 for dtype in given):
+        # as torch: parameters may have more bits than the input, whose type the result has
+        wide: list[Any] = [None if t is None else convert(t, dtypes.float32) for t in (input, weight, bias)]
+        return convert(layer_norm(wide[0], shape, wide[1], wide[2], eps), input.dtype)
     of_one_type("layer_norm", input, weight=weight, bias=bias)
     size = 1
     for n in shape:

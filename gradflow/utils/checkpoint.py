@@ -89,6 +89,17 @@ class Frame:
         self.values = dict(enumerate(found))
 
 
+def as_now(function: Callable) -> Callable:
+    """``function`` under the autocast that is on now."""
+    kept = gf.amp.autocast_mode.kept()
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with kept():
+            return function(*args, **kwargs)
+
+    return call
+
+
 def checkpoint(
     function: Callable,
     *args: Any,
@@ -102,13 +113,14 @@ def checkpoint(
 ) -> Any:
     """``function(*args, **kwargs)``, of which nothing but the arguments is kept for backward: that computes it again.
 
-    Random numbers are drawn again as they were, unless ``preserve_rng_state=False``. What is saved the second time must have the same
+    Random numbers are drawn again as they were, unless ``preserve_rng_state=False``, and autocast is as it was. What is saved the second time must have the same
     shapes and types (``determinism_check="none"`` does not look). ``use_reentrant=True`` runs a backward within the backward instead, as
     older programs do; gradients then flow only to tensors among ``args``, and only in ``backward()`` without ``inputs``.
 
     >>> x = gf.ones(3, requires_grad=True)
     >>> gf.utils.checkpoint.checkpoint(lambda x: x.sin().exp(), x, use_reentrant=False).sum().backward()
     """
+    function = as_now(function)
     if use_reentrant:
         if kwargs:
             raise ArgumentError(f"checkpoint: Unexpected keyword arguments: {', '.join(kwargs)}; use_reentrant=False takes them")
