@@ -117,6 +117,11 @@ def is_floating_point(input: Tensor) -> bool_:  # type: ignore[valid-type]
     return _tensor_given("is_floating_point", input).is_floating_point()
 
 
+def is_complex(input: Tensor) -> bool_:  # type: ignore[valid-type]
+    """Is the type a complex type? There are none."""
+    return _tensor_given("is_complex", input).is_complex()
+
+
 def result_type(a: object, b: object) -> dtype:
     """The type of the result of an operation on ``a`` and ``b``.
 
@@ -138,15 +143,20 @@ from .ops.windows import bartlett_window, blackman_window, hamming_window, hann_
 from .printing import set_printoptions
 from .serialization import load, save
 from .settings import (
+    are_deterministic_algorithms_enabled,
     get_default_device,
+    get_deterministic_debug_mode,
     get_float32_matmul_precision,
+    is_deterministic_algorithms_warn_only_enabled,
     is_storage,
     is_warn_always_enabled,
     set_default_device,
     set_default_tensor_type,
+    set_deterministic_debug_mode,
     set_flush_denormal,
     set_float32_matmul_precision,
     set_warn_always,
+    use_deterministic_algorithms,
 )
 
 globals().update(_layouts)
@@ -155,13 +165,26 @@ for _name, _function in _functions_of_nn.items():
 layout = memory_format = Layout
 newaxis = None
 
+# read when they are first asked for
+_LATER = set("amp compiler distributed distributions func graph jit memory mxnet profiler random special version".split())
+_ABSENT = {
+    "complex numbers": "cdouble cfloat chalf complex complex32 complex64 complex128 imag istft polar stft view_as_complex view_as_real",
+    "sparse tensors": "smm sparse sparse_coo_tensor sparse_csr_tensor sparse_compressed_tensor spmm sspaddmm",
+    "quantized tensors": "ao qint8 qint32 quantization quantize_per_channel quantize_per_tensor quint8",
+    "exported programs": "_dynamo export fx library onnx package",
+    "tensors shared by processes": "multiprocessing",
+    "downloads": "hub",
+    "Apple's and Intel's GPUs": "mps xpu",
+}
+
 if _typing.TYPE_CHECKING:
-    from . import amp, func, memory, mxnet, special
+    from . import amp, compiler, distributed, distributions, func, jit, memory, mxnet, random, special, version
     from .amp import autocast
+    from .compiler import compile
     from .func import vmap
     from .typed import *
 else:
-    _LATE = {"explain": "graph", "vmap": "func", "autocast": "amp"}
+    _LATE = {"explain": "graph", "vmap": "func", "autocast": "amp", "compile": "compiler"}
     _LATE |= {f"is_autocast_{name}": "amp" for name in ("available", "enabled")}
     _LATE |= {f"{verb}_autocast_{what}": "amp" for verb, what in (("set", "enabled"), ("set", "dtype"), ("get", "dtype"))}
     _LATE |= {f"get_autocast_{where}_dtype": "amp" for where in ("cpu", "gpu")}
@@ -170,8 +193,11 @@ else:
         """``gradflow.special``, ``gradflow.func`` and others, which are read when they are first asked for."""
         import importlib
 
-        if name in ("amp", "func", "graph", "memory", "mxnet", "profiler", "special"):
+        if name in _LATER:
             return importlib.import_module(f"gradflow.{name}")
         if name in _LATE:
             return getattr(importlib.import_module(f"gradflow.{_LATE[name]}"), name)
+        for what, names in _ABSENT.items():
+            if name in names.split():
+                raise AttributeError(f"module {__name__!r} has no attribute {name!r}: there are no {what} in gradflow")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -93,6 +93,40 @@ def is_storage(obj: object) -> bool:
     return False
 
 
+deterministic = {"mode": False, "warn_only": False}
+
+
+def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+    """Whether results must be the same bits every time; here they are, whatever is set."""
+    deterministic.update(mode=bool(mode), warn_only=bool(mode and warn_only))
+
+
+def are_deterministic_algorithms_enabled() -> bool:
+    """What was set."""
+    return deterministic["mode"]
+
+
+def is_deterministic_algorithms_warn_only_enabled() -> bool:
+    """What was set."""
+    return deterministic["warn_only"]
+
+
+def set_deterministic_debug_mode(debug_mode: int | str) -> None:
+    """:func:`use_deterministic_algorithms` by 0, 1, 2, or "default", "warn", "error"."""
+    names = ("default", "warn", "error")
+    if debug_mode not in (*names, 0, 1, 2):
+        raise ArgumentError(
+            f"set_deterministic_debug_mode: invalid value of debug_mode, expected 0, 1, 2 or one of {names}, but got {debug_mode!r}"
+        )
+    level = names.index(debug_mode) if isinstance(debug_mode, str) else int(debug_mode)
+    use_deterministic_algorithms(level > 0, warn_only=level == 1)
+
+
+def get_deterministic_debug_mode() -> int:
+    """What was set: 0, 1 (warn) or 2 (error)."""
+    return 2 * deterministic["mode"] - deterministic["warn_only"]
+
+
 warn_always = False
 
 

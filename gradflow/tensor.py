@@ -441,7 +441,7 @@ class Tensor(Methods):
         return complex(self.item())
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if not self.array.ndim and spec else object.__format__(self, spec)
+        return format(self.item(), spec) if not self.array.ndim and (spec or type(self) is Tensor) else object.__format__(self, spec)
 
     def __iter__(self) -> Any:
         if not self.array.ndim:

@@ -41,6 +41,12 @@ FLOORS = {
     "numpy_calls": ({*TENSORS, "ops", "creation", "methods"}, set()),
     "special": ({"ops"}, set()),
     "settings": ({"devices", "errors", "dtypes"}, {"cuda"}),
+    "version": ({"_version"}, set()),
+    "random": ({"ops"}, set()),
+    "jit": ({"errors", "nn"}, set()),
+    "compiler": ({"errors"}, set()),
+    "distributed": (set(), set()),
+    "distributions": ({"errors", "tensor", "autograd", "ops", "gradflow"}, set()),
     "nn": ({*PEOPLE, "kinds"}, set()),
     "optim": ({*PEOPLE, "backends"}, set()),
     "utils": ({"errors", "tensor", "tape", "autograd", "gradflow"}, set()),
@@ -59,6 +65,7 @@ FLOORS = {
 # Floors that may be entered by some names only.
 DOORS = {
     ("nn", "kinds"): {"elementwise"},  # gf.elementwise: the losses are formulas
+    ("distributions", "ops"): {"distributions"},  # NumPy's generator, for gamma numbers
     ("optim", "backends"): {"elementwise", "kernel"},  # a step is one fused program over arrays
     ("amp", "backends"): {"KINDS", "kernel", "reduce"},  # gradients are looked through by one fold
     ("creation", "tape"): {"node"},

@@ -109,6 +109,7 @@ from .padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
+from .parallel import DataParallel
 from .parameter import Buffer, Parameter
 from .pooling import (
     AdaptiveAvgPool1d,
@@ -144,7 +145,7 @@ from .upsampling import Fold, Unfold, Upsample, UpsamplingBilinear2d, Upsampling
 
 __all__ = [
     # the ground
-    "Module", "Parameter", "Buffer", "functional", "init", "utils",
+    "Module", "Parameter", "Buffer", "DataParallel", "functional", "init", "utils",
     # containers
     "Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict",
     # layers
@@ -181,3 +182,12 @@ __all__ = [
     "BCELoss", "BCEWithLogitsLoss", "CosineSimilarity", "CrossEntropyLoss", "HuberLoss", "KLDivLoss", "L1Loss",
     "MSELoss", "NLLLoss", "SmoothL1Loss",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    """``nn.modules``, which is read when it is first asked for."""
+    if name == "modules":
+        import importlib
+
+        return importlib.import_module("gradflow.nn.modules")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

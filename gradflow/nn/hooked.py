@@ -7,6 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..utils.hooks import RemovableHandle, add_hook
+from .backward_hooks import Around
+
+NONE: OrderedDict[int, Any] = OrderedDict()  # a module's hooks going back, until one is registered
 
 
 class Hooked:
@@ -14,6 +17,8 @@ class Hooked:
 
     _forward_pre_hooks: OrderedDict[int, tuple[Callable[..., Any], bool]]
     _forward_hooks: OrderedDict[int, tuple[Callable[..., Any], bool, bool]]
+    _backward_pre_hooks: OrderedDict[int, Callable[..., Any]] = NONE
+    _backward_hooks: OrderedDict[int, Callable[..., Any]] = NONE
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; subclasses define it."""
@@ -46,18 +51,44 @@ class Hooked:
         """
         return add_hook(self._forward_hooks, (hook, with_kwargs, always_call), prepend)
 
+    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call `hook(module, grad_input, grad_output)` going back; what it returns, if not None, replaces grad_input.
+
+        Both are tuples, of the positional arguments of `forward` and of its results; None stands where no gradient flows.
+        """
+        return self._add_backward_hook("_backward_hooks", hook, prepend)
+
+    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call `hook(module, grad_output)` before the way back through the module; what it returns, if not None, replaces it."""
+        return self._add_backward_hook("_backward_pre_hooks", hook, prepend)
+
+    def register_backward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """`register_full_backward_hook`, under its old name."""
+        return self.register_full_backward_hook(hook)
+
+    def _add_backward_hook(self, name: str, hook: Callable[..., Any], prepend: bool) -> RemovableHandle:
+        hooks = self.__dict__.setdefault(name, OrderedDict())
+        handle = add_hook(hooks, hook, prepend)
+        # the call with hooks around it is taken where there are forward hooks: one that is there for this
+        if _watched not in [h[0] for h in self._forward_pre_hooks.values()]:
+            add_hook(self._forward_pre_hooks, (_watched, False), True)
+        return handle
+
     def _call_hooked(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         called = set()
         output = None
         try:
             args, kwargs = self._run_pre_hooks(args, kwargs)
+            around = Around(self) if self._backward_hooks or self._backward_pre_hooks else None
+            if around:
+                args = around.before(args)
             output = self.forward(*args, **kwargs)
             for key, (hook, with_kwargs, _) in list(self._forward_hooks.items()):
                 called.add(key)
                 replaced = hook(self, args, kwargs, output) if with_kwargs else hook(self, args, output)
                 if replaced is not None:
                     output = replaced
-            return output
+            return around.after(output) if around else output
         except Exception:
             for key, (hook, with_kwargs, always_call) in list(self._forward_hooks.items()):
                 if always_call and key not in called:
@@ -78,3 +109,7 @@ class Hooked:
                 raise RuntimeError(f"forward pre-hook: must return None or a tuple of (new_args, new_kwargs); got {replaced!r}")
             args, kwargs = replaced
         return args, kwargs
+
+
+def _watched(module: Any, args: tuple[Any, ...]) -> None:
+    """Stands among the hooks of a module that has hooks going back."""

@@ -92,6 +92,10 @@ class Module(Stateful, Convertible, Hooked):
         else:
             object.__setattr__(self, name, value)
 
+    def __getattr__(self, name: str) -> Any:
+        """What is no attribute; classes that look further call this first."""
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
     def __delattr__(self, name: str) -> None:
         for names in (self._parameter_names, self._buffer_names, self._module_names):
             names.pop(name, None)
@@ -293,6 +297,9 @@ class Module(Stateful, Convertible, Hooked):
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing is compiled; the module runs as it is."""
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clear the gradients of every parameter: to None, or to zeros."""

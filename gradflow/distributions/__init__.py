@@ -1,0 +1,78 @@
+"""Probability distributions: samples, densities, entropies, divergences, with gradients for the parameters.
+
+>>> import gradflow as gf
+>>> mean = gf.zeros(2, requires_grad=True)
+>>> gf.distributions.Normal(mean, 1.0).log_prob(gf.ones(2)).sum().backward()
+>>> mean.grad
+tensor([1., 1.])
+"""
+
+import sys as _sys
+
+from . import (
+    categorical,
+    constraints,
+    derived,
+    distribution,
+    gamma,
+    kl,
+    location_scale,
+    multivariate,
+    relaxed,
+    transformed,
+    transforms,
+    trials,
+    utils,
+)
+from .categorical import Categorical, Multinomial, OneHotCategorical, OneHotCategoricalStraightThrough
+from .derived import HalfCauchy, HalfNormal, LogNormal, Pareto, Weibull
+from .distribution import Distribution, ExponentialFamily
+from .gamma import Beta, Chi2, Dirichlet, Gamma, InverseGamma, StudentT
+from .kl import kl_divergence, register_kl
+from .location_scale import Cauchy, Exponential, Gumbel, Laplace, Normal, Uniform
+from .multivariate import LowRankMultivariateNormal, MultivariateNormal
+from .relaxed import RelaxedBernoulli, RelaxedOneHotCategorical
+from .transformed import Independent, MixtureSameFamily, TransformedDistribution
+from .transforms import (
+    AbsTransform,
+    AffineTransform,
+    ComposeTransform,
+    ExpTransform,
+    IndependentTransform,
+    LowerCholeskyTransform,
+    PowerTransform,
+    SigmoidTransform,
+    SoftmaxTransform,
+    SoftplusTransform,
+    StickBreakingTransform,
+    TanhTransform,
+    Transform,
+    identity_transform,
+)
+from .trials import Bernoulli, Binomial, ContinuousBernoulli, Geometric, NegativeBinomial, Poisson
+
+# PyTorch has a file for each: `from gradflow.distributions.normal import Normal` finds it where it is
+_FILES = {
+    location_scale: "normal laplace cauchy gumbel uniform exponential",
+    trials: "bernoulli binomial continuous_bernoulli geometric negative_binomial poisson",
+    categorical: "multinomial one_hot_categorical",
+    gamma: "beta chi2 dirichlet inverse_gamma studentT",
+    multivariate: "multivariate_normal lowrank_multivariate_normal",
+    derived: "half_cauchy half_normal log_normal pareto weibull",
+    relaxed: "relaxed_bernoulli relaxed_categorical",
+    transformed: "independent mixture_same_family transformed_distribution",
+    distribution: "exp_family",
+}
+for _file, _names in _FILES.items():
+    for _name in _names.split():
+        globals()[_name] = _sys.modules[f"{__name__}.{_name}"] = _file
+
+__all__ = [
+    "AbsTransform", "AffineTransform", "Bernoulli", "Beta", "Binomial", "Categorical", "Cauchy", "Chi2", "ComposeTransform",
+    "ContinuousBernoulli", "Dirichlet", "Distribution", "ExpTransform", "Exponential", "ExponentialFamily", "Gamma", "Geometric", "Gumbel",
+    "HalfCauchy", "HalfNormal", "Independent", "IndependentTransform", "InverseGamma", "Laplace", "LogNormal", "LowRankMultivariateNormal",
+    "LowerCholeskyTransform", "MixtureSameFamily", "Multinomial", "MultivariateNormal", "NegativeBinomial", "Normal", "OneHotCategorical",
+    "OneHotCategoricalStraightThrough", "Pareto", "Poisson", "PowerTransform", "RelaxedBernoulli", "RelaxedOneHotCategorical",
+    "SigmoidTransform", "SoftmaxTransform", "SoftplusTransform", "StickBreakingTransform", "StudentT", "TanhTransform", "Transform",
+    "TransformedDistribution", "Uniform", "Weibull", "constraints", "identity_transform", "kl", "kl_divergence", "register_kl", "transforms", "utils",
+]  # fmt: skip

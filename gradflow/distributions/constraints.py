@@ -1,0 +1,174 @@
+"""Which values a parameter may take, and a sample: ``constraint.check(value)`` says it for each.
+
+>>> positive.check(gf.tensor([-1.0, 2.0])).tolist()
+[False, True]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gradflow as gf
+
+from ..tensor import Tensor
+
+
+class Constraint:
+    """A set of values, whose last ``event_dim`` axes belong to one value."""
+
+    is_discrete = False
+    event_dim = 0
+
+    def check(self, value: Tensor) -> Tensor:
+        """For each value, is it in the set?"""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return type(self).__name__.lstrip("_") + "()"
+
+
+class _Dependent(Constraint):
+    """A set that depends on the parameters of a distribution: asked of an instance."""
+
+    def __init__(self, *, is_discrete: bool = False, event_dim: int = 0) -> None:
+        self.is_discrete, self.event_dim = is_discrete, event_dim
+
+    def __call__(self, *, is_discrete: bool = False, event_dim: int = 0) -> _Dependent:
+        return _Dependent(is_discrete=is_discrete, event_dim=event_dim)
+
+    def check(self, value: Tensor) -> Tensor:
+        raise ValueError("Cannot determine validity of dependent constraint")
+
+
+class dependent_property(property, _Dependent):
+    """A support that is computed from the parameters."""
+
+    def __init__(self, fn: Any = None, *, is_discrete: bool = False, event_dim: int = 0) -> None:
+        super().__init__(fn)
+        self.is_discrete, self.event_dim = is_discrete, event_dim
+
+    def __call__(self, fn: Any) -> dependent_property:  # type: ignore[override]
+        return dependent_property(fn, is_discrete=self.is_discrete, event_dim=self.event_dim)
+
+
+def is_dependent(constraint: Any) -> bool:
+    """Does the set depend on parameters?"""
+    return isinstance(constraint, _Dependent)
+
+
+class _Simple(Constraint):
+    """A set by its test."""
+
+    def __init__(self, name: str, test: Callable, event_dim: int = 0, is_discrete: bool = False) -> None:
+        self.name, self.check = name, test  # type: ignore[method-assign]
+        self.event_dim, self.is_discrete = event_dim, is_discrete
+
+    def __repr__(self) -> str:
+        return f"{self.name}()"
+
+
+class Bounded(Constraint):
+    """Numbers between bounds, either of which may be missing."""
+
+    def __init__(
+        self, kind: str, lower: Any = None, upper: Any = None, closed: tuple[bool, bool] = (True, True), integer: bool = False
+    ) -> None:
+        self.kind, self.lower_bound, self.upper_bound, self.closed, self.is_discrete = kind, lower, upper, closed, integer
+
+    def check(self, value: Tensor) -> Tensor:
+        ok = value % 1 == 0 if self.is_discrete else value == value
+        if self.lower_bound is not None:
+            ok = ok & (value >= self.lower_bound if self.closed[0] else value > self.lower_bound)
+        if self.upper_bound is not None:
+            ok = ok & (value <= self.upper_bound if self.closed[1] else value < self.upper_bound)
+        return ok
+
+    def __repr__(self) -> str:
+        bounds = {"lower_bound": self.lower_bound, "upper_bound": self.upper_bound}
+        return f"{self.kind}({', '.join(f'{k}={v}' for k, v in bounds.items() if v is not None)})"
+
+
+def greater_than(lower_bound: Any) -> Bounded:
+    """Numbers above a bound."""
+    return Bounded("GreaterThan", lower_bound, closed=(False, True))
+
+
+def greater_than_eq(lower_bound: Any) -> Bounded:
+    """Numbers from a bound on."""
+    return Bounded("GreaterThanEq", lower_bound)
+
+
+def less_than(upper_bound: Any) -> Bounded:
+    """Numbers below a bound."""
+    return Bounded("LessThan", None, upper_bound, (True, False))
+
+
+def interval(lower_bound: Any, upper_bound: Any) -> Bounded:
+    """Numbers between two bounds, which belong to them."""
+    return Bounded("Interval", lower_bound, upper_bound)
+
+
+def half_open_interval(lower_bound: Any, upper_bound: Any) -> Bounded:
+    """Numbers between two bounds, the lower of which belongs to them."""
+    return Bounded("HalfOpenInterval", lower_bound, upper_bound, (True, False))
+
+
+def integer_interval(lower_bound: Any, upper_bound: Any) -> Bounded:
+    """Whole numbers between two bounds, which belong to them."""
+    return Bounded("IntegerInterval", lower_bound, upper_bound, integer=True)
+
+
+class independent(Constraint):
+    """Values whose last ``reinterpreted_batch_ndims`` axes must all be in a set."""
+
+    def __init__(self, base_constraint: Any, reinterpreted_batch_ndims: int) -> None:
+        self.base_constraint, self.reinterpreted_batch_ndims = base_constraint, reinterpreted_batch_ndims
+        self.is_discrete = base_constraint.is_discrete
+        self.event_dim = base_constraint.event_dim + reinterpreted_batch_ndims
+
+    def check(self, value: Tensor) -> Tensor:
+        ok = self.base_constraint.check(value)
+        n = self.reinterpreted_batch_ndims
+        return ok.reshape((*ok.shape[: ok.ndim - n], -1)).all(-1) if n else ok
+
+    def __repr__(self) -> str:
+        return f"IndependentConstraint({self.base_constraint}, {self.reinterpreted_batch_ndims})"
+
+
+class multinomial(Constraint):
+    """Counts that sum to at most a number."""
+
+    is_discrete, event_dim = True, 1
+
+    def __init__(self, upper_bound: Any) -> None:
+        self.upper_bound = upper_bound
+
+    def check(self, value: Tensor) -> Tensor:
+        return (value >= 0).all(-1) & (value.sum(-1) <= self.upper_bound)
+
+
+def _is_triangular(value: Tensor) -> Tensor:
+    return (value.tril() == value).reshape((*value.shape[:-2], -1)).all(-1)
+
+
+def _is_positive_definite(value: Tensor) -> Tensor:
+    symmetric = gf.isclose(value, value.mT, atol=1e-6).all(-2).all(-1)
+    return symmetric & (gf.linalg.cholesky_ex(value.detach()).info == 0)
+
+
+real = _Simple("Real", lambda v: v == v)
+real_vector = independent(real, 1)
+boolean = _Simple("Boolean", lambda v: (v == 0) | (v == 1), is_discrete=True)
+one_hot = _Simple("OneHot", lambda v: ((v == 0) | (v == 1)).all(-1) & (v.sum(-1) == 1), 1, True)
+nonnegative_integer = Bounded("IntegerGreaterThan", 0, integer=True)
+positive_integer = Bounded("IntegerGreaterThan", 1, integer=True)
+positive, nonnegative = greater_than(0.0), greater_than_eq(0.0)
+unit_interval = interval(0.0, 1.0)
+simplex = _Simple("Simplex", lambda v: (v >= 0).all(-1) & ((v.sum(-1) - 1).abs() < 1e-6), 1)
+lower_triangular = _Simple("LowerTriangular", _is_triangular, 2)
+lower_cholesky = _Simple("LowerCholesky", lambda v: _is_triangular(v) & (v.diagonal(dim1=-2, dim2=-1) > 0).all(-1), 2)
+square = _Simple("Square", lambda v: gf.full(v.shape[:-2], v.shape[-2] == v.shape[-1]), 2)
+symmetric = _Simple("Symmetric", lambda v: gf.isclose(v, v.mT, atol=1e-6).all(-2).all(-1), 2)
+positive_definite = _Simple("PositiveDefinite", _is_positive_definite, 2)
+dependent = _Dependent()
