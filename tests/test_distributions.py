@@ -257,9 +257,9 @@ def test_unchecked_and_printed(torch):
 
 
 def test_names_of_pytorchs_files():
-    from gradflow.distributions.categorical import Categorical
     from gradflow.distributions.normal import Normal
 
+    from gradflow.distributions.categorical import Categorical
     from gradflow.distributions.kl import kl_divergence
 
     assert Categorical is gf.distributions.Categorical
