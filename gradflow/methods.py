@@ -36,6 +36,7 @@ from .ops import (
     scattering,
     sharing,
     sorting,
+    striding,
     views,
 )
 from .ops.arguments import at_fault, checked
@@ -74,7 +75,8 @@ PLAIN = {
         broadcast_to clone""",
     joining: "split chunk unbind",
     indexing: "gather index_select masked_fill masked_select nonzero take_along_dim",
-    rearranging: "flip fliplr flipud roll rot90 tile repeat_interleave diag diag_embed tril triu trace as_strided tensor_split hsplit vsplit take",
+    striding: "as_strided",
+    rearranging: "flip fliplr flipud roll rot90 tile repeat_interleave diag diag_embed tril triu trace tensor_split hsplit vsplit take",
     scans: "cumsum cumprod logcumsumexp cummax cummin diff",
     sorting: """sort argsort msort topk kthvalue median nanmedian mode quantile nanquantile unique unique_consecutive bincount histc""",
     scattering: "scatter scatter_add scatter_reduce index_add index_copy index_fill index_put masked_scatter put",

@@ -33,7 +33,7 @@ FLOORS = {
     "fft": ({*TENSORS, "creation", "ops"}, set()),
     "linalg": ({"errors", "kinds", "ops"}, set()),
     "autograd": ({*TENSORS, "backends", "kinds"}, {"creation", "func"}),
-    "func": ({*TENSORS, "backends", "ops", "creation", "autograd"}, set()),
+    "func": ({*TENSORS, "backends", "kinds", "ops", "creation", "autograd"}, set()),
     "creation": (OPS - {"kinds"}, set()),
     "constructors": ({*OPS, "creation"} - {"kinds"}, set()),
     "free": (OPS, set()),

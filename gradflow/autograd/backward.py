@@ -10,11 +10,12 @@ import gradflow.tensor as tensor_module
 from ..backends import empty
 from ..backends.batched import running
 from ..dtypes import FROM_NUMPY
-from ..errors import ArgumentError, DTypeError, GradError
+from ..errors import ArgumentError, BatchError, DTypeError, GradError
 from ..kinds.safe import derive, safe
+from ..tape.further_walks import BatchedWalk, RecordedWalk
 from ..tape.node import Boundary, Leaf, Output, keep, kept_by, mode
 from ..tape.observe import anomaly
-from ..tape.walk import RecordedWalk, Walk, arriving, collect, leading_to, leaves_early, walks
+from ..tape.walk import Walk, arriving, collect, leading_to, leaves_early, walks
 from ..tensor import Tensor, wrap
 
 
@@ -107,15 +108,18 @@ def start(walk: Any, roots: Sequence[Any], gradients: Sequence[Tensor]) -> None:
     for node, g in zip(roots, gradients, strict=True):
         if walk.recorded:
             walk.give(node, g)
-        elif node.__class__ is not Leaf and node not in walk.grads:
-            walk.grads[node] = (g.array,)
         else:
-            walk.add(node, g.array, False)
+            walk.seed(node, g.array)
 
 
 def run(
     op: str, tensors: Sequence[Any], gradients: Any, retain: bool, create: bool, inputs: Sequence[Any] | None, capture: bool
 ) -> list[Any]:
+    if running.stack and not capture:
+        raise BatchError(
+            f"{op}: backward() called inside of vmap, where a leaf would get a gradient for each example; use func.grad, func.vjp or "
+            "autograd.grad there"
+        )
     cotangents = seeds(tensors, gradients, op)
     roots = [t.node if isinstance(t, Tensor) else place_of(t) for t in tensors]
     targets: list[Any] = []
@@ -138,8 +142,8 @@ def run(
         needed = leading_to(nodes, set(targets))
         if not capture:
             needed |= set(targets)
-    over_tensors = create or bool(running.stack) or (watched and any(n.__class__ is Boundary for n in nodes))
-    walk: Any = (RecordedWalk if over_tensors else Walk)(needed, targets if capture else (), held)
+    over_tensors = create or (watched and any(n.__class__ is Boundary for n in nodes))
+    walk: Any = (RecordedWalk if over_tensors else BatchedWalk if running.stack else Walk)(needed, targets if capture else (), held)
     watched = watched or careful
     if watched:
         walk.nodes = nodes = leaves_early(nodes)

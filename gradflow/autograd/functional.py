@@ -171,7 +171,7 @@ def jacobian(
     """The Jacobian of ``func``: for an output y and an input x a Tensor of shape (\\*y.shape, \\*x.shape); tuples of them in tuples.
 
     ``layout="denominator"`` gives (\\*x.shape, \\*y.shape). ``strategy`` is "reverse-mode", a pass for each element of the output, or
-    "forward-mode", one for each element of the input. The passes are taken one by one, ``vectorize`` or not.
+    "forward-mode", one for each element of the input. The passes are taken one by one, with ``vectorize`` at once, by vmap.
 
     >>> gf.autograd.functional.jacobian(lambda x: x * x, gf.tensor([1.0, 2.0]))
     tensor([[2., 0.],
@@ -188,12 +188,13 @@ def jacobian(
         raise GradError(f"jacobian: `strict=True` and {other} are not supported together; leave out one of them")
     from ..func.transforms import basis, blocks, each
 
+    chunk = None if vectorize else 1
     call = Call("jacobian", func, inputs, create_graph, strict)
     x, y = call.inputs, call.outputs
     table: list[list[Tensor]] = []
     if strategy == "forward-mode":
         push = call.level.pushforward(y, x)
-        rows = each(lambda tangents: call.filled(push(tangents), y, "output"), basis(x), y)
+        rows = each(lambda tangents: call.filled(push(tangents), y, "output"), basis(x), y, chunk)
         table = [[turned(b, a.ndim) for b, a in zip(blocks(row, x), x, strict=True)] for row in rows]
     else:
         for k, out in enumerate(y):
@@ -201,7 +202,7 @@ def jacobian(
             def pull(seeds: list[Tensor], out: Tensor = out, k: int = k) -> list[Tensor]:
                 return call.filled(call.gradients([out], seeds), x, f"output {k} of the user-provided function")
 
-            columns = each(pull, basis([out]), x)
+            columns = each(pull, basis([out]), x, chunk)
             table.append([column.reshape((*out.shape, *a.shape)) for column, a in zip(columns, x, strict=True)])
     if layout == "denominator":
         table = [[turned(block, out.ndim) for block in row] for row, out in zip(table, y, strict=True)]

@@ -19,7 +19,10 @@ from . import cpu
 
 
 class Batch:
-    """One vmap: how deep it is nested, the number of examples, its ``randomness``, and the time on the tape when it began. ``open`` until it ends."""
+    """One vmap: how deep it is nested, the number of examples, its ``randomness``, and the time on the tape when it began. ``open`` until it ends.
+
+    Where an array belongs to several, the axis of the one that began last is hidden first: all arrays have them in one order.
+    """
 
     __slots__ = ("depth", "open", "randomness", "size", "start")
 
@@ -60,6 +63,11 @@ def batches_of(array: Any) -> list[Batch]:
         found.append(array.batch)
         array = array.physical
     return found[::-1]
+
+
+def all_batches(x: Any) -> set[Batch]:
+    """The vmaps that an array, or one in a tuple or list, belongs to."""
+    return {batch for v in x for batch in all_batches(v)} if type(x) in (tuple, list) else set(batches_of(x))
 
 
 def copies() -> int:
@@ -103,10 +111,8 @@ class BatchedArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     @property
     def base(self) -> Any:
-        """The array that owns the memory."""
-        owner = self.physical
-        while type(owner) is BatchedArray:
-            owner = owner.physical
+        """The array that owns the memory, never ``None``."""
+        owner = everything(self)
         while isinstance(owner.base, np.ndarray):
             owner = owner.base
         return owner
@@ -160,21 +166,19 @@ class BatchedArray(np.lib.mixins.NDArrayOperatorsMixin):
         key = key if isinstance(key, tuple) else (key,)
         if all(k is None or k is Ellipsis or (isinstance(k, int | slice | np.integer) and not isinstance(k, bool)) for k in key):
             return self.like(self.physical[(slice(None), *key, *(() if Ellipsis in key else (Ellipsis,)))])
-        if any(type(k) is BatchedArray and k.dtype.kind == "b" for k in key):
-            self.refuse()
-        return per_example(lambda a, *k: a[k], self, *key)
+        return INDEXING["get"](self, key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         key = key if isinstance(key, tuple) else (key,)
-        if top([value, *key]) not in (None, self.batch) and batches_of(value)[-1].depth > self.batch.depth:
+        above = top([value, *key])
+        if above is not None and above.start > self.batch.start:
             written_outside("copy")
         examples = [self.batch] if any(type(k) is BatchedArray for k in key) else []
         if not examples and all(not isinstance(k, np.ndarray | list | bool) for k in key):
             target = self.physical[(slice(None), *key, *(() if Ellipsis in key else (Ellipsis,)))]
             target[...] = value.aligned(target.ndim - 1) if owned_by(value, self.batch) else value
             return
-        for i in range(self.batch.size):
-            self.example(i)[tuple(one(k, self.batch, i) for k in key)] = one(value, self.batch, i)
+        INDEXING["set"](self, key, value)
 
     # Methods of arrays, by one example's axes
 
@@ -248,7 +252,7 @@ class BatchedArray(np.lib.mixins.NDArrayOperatorsMixin):
         outs = kwargs.pop("out", ())
         batch = top([*inputs, *outs])
         if batch is None or method != "__call__" or ufunc.signature is not None or any(type(v) is BatchedArray for v in kwargs.values()):
-            return per_example(lambda *a: getattr(ufunc, method)(*a, **kwargs), *inputs)
+            return INDEXING["ufunc"](ufunc, method, inputs, kwargs)
         if outs:
             if not all(owned_by(o, batch) for o in outs):
                 written_outside(ufunc.__name__)
@@ -294,13 +298,6 @@ def is_batched(x: Any) -> bool:
     return type(x) is BatchedArray
 
 
-def with_strides(x: Any) -> Any:
-    """An array whose memory is asked for."""
-    if type(x) is BatchedArray:
-        raise BatchError("as_strided: vmap has no strides for one example; use narrow, select, diagonal or an index")
-    return x
-
-
 def unmasked(index: Any) -> Any:
     """An index, which may not be a mask that differs among examples: so would the result's shape."""
     return index.refuse() if type(index) is BatchedArray and index.dtype.kind == "b" else index
@@ -314,13 +311,29 @@ def top(arrays: Iterable[Any]) -> Batch | None:
     """The innermost vmap that one of ``arrays`` belongs to."""
     found: Batch | None = None
     for x in arrays:
-        if type(x) is BatchedArray and (found is None or x.batch.depth > found.depth):
-            found = x.batch
+        if type(x) is BatchedArray:
+            if found is None or x.batch.start > found.start:
+                found = x.batch
         elif isinstance(x, tuple | list):
             inner = top(x)
-            if inner is not None and (found is None or inner.depth > found.depth):
+            if inner is not None and (found is None or inner.start > found.start):
                 found = inner
     return found
+
+
+def hide(array: Any, batch: Batch) -> BatchedArray:
+    """``array`` whose first axis is ``batch``'s. The axes of vmaps that began later stay outside of it."""
+    if type(array) is BatchedArray and array.batch.start > batch.start:
+        return BatchedArray(hide(array.physical.swapaxes(0, 1), batch), array.batch)
+    return BatchedArray(array, batch)
+
+
+def shown(array: Any, batch: Batch) -> Any:
+    """``array`` with the axis that ``batch`` hides as its first; ``None`` if it has none."""
+    if type(array) is not BatchedArray or array.batch is batch:
+        return getattr(array, "physical", None)
+    inner = shown(array.physical, batch)
+    return None if inner is None else BatchedArray(inner.swapaxes(0, 1), array.batch)
 
 
 def one(x: Any, batch: Batch, i: int) -> Any:
@@ -356,9 +369,9 @@ def per_example(function: Callable, *args: Any) -> Any:
                     raise BatchError(
                         "vmap: the result's shape depends on the values, and differs among the examples; do it outside of vmap"
                     )
-                known[id(first)] = result = BatchedArray(
-                    np.stack([np.asarray(c) if isinstance(c, np.generic) else c for c in column]), batch
-                )
+                known[id(first)] = result = hide(np.stack([np.asarray(c) if isinstance(c, np.generic) else c for c in column]), batch)
+                if any(isinstance(f, np.ndarray) and np.may_share_memory(first, f) for f in firsts):
+                    everything(result).flags.writeable = False  # views were copied: what is written would be lost
                 return result
             if isinstance(first, tuple | list):
                 parts = [joined(list(c)) for c in zip(*column, strict=True)]
@@ -375,75 +388,6 @@ def written_outside(op: str) -> None:
     )
 
 
-# NumPy's functions on arrays that have a rule; the others are done for one example after the other.
-
-
-def by_axis(name: str, default: Any = None) -> Callable:
-    return lambda a, axis=default, **kwargs: getattr(a, name)(axis=axis, **kwargs)
-
-
-def moveaxis(a: Any, source: Any, destination: Any) -> Any:
-    return a.like(np.moveaxis(a.physical, a.axes(source), a.axes(destination)))
-
-
-def broadcast_to(a: Any, shape: Any, **kwargs: Any) -> Any:
-    return cpu.expand(a, tuple(shape) if isinstance(shape, tuple | list) else (shape,))
-
-
-def empty_like(fill: Any) -> Callable:
-    def call(a: Any, dtype: Any = None, **kwargs: Any) -> Any:
-        physical = np.empty_like(a.physical, dtype=dtype)
-        if fill is not None:
-            physical.fill(fill)
-        return a.like(physical)
-
-    return call
-
-
-def may_share_memory(a: Any, b: Any, *args: Any) -> bool:
-    a, b = (x.base if type(x) is BatchedArray else x for x in (a, b))
-    return bool(np.may_share_memory(a, b))
-
-
-def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    return a.like(np.diagonal(a.physical, offset, *a.axes((axis1, axis2))))
-
-
-def refused(a: Any, *args: Any, **kwargs: Any) -> Any:
-    return BatchedArray.refuse(a)
-
-
-FUNCTIONS: dict[Any, Callable] = {
-    np.argwhere: refused,
-    np.nonzero: refused,
-    np.flatnonzero: refused,
-    np.unique: refused,
-    np.diagonal: diagonal,
-    np.sum: by_axis("sum"),
-    np.prod: by_axis("prod"),
-    np.max: by_axis("max"),
-    np.min: by_axis("min"),
-    np.any: by_axis("any"),
-    np.all: by_axis("all"),
-    np.argmax: by_axis("argmax"),
-    np.argmin: by_axis("argmin"),
-    np.argsort: by_axis("argsort", -1),
-    np.cumsum: by_axis("cumsum"),
-    np.cumprod: by_axis("cumprod"),
-    np.moveaxis: moveaxis,
-    np.swapaxes: lambda a, i, j: a.swapaxes(i, j),
-    np.transpose: lambda a, axes=None: a.transpose(axes) if axes is not None else a.transpose(),
-    np.reshape: lambda a, shape, **kwargs: a.reshape(shape, **kwargs),
-    np.ravel: lambda a: a.ravel(),
-    np.squeeze: lambda a, axis=None: a.squeeze(axis),
-    np.broadcast_to: broadcast_to,
-    np.empty_like: empty_like(None),
-    np.zeros_like: empty_like(0),
-    np.ones_like: empty_like(1),
-    np.copy: lambda a, **kwargs: a.copy(),
-    np.shape: lambda a: a.shape,
-    np.ndim: lambda a: a.ndim,
-    np.size: lambda a: a.size,
-    np.may_share_memory: may_share_memory,
-    np.shares_memory: may_share_memory,
-}
+# Rules in numpy_rules.py: for NumPy's functions, and for indices and the rarer ways to call a ufunc.
+FUNCTIONS: dict[Any, Callable] = {}
+INDEXING: dict[str, Callable] = {}

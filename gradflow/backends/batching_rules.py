@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import BatchError
+from ..errors import BatchError, OutOfRangeError
 from . import cpu, owners
 from .batched import Batch, BatchedArray, everything, one, owned_by, per_example, running, top, within, written_outside
 
@@ -187,6 +187,16 @@ def scatter_add(again: Any, batch: Batch, out: Any, axis: int, index: Any, src: 
     return out
 
 
+def places(index: Any, size: int) -> Any:
+    """The rows of a table in which the examples' tables, of ``size`` rows, follow one another."""
+    values, n = index.physical, index.batch.size
+    known = everything(values)
+    if ((known < -size) | (known >= size)).any():
+        bad = known[(known < -size) | (known >= size)].flat[0]
+        raise OutOfRangeError(f"index out of range: {bad} is not in [{-size}, {size}); every example has {size} rows")
+    return np.where(values < 0, values + size, values) + (np.arange(n) * size).reshape(-1, *(1,) * index.ndim)
+
+
 @rule
 def take_rows(again: Any, batch: Batch, x: Any, axis: int, index: Any, out: Any = None) -> Any:
     axis = axis % x.ndim
@@ -195,7 +205,9 @@ def take_rows(again: Any, batch: Batch, x: Any, axis: int, index: Any, out: Any 
     elif not owned_by(x, batch):
         result = np.moveaxis(again(x, axis, index.physical), axis, 0)
     else:
-        result = per_example(lambda a, i: again(a, axis, i), x, index).physical
+        n, size, axes = batch.size, x.shape[axis], range(1, 1 + index.ndim)
+        flat = np.moveaxis(x.physical, axis + 1, 1).reshape(n * size, *x.shape[:axis], *x.shape[axis + 1 :])
+        result = np.moveaxis(again(flat, 0, places(index, size)), [*axes], [axis + d for d in axes])
     return BatchedArray(result, batch) if out is None else written(out, result, 0, batch, "take_rows")
 
 
@@ -206,8 +218,13 @@ def add_rows(again: Any, batch: Batch, out: Any, axis: int, index: Any, src: Any
     axis, table = axis % out.ndim, out.physical
     if not owned_by(index, batch):
         again(table, axis + 1, index, spread(src, batch))
+        return out
+    n, size, axes = batch.size, out.shape[axis], range(1, 1 + index.ndim)
+    flat = np.moveaxis(table, axis + 1, 1).reshape(n * size, *out.shape[:axis], *out.shape[axis + 1 :])
+    if np.may_share_memory(flat, table):
+        again(flat, 0, places(index, size), np.moveaxis(spread(src, batch), [axis + d for d in axes], [*axes]))
     else:
-        for i in range(batch.size):
+        for i in range(n):
             again(table[i, ...], axis, index.example(i), one(src, batch, i))
     return out
 
@@ -285,6 +302,19 @@ def cholesky(again: Any, batch: Batch, work: Any) -> Any:
 @rule
 def lu_permutation(again: Any, batch: Batch, pivots: Any, rows: int) -> Any:
     return BatchedArray(again(pivots.physical, rows), batch)
+
+
+@rule
+def ldl(again: Any, batch: Batch, work: Any) -> Any:
+    return tuple(BatchedArray(r, batch) for r in again(work.physical))
+
+
+@rule
+def ldl_solve(again: Any, batch: Batch, factors: Any, pivots: Any, x: Any) -> Any:
+    if not owned_by(x, batch):
+        written_outside("ldl_solve")
+    again(spread(factors, batch).copy(), spread(pivots, batch), x.physical)
+    return x
 
 
 @rule

@@ -11,67 +11,17 @@ from typing import Any
 
 from ..autograd.backward import grad
 from ..backends import batching_rules as batching_rules
-from ..backends.batched import Batch, BatchedArray, running, within
+from ..backends import numpy_rules as numpy_rules
+from ..backends.batched import Batch, batches_of, running, within
 from ..errors import ArgumentError, DTypeError
+from ..kinds.crossing import enter, leave
 from ..ops.joining import cat
 from ..ops.views import movedim
-from ..tape import walk
-from ..tape.node import Boundary, mode, next_number
-from ..tensor import Tensor, wrap
+from ..tape.node import next_number
+from ..tensor import Tensor
 from .trees import flatten, spread, tree_map, unflatten
 
 RANDOMNESS = ("error", "different", "same")
-
-
-class EnterPlan:
-    """Into a vmap: the first axis is hidden. Back, it is there again. The node's ``meta`` is the vmap."""
-
-    name = "BatchBackward0"
-
-    def derive(self, node: Any, g: Tensor) -> list[Any]:
-        return [leave(g, node.meta)]
-
-
-class LeavePlan:
-    """Out of a vmap: the hidden axis is the first."""
-
-    name = "UnbatchBackward0"
-
-    def derive(self, node: Any, g: Tensor) -> list[Any]:
-        return [enter(g, node.meta)]
-
-
-ENTER, LEAVE = EnterPlan(), LeavePlan()
-
-
-def boundary(plan: Any, x: Tensor, array: Any, batch: Batch) -> Tensor:
-    node = x.node
-    if node is not None:
-        node = Boundary(plan, node, batch) if mode.enabled and array.dtype.kind in "fV" else None
-    return wrap(array, node)
-
-
-def enter(x: Tensor, batch: Batch) -> Tensor:
-    """``x`` with its first axis hidden."""
-    return boundary(ENTER, x, BatchedArray(x.array, batch), batch)
-
-
-def leave(x: Tensor, batch: Batch) -> Tensor:
-    """``x`` with the vmap's axis first, also if all examples share one."""
-    array = x.array
-    if type(array) is not BatchedArray or array.batch is not batch:
-        return x.unsqueeze(0).expand(batch.size, *x.shape)
-    return boundary(LEAVE, x, array.physical, batch)
-
-
-def leaving(parent: Any, g: Tensor) -> Tensor:
-    """The gradient of something that was there before a vmap which is over: the sum over the examples."""
-    while type(g.array) is BatchedArray and not g.array.batch.open and parent.number < g.array.batch.start:
-        g = leave(g, g.array.batch).sum(0)
-    return g
-
-
-walk.leaving = leaving
 
 
 def name_of(function: Any) -> str:
@@ -95,8 +45,7 @@ def vmap(func: Callable, in_dims: Any = 0, out_dims: Any = 0, randomness: str = 
     tensor([[0., 1., 2.],
             [3., 4., 5.]])
     """
-    if randomness not in RANDOMNESS:
-        raise ArgumentError(f"vmap: Only allowed values for randomness are 'error', 'different', or 'same'. Got {randomness}")
+    check_randomness("vmap", randomness)
     if chunk_size is not None and (isinstance(chunk_size, bool) or not isinstance(chunk_size, int) or chunk_size <= 0):
         raise ArgumentError(f"vmap: chunk_size should be None or greater than 0. (got {chunk_size})")
 
@@ -119,6 +68,11 @@ def vmap(func: Callable, in_dims: Any = 0, out_dims: Any = 0, randomness: str = 
         return unflatten(joined, flat[0][1])
 
     return call
+
+
+def check_randomness(op: str, randomness: Any) -> None:
+    if randomness not in RANDOMNESS:
+        raise ArgumentError(f"{op}: Only allowed values for randomness are 'error', 'different', or 'same'. Got {randomness}")
 
 
 def check_out_dims(out_dims: Any) -> None:
@@ -183,6 +137,17 @@ def run(func: Callable, size: int, dims: list[Any], leaves: Sequence[Any], shape
     return results(func, result, out_dims, batch)
 
 
+def along_first(function: Callable, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """``function`` of every row of ``tensors`` at once: a vmap without trees. What was drawn before, every row draws again the same."""
+    batch = Batch(tensors[0].shape[0], "same", next_number())
+    try:
+        with within([*running.stack, batch]):
+            found = function([enter(t, batch) for t in tensors])
+    finally:
+        batch.open = False
+    return [leave(t, batch) for t in found]
+
+
 def results(func: Callable, result: Any, out_dims: Any, batch: Batch) -> Any:
     name = name_of(func)
     leaves, shape = flatten(result)
@@ -195,7 +160,7 @@ def results(func: Callable, result: Any, out_dims: Any, batch: Batch) -> Any:
         )
     done = []
     for y, d in zip(leaves, places, strict=True):
-        ours = isinstance(y, Tensor) and type(y.array) is BatchedArray and y.array.batch is batch
+        ours = isinstance(y, Tensor) and batch in batches_of(y.array)
         if d is None:
             if ours:
                 raise ArgumentError(f"vmap({name}, ...): `{name}` can not return a BatchedTensor when out_dim is None; name the axis")

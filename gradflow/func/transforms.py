@@ -14,10 +14,11 @@ from typing import Any
 from ..autograd.levels import Level, zeros
 from ..creation import eye
 from ..creation import zeros as new_zeros
-from ..errors import ArgumentError, GradError
-from ..ops.joining import stack
+from ..errors import ArgumentError, BatchError, GradError
+from ..ops.joining import cat, stack
 from ..ops.views import movedim, reshape
 from ..tensor import Tensor
+from .batching import along_first, check_randomness
 from .trees import flatten, flatten_as, tree_map, unflatten
 
 
@@ -270,11 +271,21 @@ def basis(tensors: Sequence[Tensor]) -> list[Tensor]:
     return result
 
 
-def each(function: Callable, directions: Sequence[Tensor], like: Sequence[Tensor]) -> list[Tensor]:
-    """``function`` of every direction, its results stacked; ``like`` are tensors such as it returns."""
-    total = directions[0].shape[0]
+def each(function: Callable, directions: Sequence[Tensor], like: Sequence[Tensor], chunk: int | None = None) -> list[Tensor]:
+    """``function`` of every direction, its results stacked; ``like`` are tensors such as it returns.
+
+    ``chunk`` directions go at once, by vmap, ``None`` for all. Code of the user's that vmap refuses sees one after the other.
+    """
+    total = directions[0].shape[0] if directions else 0
     if not total:
         return [new_zeros((0, *t.shape), dtype=t.dtype) for t in like]
+    n = total if chunk is None else chunk
+    if n > 1:
+        try:
+            parts = [along_first(function, [d[i : i + n] for d in directions] if n < total else directions) for i in range(0, total, n)]
+            return [cat(column) if len(column) > 1 else column[0] for column in zip(*parts, strict=True)]
+        except BatchError:
+            pass
     found = [function([d[i] for d in directions]) for i in range(total)]
     return [stack(column) for column in zip(*found, strict=True)]
 
@@ -295,7 +306,8 @@ def chunked(op: str, chunk_size: Any) -> None:
 
 
 def jacrev(func: Callable, argnums: int | tuple[int, ...] = 0, *, has_aux: bool = False, chunk_size: int | None = None) -> Callable:
-    """The function that computes the Jacobian of ``func`` by reverse mode, a pass for each element of the output.
+    """The function that computes the Jacobian of ``func`` by reverse mode: a pass for each element of the output, ``chunk_size`` at once
+    (default: all).
 
     For an output and an argument that are tensors it has shape (\\*output.shape, \\*argument.shape). For trees it is the output's tree, in it
     ``argnums``' tuple, in it the argument's tree. Wants floating-point outputs.
@@ -312,7 +324,7 @@ def jacrev(func: Callable, argnums: int | tuple[int, ...] = 0, *, has_aux: bool 
         outputs, shape = flatten(output)
         given = [args[n] for n in pick("jacrev", args, argnums)]
         inputs, inputs_shape = flatten(tuple(given) if isinstance(argnums, tuple) else given[0])
-        rows = each(lambda seeds: flatten(pull(unflatten(seeds, shape)))[0], basis(outputs), inputs)
+        rows = each(lambda seeds: flatten(pull(unflatten(seeds, shape)))[0], basis(outputs), inputs, chunk_size)
         columns = [blocks(row, outputs) for row in rows]
         result = unflatten([unflatten([column[k] for column in columns], inputs_shape) for k in range(len(outputs))], shape)
         return (result, aux) if has_aux else result
@@ -321,11 +333,13 @@ def jacrev(func: Callable, argnums: int | tuple[int, ...] = 0, *, has_aux: bool 
 
 
 def jacfwd(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False, *, randomness: str = "error") -> Callable:
-    """As :func:`jacrev`, by forward mode: a pass for each element of the arguments.
+    """As :func:`jacrev`, by forward mode: a pass for each element of the arguments, all at once. The function runs once, so ``randomness`` is
+    no matter.
 
     >>> gf.func.jacfwd(lambda x: x.sum())(gf.ones(3))
     tensor([1., 1., 1.])
     """
+    check_randomness("jacfwd", randomness)
 
     @wraps(func)
     def call(*args: Any) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import ArgumentError, AxisError, DTypeError, ShapeError
 from ..tensor import Tensor, wrap
+from .apart import each_example
 from .axes import axis_of, integer
 from .hosted import hosted
 from .joining import cat
@@ -130,6 +131,7 @@ class Histogram(NamedTuple):
 
 
 @hosted
+@each_example
 def histogram(input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | None = None, density: bool = False) -> Histogram:
     """The elements counted (or their weights added) in bins: ``bins`` of equal width from ``range``, or between given edges.
 

@@ -12,7 +12,7 @@ from ..kinds import custom
 from ..kinds.history import change_in_place, note, turn
 from ..tape.node import named
 from ..tensor import Tensor, wrap
-from . import joining, rearranging, views
+from . import joining, rearranging, striding, views
 from .axes import axis_of, integer, shape_of
 from .indexing import part
 
@@ -85,7 +85,7 @@ def split_with_sizes(input: Tensor, split_sizes: Any, dim: Any = 0) -> tuple[Ten
     return joining.split(input, list(shape_of("split_with_sizes", (split_sizes,))), dim)
 
 
-COPIED: list[Any] = [alias, detach, slice_of, joining.split, split_with_sizes, joining.unbind, rearranging.as_strided, rearranging.unfold]
+COPIED: list[Any] = [alias, detach, slice_of, joining.split, split_with_sizes, joining.unbind, striding.as_strided, rearranging.unfold]
 COPIED += [views.diagonal, views.expand, views.narrow, views.permute, views.select, views.squeeze, views.t, views.transpose]
 COPIED += [views.unsqueeze, views.view]
 COPIES: dict[str, Callable] = {f"{view.__name__}_copy": copy_of(view) for view in COPIED}
@@ -163,8 +163,10 @@ def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, stora
     size, stride = shape_of("as_strided_scatter", (size,)), shape_of("as_strided_scatter", (stride,))
 
     def view(x: Tensor) -> Tensor:
-        own = x if x.array.base is None and x.array.flags.c_contiguous else views.copied(x, "C")  # not a part of another's storage
-        return rearranging.as_strided(own, size, stride, storage_offset)
+        own = (
+            x if backends.batched.everything(x.array).base is None and x.array.flags.c_contiguous else views.copied(x, "C")
+        )  # not a part of another's storage
+        return striding.as_strided(own, size, stride, storage_offset)
 
     return replaced("as_strided_scatter", input, src, view)
 
@@ -190,5 +192,5 @@ def axes_in_place(view: Callable) -> Callable:
 
 
 IN_PLACE: dict[str, Any] = {"transpose": views.transpose, "swapaxes": views.transpose, "swapdims": views.transpose, "t": views.t}
-IN_PLACE |= {"squeeze": views.squeeze, "unsqueeze": views.unsqueeze, "as_strided": rearranging.as_strided}
+IN_PLACE |= {"squeeze": views.squeeze, "unsqueeze": views.unsqueeze, "as_strided": striding.as_strided}
 AXES_IN_PLACE: dict[str, Callable] = {f"{name}_": axes_in_place(view) for name, view in IN_PLACE.items()}

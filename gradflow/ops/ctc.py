@@ -13,6 +13,7 @@ from ..errors import ArgumentError, DTypeError, ShapeError
 from ..kinds import elementwise
 from ..scalar import primitives as s
 from ..tensor import Tensor, wrap
+from .apart import each_example
 from .axes import integer
 from .hosted import hosted
 from .indexing import gather_at
@@ -71,6 +72,7 @@ def padded_targets(targets: Tensor, lengths: np.ndarray, classes: int) -> np.nda
 
 
 @hosted
+@each_example
 def ctc_loss(
     log_probs: Tensor,
     targets: Tensor,

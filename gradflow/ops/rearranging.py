@@ -15,11 +15,11 @@ from ..kinds import linear
 from ..tape.node import named
 from ..tensor import Tensor, wrap
 from . import pointwise as p
-from .axes import axis_of, integer, new_shape, shape_of
+from .axes import axis_of, integer, shape_of
 from .convert import element
 from .indexing import embed, from_front, part, rows_at
 from .joining import cat, joined, list_of, parts, repeated
-from .views import diagonal, diagonal_embed, expand, reshape_to
+from .views import diagonal, diagonal_embed, expand
 
 
 def dense(a: Any) -> Any:
@@ -66,41 +66,6 @@ def windows_adjoint(g, shape, axis, size, step):
         piece = embed(g[..., i], shape, key)
         total = piece if total is None else p.add(total, piece)
     return wrap(backends.zeros(shape, of(g.array).code, g.array)) if total is None else total
-
-
-@linear(view=True, grad_name="AsStridedBackward0")
-def strided(a, size, stride, offset, owner):
-    base = storage(a)
-    if not isinstance(base, np.ndarray):
-        return base.strided(size, stride, offset, a.dtype)
-    flat = np.lib.stride_tricks.as_strided(base, (base.size,), (a.itemsize,), writeable=a.flags.writeable)
-    return np.lib.stride_tricks.as_strided(flat[offset:], size, tuple(s * a.itemsize for s in stride), writeable=a.flags.writeable)
-
-
-def storage(a: Any) -> Any:
-    """The array that owns the memory of ``a``, with elements of its type."""
-    base = a
-    while backends.is_array(base.base):
-        base = base.base
-    return base if base.dtype == a.dtype else base.reshape(-1).view(a.dtype)
-
-
-@strided.adjoint
-def strided_adjoint(g, shape, size, stride, offset, owner):
-    """Each place of the storage gives to the element of the input that lies there, if one does."""
-    from .indexing import put_zeros, take
-
-    index = owner[storage_places(size, stride, offset)]
-    owned = index >= 0
-    numel = int(np.prod(shape))
-    return reshape_to(put_zeros(take(g, (owned,)), (numel,), (index[owned],)), shape)
-
-
-def storage_places(size: Sequence[int], stride: Sequence[int], offset: int) -> Any:
-    index = np.asarray(offset)
-    for n, s in zip(size, stride, strict=True):
-        index = index[..., None] + np.arange(n) * s
-    return index
 
 
 # torch's signatures
@@ -321,37 +286,6 @@ def unfold(input: Tensor, dimension: Any, size: int, step: int) -> Tensor:
     if not input.array.ndim:
         return part(input.reshape(1), (slice(0, size),))
     return windows(input, axis, size, step)
-
-
-def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
-    """A view of the storage with these sizes, strides (in elements) and start.
-
-    >>> gf.as_strided(gf.arange(5), (3, 2), (1, 2))
-    tensor([[0, 2],
-            [1, 3],
-            [2, 4]])
-    """
-    size, stride = new_shape("as_strided", (size,)), shape_of("as_strided", (stride,))
-    if len(size) != len(stride):
-        raise ShapeError(f"as_strided: mismatch in length of strides and shape: {len(size)} sizes, {len(stride)} strides")
-    if any(s < 0 for s in stride):
-        raise ShapeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
-    offset = input.storage_offset() if storage_offset is None else integer("as_strided", "storage_offset", storage_offset)
-    base = storage(backends.batched.with_strides(input.array))
-    if max(builtin_max(size, default=0), builtin_max(stride, default=0), builtin_abs(offset)) >= 2**62:
-        raise DTypeError(f"as_strided: sizes {list(size)}, strides {list(stride)} or the offset {offset} do not fit")
-    last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) if 0 not in size else offset - 1
-    if offset < 0 or last >= base.size:
-        raise ShapeError(
-            f"as_strided: setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset} require {last + 1} elements, out of bounds for storage of {base.size}"
-        )
-    owner = None  # for each place of the storage the element of the input that lies there, or -1
-    if input.node is not None:
-        owner = np.full(base.size, -1)
-        owner[storage_places(input.array.shape, input.stride(), input.storage_offset())] = np.arange(input.array.size).reshape(
-            input.array.shape
-        )
-    return strided(input, size, stride, offset, owner)
 
 
 def column_stack(tensors: Sequence[Tensor]) -> Tensor:

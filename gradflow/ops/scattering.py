@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import backends
 from ..backends.batched import everything, per_example
+from ..backends.numpy_rules import get
 from ..errors import ArgumentError, DTypeError, OutOfRangeError, ShapeError, labelled
 from ..kinds import custom
 from ..scalar.types import BOOL, INT64
@@ -18,6 +19,7 @@ from .axes import axis_of
 from .convert import element
 from .hosted import hosted
 from .indexing import from_front, gather_at, index_array, key_of, rows_at, rows_zeros
+from .rearranging import dense
 
 FOLDS = {"sum": np.add, "prod": np.multiply, "mean": np.add, "amax": np.maximum, "amin": np.minimum}
 
@@ -70,7 +72,7 @@ def overlap(src: Any, index: Any) -> Any:
 
 @custom(inputs=2, grad_name="ScatterBackward0")
 def scatter_to(a, src, axis, index):
-    out = a.copy()
+    out = dense(a)
     out[places(index, axis)] = overlap(src, index) if isinstance(src, np.ndarray) else src
     return out, (src.shape if isinstance(src, np.ndarray) else None,)
 
@@ -91,7 +93,7 @@ def widened(g: Tensor, shape: tuple) -> Tensor:
 
 @custom(inputs=2, grad_name="ScatterAddBackward0")
 def scatter_add_to(a, src, axis, index):
-    out = a.copy()
+    out = dense(a)
     if index.size:
         backends.scatter_add(out, axis, index, backends.dense(overlap(src, index)))
     return out, (src.shape,)
@@ -253,7 +255,7 @@ def index_add(input: Tensor, dim: Any, index: Tensor, source: Tensor, *, alpha: 
 
 @custom(inputs=2, grad_name="IndexAddBackward0")
 def index_add_to(a, src, axis, index):
-    out = a.copy()
+    out = dense(a)
     return backends.add_rows(out, axis, index, src), ()
 
 
@@ -337,7 +339,7 @@ def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumula
     same_dtype("index_put", input, values)
     key = labelled("index_put", key_of, input.array, tuple(indices))[0]
     grid = np.arange(input.array.size).reshape(input.array.shape)
-    positions = per_example(lambda *k: grid[k], *key)
+    positions = get(grid, tuple(key))
     try:
         fits = np.broadcast_shapes(values.array.shape, positions.shape) == positions.shape
     except ValueError:

@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import Any
 
 from ..backends import copy, elementwise
-from ..backends.batched import BatchedArray, batches_of, per_example, within
+from ..backends.batched import BatchedArray, all_batches, per_example, running, within
 from ..errors import BatchError, GradError
 from .hooks import Extra
 from .node import Leaf, Node, Output, Watched, changed, check, identity, last_change, mode
@@ -259,7 +259,7 @@ class Walk(Careful):
         ):
             self.pulled(node, g, retain)
         else:
-            self.visit(node, {k: Leaf.wrap(v) for k, v in g.items()} if g.__class__ is dict else Leaf.wrap(g), retain)
+            self.visit(node, wrapped(g), retain)
 
     def pulled(self, node: Watched, g: Any, retain: bool) -> None:
         """Through a node with hooks on its outputs' gradients only."""
@@ -277,6 +277,13 @@ class Walk(Careful):
             node.plan.pull(node, g, False, self)
         if not retain and node.saved:
             node.saved = None
+
+    def seed(self, node: Any, array: Any) -> None:
+        """The cotangent of an output, which the walk begins with."""
+        if node.__class__ is not Leaf and node not in self.grads:
+            self.grads[node] = (array,)
+        else:
+            self.add(node, array, False)
 
     def value(self, g: Any) -> Any:
         return g.array
@@ -323,40 +330,17 @@ class Walk(Careful):
         leaf.arrive(elementwise(identity, (g.array,), out, accumulate))
 
 
-class RecordedWalk(Careful):
-    """The same walk over tensors, recorded itself, for derivatives of derivatives."""
-
-    __slots__ = ()
-
-    recorded = True
-
-    def run(self, nodes: list[Any], retain: bool) -> None:
-        for node in nodes:
-            g = self.grads.pop(node, None)
-            if g is not None:
-                self.visit(node, g, retain)
-
-    def value(self, g: Any) -> Any:
-        return g
-
-    def give(self, parent: Any, contribution: Any) -> None:
-        if type(contribution.array) is BatchedArray:
-            contribution = leaving(parent, contribution)
-        held = self.grads.get(parent)
-        self.grads[parent] = contribution if held is None else held + contribution
-
-    def deposit(self, leaf: Leaf, g: Any) -> None:
-        own = Leaf.wrap(elementwise(identity, (g.array,)) if g.node is None else g.array)
-        own.node = g.node
-        leaf.grad = own if leaf.grad is None else leaf.grad + g
+def wrapped(g: Any) -> Any:
+    return {k: Leaf.wrap(v) for k, v in g.items()} if g.__class__ is dict else Leaf.wrap(g)
 
 
 def derived(derive: Any, node: Any, g: Any) -> Any:
     """What a node's plan gives over tensors; inside of the vmaps that the gradient belongs to."""
     array = (next(iter(g.values())) if g.__class__ is dict else g).array
-    if type(array) is not BatchedArray:
+    if type(array) is not BatchedArray and not running.stack:
         return derive(node, g)
-    with within(batches_of(array)):
+    own = [] if node.__class__ is Node else running.stack  # code of the user's may use whatever is there
+    with within(sorted({*own, *all_batches((array, node.saved, node.meta))}, key=lambda batch: batch.start)):
         try:
             return derive(node, g)
         except BatchError:
@@ -373,9 +357,6 @@ def derived(derive: Any, node: Any, g: Any) -> Any:
 
         arrays = [t.array for t in g.values()] if several else [g.array]
         return [None if a is None else Leaf.wrap(a) for a in per_example(one, node.saved, node.meta, *arrays)]
-
-
-leaving: Any = None  # given by func/batching.py: what leaves a vmap, backwards, is summed over its examples
 
 
 def look_for_nan(node: Any, contributions: Iterable[Any]) -> None:
