@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins as _builtins
 import math as _math
 import typing as _typing
 
@@ -84,7 +85,7 @@ concat = concatenate = cat
 pi, e, inf, nan = _math.pi, _math.e, _math.inf, _math.nan
 
 
-def is_tensor(obj: object) -> bool_:  # type: ignore[valid-type]
+def is_tensor(obj: object) -> _builtins.bool:
     """Is ``obj`` a Tensor?
 
     >>> gf.is_tensor(gf.ones(2)), gf.is_tensor([1, 2])
@@ -99,7 +100,7 @@ def _tensor_given(op: str, x: object) -> Tensor:
     return x
 
 
-def numel(input: Tensor) -> int_:  # type: ignore[valid-type]
+def numel(input: Tensor) -> _builtins.int:
     """The number of elements.
 
     >>> gf.numel(gf.ones(2, 3))
@@ -108,7 +109,7 @@ def numel(input: Tensor) -> int_:  # type: ignore[valid-type]
     return _tensor_given("numel", input).numel()
 
 
-def is_floating_point(input: Tensor) -> bool_:  # type: ignore[valid-type]
+def is_floating_point(input: Tensor) -> _builtins.bool:
     """Is the type a floating-point type?
 
     >>> gf.is_floating_point(gf.tensor([1.0])), gf.is_floating_point(gf.tensor([1]))

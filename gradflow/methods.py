@@ -93,7 +93,7 @@ PLAIN = {
     numbers: "clamp_max clamp_min float_power frexp gcd heaviside i0 lcm logit mvlgamma nan_to_num nextafter positive real sgn",
 }
 
-SPELLINGS = {
+SPELLINGS: dict[str, Callable] = {
     "add": pointwise.scaled_add,
     "sub": pointwise.scaled_sub,
     "subtract": pointwise.scaled_sub,

@@ -3,6 +3,7 @@ import builtins
 from collections.abc import Callable, Sequence
 from typing import Any, overload
 
+from .attributes import Size
 from .dtypes import dtype
 from .ops.calculus import Histogram
 from .ops.extremes import Extreme, Range
@@ -14,7 +15,7 @@ from .ops.sharing import Layout
 from .ops.solving import linalg_slogdet
 from .ops.sorting import Sorted
 from .tape.hooks import RemovableHandle
-from .tensor import Size, Tensor
+from .tensor import Tensor
 
 class Methods:
     @property
@@ -679,16 +680,16 @@ class Methods:
     def xlogy_(self, *args: Any, **kwargs: Any) -> Tensor: ...
     def zero_(self) -> Tensor: ...
 
-BFloat16Tensor: Any
-BoolTensor: Any
-ByteTensor: Any
-CharTensor: Any
-DoubleTensor: Any
-FloatTensor: Any
-HalfTensor: Any
-IntTensor: Any
-LongTensor: Any
-ShortTensor: Any
+BFloat16Tensor: type[Tensor]
+BoolTensor: type[Tensor]
+ByteTensor: type[Tensor]
+CharTensor: type[Tensor]
+DoubleTensor: type[Tensor]
+FloatTensor: type[Tensor]
+HalfTensor: type[Tensor]
+IntTensor: type[Tensor]
+LongTensor: type[Tensor]
+ShortTensor: type[Tensor]
 
 def abs(x: Tensor, *, out: Any = ...) -> Tensor: ...
 def abs_(self: Tensor, *args: Any, **kwargs: Any) -> Tensor: ...

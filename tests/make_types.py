@@ -152,7 +152,7 @@ def text() -> str:
                 f"{name}: Any"
                 if value.__module__ == "builtins"
                 else f"{name}: type[Tensor]"
-                if issubclass(value, gf.Tensor)
+                if issubclass(value, gf.Tensor) or isinstance(value, type(gf.LongTensor))
                 else f"{name}: Any"
             )
         elif isinstance(value, gf.dtype):

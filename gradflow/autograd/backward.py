@@ -208,7 +208,7 @@ def grad(
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
-) -> tuple:
+) -> tuple[Tensor, ...]:
     """The gradients of ``outputs`` with respect to ``inputs``, returned; nothing is accumulated.
 
     >>> x = gf.arange(4.0, requires_grad=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from ..errors import DTypeError
 from ..kinds.safe import safe
 from ..tape.node import mode
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class SetMode:
@@ -31,7 +33,7 @@ class SetMode:
     def clone(self) -> SetMode:
         return SetMode(self.enabled, self.inference)
 
-    def __call__(self, function: Callable) -> Callable:
+    def __call__(self, function: F) -> F:
         if inspect.isgeneratorfunction(function):
             return self.generator(function)
 
@@ -40,9 +42,9 @@ class SetMode:
             with self.clone():
                 return function(*args, **kwargs)
 
-        return call
+        return cast(F, call)
 
-    def generator(self, function: Callable) -> Callable:
+    def generator(self, function: F) -> F:
         """The mode holds while the generator runs, not while its user does."""
 
         @wraps(function)
@@ -66,7 +68,7 @@ class SetMode:
                 else:
                     advance = lambda sent=sent: inner.send(sent)  # noqa: E731
 
-        return call
+        return cast(F, call)
 
 
 class no_grad(SetMode):
@@ -139,7 +141,7 @@ class set_grad_enabled(SetMode):
     def __enter__(self) -> None:
         mode.enabled = self.enabled and not mode.inference
 
-    def __call__(self, function: Callable) -> Callable:
+    def __call__(self, function: F) -> F:
         self.__exit__()
         return super().__call__(function)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol, overload
 
 import numpy as np
 
@@ -314,6 +314,37 @@ def dress(call: Any, op: Elementwise, formula: Callable) -> Any:
 
 
 REGISTRY: dict[str, Any] = {}
+
+
+class Operation(Protocol):
+    """What :func:`elementwise` makes, for type checkers. (Within another formula a call gives no tensor, but a part of that formula.)"""
+
+    op: Elementwise
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor: ...
+
+    def partial(self, f: Callable) -> Callable: ...
+
+    def vjp(self, f: Callable) -> Callable: ...
+
+
+@overload
+def elementwise(formula: Callable) -> Operation: ...
+
+
+@overload
+def elementwise(
+    formula: None = None,
+    *,
+    grad_name: str | None = ...,
+    raw: tuple[str, ...] = ...,
+    outputs: int | None = ...,
+    smooth: bool = ...,
+    public: bool = ...,
+    numbers: tuple[str, ...] = ...,
+    domain: tuple[float, float] = ...,
+    ulp: int = ...,
+) -> Callable[[Callable], Operation]: ...
 
 
 def elementwise(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from ..tensor import Tensor
 from .module import Module, indented
@@ -31,8 +31,14 @@ class Numbered(Module):
     def __len__(self) -> int:
         return len(self._module_names)
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Module]:
         return iter(self._modules.values())
+
+    @overload
+    def __getitem__(self, index: int) -> Module: ...
+
+    @overload
+    def __getitem__(self: Self, index: slice) -> Self: ...
 
     def __getitem__(self: Self, index: int | slice) -> Any:
         if isinstance(index, slice):

@@ -72,7 +72,7 @@ class Stateful:
         """Call `hook(module, incompatible_keys)`, which may edit the two lists in place, after a load is checked."""
         return add_hook(self._load_state_dict_post_hooks, hook)
 
-    def state_dict(self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
+    def state_dict(self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> dict[str, Any]:
         """Every parameter and persistent buffer, by its dotted name, in an ordered dict.
 
         The tensors share the module's memory and are detached, unless keep_vars.

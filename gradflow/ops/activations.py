@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -419,7 +420,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     return prelu_of(input, weight)
 
 
-def act(name: str, function: Any) -> Any:
+def act(name: str, function: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
     """``function`` with torch's ``inplace`` argument."""
 
     def call(input: Tensor, inplace: bool = False) -> Tensor:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ..kinds import elementwise
+from ..kinds import Operation, elementwise
 from ..scalar import primitives as s
 
 J0_P = (0.0007969367292973471, 0.08283523921074408, 1.239533716464143, 5.447250030587687, 8.74716500199817, 5.303240382353949, 1.0)
@@ -283,7 +283,7 @@ def k1_scaled(x: Any) -> Any:
 # The operations
 
 
-def special(name: str, text: str, example: str, formula: Any, slope: Any, domain: tuple[float, float] = (-7.0, 7.0)) -> Any:
+def special(name: str, text: str, example: str, formula: Any, slope: Any, domain: tuple[float, float] = (-7.0, 7.0)) -> Operation:
     """``formula`` as an operation; ``slope(y, x)`` is its derivative; ``example`` is what is printed of its values at 1 and 2."""
 
     def call(x):
@@ -293,7 +293,7 @@ def special(name: str, text: str, example: str, formula: Any, slope: Any, domain
     call.__doc__ = f"{text}\n\n    >>> gf.special.{name}(gf.tensor([1.0, 2.0]))\n    tensor({example})\n    "
     backward = "".join(word.capitalize() for word in name.split("_"))
     grad_name = "I0Backward0" if name == "i0" else f"Special{backward}Backward0"
-    op = elementwise(call, grad_name=grad_name, domain=domain, ulp=32)
+    op = elementwise(grad_name=grad_name, domain=domain, ulp=32)(call)
 
     @op.partial
     def partial(y, x):
@@ -307,42 +307,42 @@ def i1_slope(x: Any) -> Any:
 
 
 POSITIVE = (0.2, 9.0)
-i0: Any = special(
+i0 = special(
     "i0",
     "The modified Bessel function of the first kind of order 0.",
     "[1.2661, 2.2796]",
     lambda x: growing(x, i0_scaled(x)),
     lambda y, x: growing(x, i1_scaled(x)),
 )
-i0e: Any = special(
+i0e = special(
     "i0e",
     "``exp(-abs(x)) * i0(x)``: :func:`i0` without its growth.",
     "[0.4658, 0.3085]",
     i0_scaled,
     lambda y, x: i1_scaled(x) - s.sign(x) * y,
 )
-i1: Any = special(
+i1 = special(
     "i1",
     "The modified Bessel function of the first kind of order 1.",
     "[0.5652, 1.5906]",
     lambda x: growing(x, i1_scaled(x)),
     lambda y, x: i1_slope(x),
 )
-i1e: Any = special(
+i1e = special(
     "i1e",
     "``exp(-abs(x)) * i1(x)``: :func:`i1` without its growth.",
     "[0.2079, 0.2153]",
     i1_scaled,
     lambda y, x: i0_scaled(x) - i1_over_x_scaled(x) - s.sign(x) * y,
 )
-bessel_j0: Any = special("bessel_j0", "The Bessel function of the first kind of order 0.", "[0.7652, 0.2239]", j0, lambda y, x: -j1(x))
-bessel_j1: Any = special(
+bessel_j0 = special("bessel_j0", "The Bessel function of the first kind of order 0.", "[0.7652, 0.2239]", j0, lambda y, x: -j1(x))
+bessel_j1 = special(
     "bessel_j1", "The Bessel function of the first kind of order 1.", "[0.4401, 0.5767]", j1, lambda y, x: j0(x) - j1_over_x(x)
 )
-bessel_y0: Any = special(
+bessel_y0 = special(
     "bessel_y0", "The Bessel function of the second kind of order 0; nan below 0.", "[0.0883, 0.5104]", y0, lambda y, x: -y1(x), POSITIVE
 )
-bessel_y1: Any = special(
+bessel_y1 = special(
     "bessel_y1",
     "The Bessel function of the second kind of order 1; nan below 0.",
     "[-0.7812, -0.1070]",
@@ -350,7 +350,7 @@ bessel_y1: Any = special(
     lambda y, x: y0(x) - y / x,
     POSITIVE,
 )
-modified_bessel_k0: Any = special(
+modified_bessel_k0 = special(
     "modified_bessel_k0",
     "The modified Bessel function of the second kind of order 0; nan below 0.",
     "[0.4210, 0.1139]",
@@ -358,7 +358,7 @@ modified_bessel_k0: Any = special(
     lambda y, x: -k1(x),
     POSITIVE,
 )
-modified_bessel_k1: Any = special(
+modified_bessel_k1 = special(
     "modified_bessel_k1",
     "The modified Bessel function of the second kind of order 1; nan below 0.",
     "[0.6019, 0.1399]",
@@ -366,7 +366,7 @@ modified_bessel_k1: Any = special(
     lambda y, x: -k0(x) - y / x,
     POSITIVE,
 )
-scaled_modified_bessel_k0: Any = special(
+scaled_modified_bessel_k0 = special(
     "scaled_modified_bessel_k0",
     "``exp(x) * modified_bessel_k0(x)``: finite where the function itself is 0.",
     "[1.1445, 0.8416]",
@@ -374,7 +374,7 @@ scaled_modified_bessel_k0: Any = special(
     lambda y, x: y - k1_scaled(x),
     POSITIVE,
 )
-scaled_modified_bessel_k1: Any = special(
+scaled_modified_bessel_k1 = special(
     "scaled_modified_bessel_k1",
     "``exp(x) * modified_bessel_k1(x)``: finite where the function itself is 0.",
     "[1.6362, 1.0335]",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from ..kinds import elementwise
+from ..kinds import Operation, elementwise
 from ..scalar import primitives as s
 
 
-def _plain(name: str, text: str, example: str = "", grad_name: str | None = None, domain: tuple[float, float] = (-3.0, 3.0)) -> Any:
+def _plain(name: str, text: str, example: str = "", grad_name: str | None = None, domain: tuple[float, float] = (-3.0, 3.0)) -> Operation:
     """The operation that is a primitive; ``example`` is "elements -> what is printed of the result"."""
     primitive = getattr(s, name)
     if example:
@@ -21,66 +20,58 @@ def _plain(name: str, text: str, example: str = "", grad_name: str | None = None
         return primitive(x)
 
     formula.__name__, formula.__doc__, formula.__module__ = name, text, __name__
-    return elementwise(formula, grad_name=grad_name, domain=domain, public=True)
+    return elementwise(grad_name=grad_name, domain=domain, public=True)(formula)
 
 
-exp: Any = _plain("exp", "``e ** x``: the exponential function.", "[0.0, 1.0] -> [1.0000, 2.7183]", domain=(-30.0, 30.0))
-exp2: Any = _plain("exp2", "``2 ** x``.", "[0.0, 3.0] -> [1., 8.]")
-expm1: Any = _plain("expm1", "``exp(x) - 1``, exact near 0.", "[0.0, 1e-6] -> [0.0000e+00, 1.0000e-06]")
-log: Any = _plain("log", "The natural logarithm: -inf at 0, nan below.", "[1.0, 2.0] -> [0.0000, 0.6931]", domain=(1e-3, 50.0))
-log2: Any = _plain("log2", "The logarithm to base 2: -inf at 0, nan below.", "[1.0, 8.0] -> [0., 3.]", domain=(1e-3, 50.0))
-log10: Any = _plain("log10", "The logarithm to base 10: -inf at 0, nan below.", "[1.0, 1000.0] -> [0., 3.]", domain=(1e-3, 50.0))
-log1p: Any = _plain(
+exp = _plain("exp", "``e ** x``: the exponential function.", "[0.0, 1.0] -> [1.0000, 2.7183]", domain=(-30.0, 30.0))
+exp2 = _plain("exp2", "``2 ** x``.", "[0.0, 3.0] -> [1., 8.]")
+expm1 = _plain("expm1", "``exp(x) - 1``, exact near 0.", "[0.0, 1e-6] -> [0.0000e+00, 1.0000e-06]")
+log = _plain("log", "The natural logarithm: -inf at 0, nan below.", "[1.0, 2.0] -> [0.0000, 0.6931]", domain=(1e-3, 50.0))
+log2 = _plain("log2", "The logarithm to base 2: -inf at 0, nan below.", "[1.0, 8.0] -> [0., 3.]", domain=(1e-3, 50.0))
+log10 = _plain("log10", "The logarithm to base 10: -inf at 0, nan below.", "[1.0, 1000.0] -> [0., 3.]", domain=(1e-3, 50.0))
+log1p = _plain(
     "log1p",
     "``log(1 + x)``, exact near 0: -inf at -1, nan below.",
     "[0.0, 1.0] -> [0.0000, 0.6931]",
     grad_name="Log1PBackward0",
     domain=(-0.9, 50.0),
 )
-sqrt: Any = _plain(
-    "sqrt", "The square root, nan below 0; the derivative at 0 is inf.", "[4.0, 2.0] -> [2.0000, 1.4142]", domain=(1e-3, 50.0)
-)
-rsqrt: Any = _plain("rsqrt", "``1 / sqrt(x)``: inf at 0, nan below.", "[4.0, 0.0] -> [0.5000,    inf]", domain=(1e-2, 50.0))
-reciprocal: Any = _plain("reciprocal", "``1 / x``: inf at 0.", "[4.0, 0.0] -> [0.2500,    inf]", domain=(0.1, 9.0))
-sin: Any = _plain("sin", "The sine of an angle in radians.", "[0.0, 1.0] -> [0.0000, 0.8415]", domain=(-30.0, 30.0))
-cos: Any = _plain("cos", "The cosine of an angle in radians.", "[0.0, 1.0] -> [1.0000, 0.5403]", domain=(-30.0, 30.0))
-tan: Any = _plain("tan", "The tangent of an angle in radians.", "[0.0, 1.0] -> [0.0000, 1.5574]", domain=(-1.4, 1.4))
-asin: Any = _plain(
-    "asin", "The angle in radians whose sine is x; nan outside [-1, 1].", "[0.0, 1.0] -> [0.0000, 1.5708]", domain=(-0.95, 0.95)
-)
-acos: Any = _plain(
+sqrt = _plain("sqrt", "The square root, nan below 0; the derivative at 0 is inf.", "[4.0, 2.0] -> [2.0000, 1.4142]", domain=(1e-3, 50.0))
+rsqrt = _plain("rsqrt", "``1 / sqrt(x)``: inf at 0, nan below.", "[4.0, 0.0] -> [0.5000,    inf]", domain=(1e-2, 50.0))
+reciprocal = _plain("reciprocal", "``1 / x``: inf at 0.", "[4.0, 0.0] -> [0.2500,    inf]", domain=(0.1, 9.0))
+sin = _plain("sin", "The sine of an angle in radians.", "[0.0, 1.0] -> [0.0000, 0.8415]", domain=(-30.0, 30.0))
+cos = _plain("cos", "The cosine of an angle in radians.", "[0.0, 1.0] -> [1.0000, 0.5403]", domain=(-30.0, 30.0))
+tan = _plain("tan", "The tangent of an angle in radians.", "[0.0, 1.0] -> [0.0000, 1.5574]", domain=(-1.4, 1.4))
+asin = _plain("asin", "The angle in radians whose sine is x; nan outside [-1, 1].", "[0.0, 1.0] -> [0.0000, 1.5708]", domain=(-0.95, 0.95))
+acos = _plain(
     "acos", "The angle in radians whose cosine is x; nan outside [-1, 1].", "[1.0, 0.0] -> [0.0000, 1.5708]", domain=(-0.95, 0.95)
 )
-atan: Any = _plain("atan", "The angle in radians whose tangent is x.", "[0.0, 1.0] -> [0.0000, 0.7854]")
-sinh: Any = _plain("sinh", "The hyperbolic sine, ``(exp(x) - exp(-x)) / 2``.", "[0.0, 1.0] -> [0.0000, 1.1752]")
-cosh: Any = _plain("cosh", "The hyperbolic cosine, ``(exp(x) + exp(-x)) / 2``.", "[0.0, 1.0] -> [1.0000, 1.5431]")
-tanh: Any = _plain(
+atan = _plain("atan", "The angle in radians whose tangent is x.", "[0.0, 1.0] -> [0.0000, 0.7854]")
+sinh = _plain("sinh", "The hyperbolic sine, ``(exp(x) - exp(-x)) / 2``.", "[0.0, 1.0] -> [0.0000, 1.1752]")
+cosh = _plain("cosh", "The hyperbolic cosine, ``(exp(x) + exp(-x)) / 2``.", "[0.0, 1.0] -> [1.0000, 1.5431]")
+tanh = _plain(
     "tanh",
     "The hyperbolic tangent; the derivative, ``1 - y * y``, reads only the result.",
     "[0.0, 1.0] -> [0.0000, 0.7616]",
     domain=(-8.0, 8.0),
 )
-asinh: Any = _plain("asinh", "The inverse hyperbolic sine.", "[0.0, 1.0] -> [0.0000, 0.8814]")
-acosh: Any = _plain("acosh", "The inverse hyperbolic cosine; nan below 1.", "[1.0, 2.0] -> [0.0000, 1.3170]", domain=(1.1, 9.0))
-atanh: Any = _plain(
+asinh = _plain("asinh", "The inverse hyperbolic sine.", "[0.0, 1.0] -> [0.0000, 0.8814]")
+acosh = _plain("acosh", "The inverse hyperbolic cosine; nan below 1.", "[1.0, 2.0] -> [0.0000, 1.3170]", domain=(1.1, 9.0))
+atanh = _plain(
     "atanh", "The inverse hyperbolic tangent: infinite at -1 and 1, nan outside.", "[0.0, 0.5] -> [0.0000, 0.5493]", domain=(-0.95, 0.95)
 )
-erf: Any = _plain(
-    "erf", "The error function, 2 / sqrt(pi) times the integral of exp(-t * t) from 0 to x.", "[0.0, 1.0] -> [0.0000, 0.8427]"
-)
-erfc: Any = _plain("erfc", "``1 - erf(x)``, exact for large x.", "[0.0, 1.0] -> [1.0000, 0.1573]")
-erfinv: Any = _plain(
+erf = _plain("erf", "The error function, 2 / sqrt(pi) times the integral of exp(-t * t) from 0 to x.", "[0.0, 1.0] -> [0.0000, 0.8427]")
+erfc = _plain("erfc", "``1 - erf(x)``, exact for large x.", "[0.0, 1.0] -> [1.0000, 0.1573]")
+erfinv = _plain(
     "erfinv", "The inverse of erf on (-1, 1): infinite at the ends, nan outside.", "[0.0, 0.5] -> [0.0000, 0.4769]", domain=(-0.95, 0.95)
 )
-lgamma: Any = _plain(
-    "lgamma", "The logarithm of the absolute value of the gamma function.", "[1.0, 5.0] -> [0.0000, 3.1781]", domain=(0.5, 9.0)
-)
-digamma: Any = _plain("digamma", "The derivative of lgamma.", "[1.0, 2.0] -> [-0.5772,  0.4228]", domain=(0.5, 9.0))
-negative: Any = _plain("neg", "-x", grad_name="NegBackward0")
-floor: Any = _plain("floor", "The largest integer not above x; derivative 0.", "[1.5, -1.5] -> [ 1., -2.]")
-ceil: Any = _plain("ceil", "The smallest integer not below x; derivative 0.", "[1.5, -1.5] -> [ 2., -1.]")
-trunc: Any = _plain("trunc", "x without its fraction; derivative 0.", "[1.5, -1.5] -> [ 1., -1.]")
-rint: Any = _plain("round", "The nearest integer, halves to even; derivative 0.")
+lgamma = _plain("lgamma", "The logarithm of the absolute value of the gamma function.", "[1.0, 5.0] -> [0.0000, 3.1781]", domain=(0.5, 9.0))
+digamma = _plain("digamma", "The derivative of lgamma.", "[1.0, 2.0] -> [-0.5772,  0.4228]", domain=(0.5, 9.0))
+negative = _plain("neg", "-x", grad_name="NegBackward0")
+floor = _plain("floor", "The largest integer not above x; derivative 0.", "[1.5, -1.5] -> [ 1., -2.]")
+ceil = _plain("ceil", "The smallest integer not below x; derivative 0.", "[1.5, -1.5] -> [ 2., -1.]")
+trunc = _plain("trunc", "x without its fraction; derivative 0.", "[1.5, -1.5] -> [ 1., -1.]")
+rint = _plain("round", "The nearest integer, halves to even; derivative 0.")
 
 
 @elementwise(grad_name="RoundBackward1", numbers=("scale",))

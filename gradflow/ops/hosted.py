@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from .. import backends
 from ..kinds.out import into
@@ -31,7 +31,10 @@ def sent(x: Any, place: Any) -> Any:
     return type(x)(sent(v, place) for v in x) if type(x) in (tuple, list) else x
 
 
-def hosted(function: Callable) -> Any:
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def hosted(function: F) -> F:
     """``function`` for tensors of every device, computed on the CPU."""
 
     @functools.wraps(function)
@@ -47,4 +50,4 @@ def hosted(function: Callable) -> Any:
         here = {k: sent(v, None) for k, v in kwargs.items()}
         return sent(function(*sent(args, None), **here), place)
 
-    return call
+    return cast(F, call)
