@@ -20,6 +20,8 @@ from .ops import (
     copies,
     distributions,
     extremes,
+    gamma,
+    gathering,
     indexing,
     inplace,
     joining,
@@ -37,6 +39,7 @@ from .ops import (
     sharing,
     sorting,
     striding,
+    vector_norms,
     views,
 )
 from .ops.arguments import at_fault, checked
@@ -68,13 +71,15 @@ def aliases(function: Callable) -> Callable:
 PLAIN = {
     pointwise: "pow floor_divide remainder fmod neg clamp round addcmul addcdiv square isclose allclose equal where",
     activations: "relu prelu",
-    reductions: "sum mean var std var_mean std_mean prod any all count_nonzero norm nansum nanmean",
+    reductions: "sum mean var std var_mean std_mean prod any all count_nonzero nansum nanmean",
+    vector_norms: "norm",
     extremes: "max min amax amin aminmax argmax argmin",
     rowwise: "logsumexp",
     views: """reshape permute transpose t movedim expand_as unsqueeze squeeze flatten unflatten ravel diagonal narrow select
         broadcast_to clone""",
     joining: "split chunk unbind",
-    indexing: "gather index_select masked_fill masked_select nonzero take_along_dim",
+    indexing: "masked_fill masked_select nonzero",
+    gathering: "gather index_select take_along_dim",
     striding: "as_strided",
     rearranging: "flip fliplr flipud roll rot90 tile repeat_interleave diag diag_embed tril triu trace tensor_split hsplit vsplit take",
     scans: "cumsum cumprod logcumsumexp cummax cummin diff",
@@ -90,7 +95,8 @@ PLAIN = {
         channel_shuffle""",
     calculus: "histogram",
     copies: "slice_scatter select_scatter diagonal_scatter as_strided_scatter split_with_sizes",
-    numbers: "clamp_max clamp_min float_power frexp gcd heaviside i0 lcm logit mvlgamma nan_to_num nextafter positive real sgn",
+    numbers: "clamp_max clamp_min float_power frexp gcd heaviside i0 lcm logit nan_to_num nextafter positive real sgn",
+    gamma: "mvlgamma",
 }
 
 SPELLINGS: dict[str, Callable] = {
@@ -216,7 +222,7 @@ ALONE: dict[str, Any] = {name: getattr(creation, name) for name in (*CREATING, "
         calculus.cumulative_trapezoid,
         calculus.gradient,
         *copies.COPIES.values(),
-        numbers.polygamma,
+        gamma.polygamma,
     )
 }
 
@@ -231,7 +237,7 @@ def polygamma(self: Tensor, n: int) -> Tensor:
     >>> gf.tensor([1.0]).polygamma(1)
     tensor([1.6449])
     """
-    return numbers.polygamma(n, self)
+    return gamma.polygamma(n, self)
 
 
 def polygamma_(self: Tensor, n: int) -> Tensor:
@@ -240,7 +246,7 @@ def polygamma_(self: Tensor, n: int) -> Tensor:
     >>> gf.tensor([1.0]).polygamma_(1)
     tensor([1.6449])
     """
-    return inplace.become(self, numbers.polygamma(n, self), "polygamma_")
+    return inplace.become(self, gamma.polygamma(n, self), "polygamma_")
 
 
 def new(self: Tensor, *args: Any) -> Tensor:

@@ -20,7 +20,8 @@ from .ops.bessel import (
     spherical_bessel_j0,
 )
 from .ops.error_functions import erfcx, log_ndtr, ndtr, ndtri
-from .ops.numbers import entr, igamma, igammac, logit, mvlgamma, polygamma, xlog1py, zeta
+from .ops.gamma import entr, igamma, igammac, mvlgamma, polygamma, xlog1py, zeta
+from .ops.numbers import logit
 from .ops.pointwise import digamma, erf, erfc, erfinv, exp2, expm1, lgamma, log1p, round, sigmoid, sinc, xlogy
 from .ops.rowwise import log_softmax, logsumexp, softmax
 

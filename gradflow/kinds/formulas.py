@@ -344,6 +344,7 @@ def elementwise(
     numbers: tuple[str, ...] = ...,
     domain: tuple[float, float] = ...,
     ulp: int = ...,
+    tensors: tuple[str, ...] = ...,
 ) -> Callable[[Callable], Operation]: ...
 
 

@@ -15,7 +15,7 @@ from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import integer
 from .convolutions import sizes
-from .indexing import rows_at
+from .gathering import rows_at
 from .pooling import batched, grid, pooled, read, sum_windows, winners
 from .reductions import sum_over
 from .scattering import scatter

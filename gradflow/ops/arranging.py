@@ -15,8 +15,9 @@ from ..errors import ArgumentError, DTypeError, ShapeError
 from ..tape.node import named
 from ..tensor import Size, Tensor, wrap
 from .axes import axis_of, integer, shape_of
+from .gathering import rows_at
 from .hosted import hosted
-from .indexing import masked_fill, nonzero, rows_at
+from .indexing import masked_fill, nonzero
 from .joining import cat, list_of
 from .pointwise import div, gt, mul, sub, where
 from .rearranging import diag, tensor_split

@@ -11,8 +11,8 @@ from .. import backends
 from ..errors import ArgumentError, OutOfRangeError, ShapeError
 from ..tensor import Tensor, wrap
 from .axes import integer
+from .gathering import index_array, rows_at, rows_zeros
 from .hosted import hosted
-from .indexing import index_array, rows_at, rows_zeros
 from .pointwise import mul, where
 from .views import require_tensor
 

@@ -17,7 +17,7 @@ from ..tape.node import identity, named
 from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import integer
-from .indexing import gather_at, scatter_zeros
+from .gathering import gather_at, scatter_zeros
 from .reductions import float_only, mean_all, sum_all, sum_over
 from .rowwise import log_softmax, logsumexp_of, softmax_of, stable_max, tensors_only
 

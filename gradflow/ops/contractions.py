@@ -14,7 +14,8 @@ from ..tensor import Tensor
 from . import pointwise as p
 from .axes import axis_of, integer
 from .products import added, bmm, dot, matmul, mv, outer
-from .reductions import float_only, norm_of, sum_over
+from .reductions import float_only, sum_over
+from .vector_norms import norm_of
 from .views import broadcast_tensors
 
 

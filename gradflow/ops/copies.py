@@ -12,7 +12,7 @@ from ..kinds import custom
 from ..kinds.history import change_in_place, note, turn
 from ..tape.node import named
 from ..tensor import Tensor, wrap
-from . import joining, rearranging, striding, views
+from . import joining, rearranging, striding, view_maps, views
 from .axes import axis_of, integer, shape_of
 from .indexing import part
 
@@ -27,7 +27,7 @@ def copy_of(view: Callable) -> Callable:
             result = view(views.require_tensor(name, input), *args, **kwargs)
         except GradflowError as error:
             raise relabel(error, name) from None
-        return tuple(views.copied(x, "C") for x in result) if isinstance(result, tuple) else views.copied(result, "C")
+        return tuple(view_maps.copied(x, "C") for x in result) if isinstance(result, tuple) else view_maps.copied(result, "C")
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = f"A copy of what ``{view.__name__}`` gives.\n\n    {view.__doc__}"
@@ -164,7 +164,7 @@ def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, stora
 
     def view(x: Tensor) -> Tensor:
         own = (
-            x if backends.batched.everything(x.array).base is None and x.array.flags.c_contiguous else views.copied(x, "C")
+            x if backends.batched.everything(x.array).base is None and x.array.flags.c_contiguous else view_maps.copied(x, "C")
         )  # not a part of another's storage
         return striding.as_strided(own, size, stride, storage_offset)
 

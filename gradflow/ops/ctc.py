@@ -15,8 +15,8 @@ from ..scalar import primitives as s
 from ..tensor import Tensor, wrap
 from .apart import each_example
 from .axes import integer
+from .gathering import gather_at
 from .hosted import hosted
-from .indexing import gather_at
 from .pointwise import add, div, exp, isinf, mul, neg, sub, where
 from .rearranging import pad
 from .reductions import float_only

@@ -13,7 +13,7 @@ from ..kinds import custom
 from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import integer
-from .indexing import index_array, rows_zeros
+from .gathering import index_array, rows_zeros
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:

@@ -13,9 +13,9 @@ from ..tape.node import identity
 from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import axes_of, axis_of, flag
-from .indexing import scatter_zeros
+from .gathering import scatter_zeros
 from .reductions import count, spread, sum_over
-from .views import reshape_to
+from .view_maps import reshape_to
 
 MAX, MIN, ARGMAX, ARGMIN = (KINDS[k] for k in ("max", "min", "argmax", "argmin"))
 

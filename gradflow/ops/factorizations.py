@@ -11,8 +11,8 @@ from ..errors import ArgumentError, DTypeError, GradError, LinAlgError, ShapeErr
 from ..kinds import custom
 from ..tensor import Tensor, wrap
 from .axes import flag
+from .gathering import gather_at
 from .hosted import hosted
-from .indexing import gather_at
 from .joining import cat
 
 

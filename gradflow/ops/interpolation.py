@@ -17,7 +17,7 @@ from . import pointwise as p
 from .adaptive_pooling import adaptive_avg
 from .axes import integer
 from .convolutions import at, sizes, taps, widened, windows
-from .indexing import rows_at
+from .gathering import rows_at
 from .products import matmul
 from .reductions import float_only
 

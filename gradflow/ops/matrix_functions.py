@@ -18,9 +18,9 @@ from .factorizations import floats, matrices
 from .hosted import hosted
 from .joining import cat
 from .products import matmul
-from .reductions import norm_of
 from .solving import inv_checked, inverse_of, number_or_tensor, solve_checked, threshold
 from .spectra import eigvalsh, singular_values
+from .vector_norms import norm_of
 from .views import diagonal as diagonal_of
 from .views import movedim
 

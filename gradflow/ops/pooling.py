@@ -19,7 +19,7 @@ from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import integer
 from .convolutions import at, sizes, taps
-from .indexing import gather_at
+from .gathering import gather_at
 
 
 @linear(grad_name="AvgPoolBackward0")

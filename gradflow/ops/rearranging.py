@@ -17,9 +17,11 @@ from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import axis_of, integer, shape_of
 from .convert import element
-from .indexing import embed, from_front, part, rows_at
+from .gathering import rows_at
+from .indexing import embed, from_front, part
 from .joining import cat, joined, list_of, parts, repeated
-from .views import diagonal, diagonal_embed, expand
+from .view_maps import diagonal_embed
+from .views import diagonal, expand
 
 
 def dense(a: Any) -> Any:

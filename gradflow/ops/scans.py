@@ -17,8 +17,9 @@ from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import axis_of, integer
 from .extremes import Extreme
+from .gathering import gather_at
 from .hosted import hosted
-from .indexing import gather_at, part
+from .indexing import part
 from .rearranging import flip_over
 from .reductions import sum_over
 

@@ -17,8 +17,9 @@ from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import axis_of
 from .convert import element
+from .gathering import gather_at, index_array, rows_at, rows_zeros
 from .hosted import hosted
-from .indexing import from_front, gather_at, index_array, key_of, rows_at, rows_zeros
+from .indexing import from_front, key_of
 from .rearranging import dense
 
 FOLDS = {"sum": np.add, "prod": np.multiply, "mean": np.add, "amax": np.maximum, "amin": np.minimum}

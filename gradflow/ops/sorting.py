@@ -17,8 +17,8 @@ from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import axis_of, flag, integer
 from .convert import element
+from .gathering import gather_at
 from .hosted import hosted
-from .indexing import gather_at
 from .reductions import float_only
 
 

@@ -14,7 +14,7 @@ from ..errors import DTypeError, ShapeError
 from ..kinds import linear
 from ..tensor import Tensor
 from .axes import integer, new_shape, shape_of
-from .views import reshape_to
+from .view_maps import reshape_to
 
 
 @linear(view=True, grad_name="AsStridedBackward0")
