@@ -119,7 +119,11 @@ def is_floating_point(input: Tensor) -> _builtins.bool:
 
 
 def is_complex(input: Tensor) -> bool_:  # type: ignore[valid-type]
-    """Is the type a complex type? There are none."""
+    """Is the type a complex type? There are none.
+
+    >>> gf.is_complex(gf.ones(2))
+    False
+    """
     return _tensor_given("is_complex", input).is_complex()
 
 

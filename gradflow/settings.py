@@ -97,22 +97,36 @@ deterministic = {"mode": False, "warn_only": False}
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
-    """Whether results must be the same bits every time; here they are, whatever is set."""
+    """Whether results must be the same bits every time; here they are, whatever is set.
+
+    >>> gf.use_deterministic_algorithms(False)
+    """
     deterministic.update(mode=bool(mode), warn_only=bool(mode and warn_only))
 
 
 def are_deterministic_algorithms_enabled() -> bool:
-    """What was set."""
+    """What was set.
+
+    >>> gf.are_deterministic_algorithms_enabled()
+    False
+    """
     return deterministic["mode"]
 
 
 def is_deterministic_algorithms_warn_only_enabled() -> bool:
-    """What was set."""
+    """What was set.
+
+    >>> gf.is_deterministic_algorithms_warn_only_enabled()
+    False
+    """
     return deterministic["warn_only"]
 
 
 def set_deterministic_debug_mode(debug_mode: int | str) -> None:
-    """:func:`use_deterministic_algorithms` by 0, 1, 2, or "default", "warn", "error"."""
+    """:func:`use_deterministic_algorithms` by 0, 1, 2, or "default", "warn", "error".
+
+    >>> gf.set_deterministic_debug_mode("default")
+    """
     names = ("default", "warn", "error")
     if debug_mode not in (*names, 0, 1, 2):
         raise ArgumentError(
@@ -123,7 +137,11 @@ def set_deterministic_debug_mode(debug_mode: int | str) -> None:
 
 
 def get_deterministic_debug_mode() -> int:
-    """What was set: 0, 1 (warn) or 2 (error)."""
+    """What was set: 0, 1 (warn) or 2 (error).
+
+    >>> gf.get_deterministic_debug_mode()
+    0
+    """
     return 2 * deterministic["mode"] - deterministic["warn_only"]
 
 
