@@ -93,7 +93,9 @@ class Module(Stateful, Convertible, Hooked):
             object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
-        """What is no attribute; classes that look further call this first."""
+        """What is no attribute; classes that look further call this first, also for what is one."""
+        if name in self.__dict__:
+            return self.__dict__[name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __delattr__(self, name: str) -> None:

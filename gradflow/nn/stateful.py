@@ -72,6 +72,14 @@ class Stateful:
         """Call `hook(module, incompatible_keys)`, which may edit the two lists in place, after a load is checked."""
         return add_hook(self._load_state_dict_post_hooks, hook)
 
+    def _register_load_state_dict_pre_hook(self, hook: Callable[..., None], with_module: bool = False) -> RemovableHandle:
+        """`register_load_state_dict_pre_hook`, for hooks that do not take the module."""
+        return self.register_load_state_dict_pre_hook(hook if with_module else lambda module, *args: hook(*args))
+
+    def _register_state_dict_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """`register_state_dict_post_hook`, under its old name."""
+        return self.register_state_dict_post_hook(hook)
+
     def state_dict(self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> dict[str, Any]:
         """Every parameter and persistent buffer, by its dotted name, in an ordered dict.
 

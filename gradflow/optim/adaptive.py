@@ -90,12 +90,16 @@ class Adaptive(Optimizer):
         """The names of the state tensors."""
         raise NotImplementedError
 
-    def _program(self, group: dict[str, Any], step: int) -> tuple[Any, tuple[float, ...]]:
+    def _program(self, group: dict[str, Any], state: dict[str, Any]) -> tuple[Any, tuple[float, ...]]:
         """(the kernel, its numbers)"""
         raise NotImplementedError
 
     def _first(self, group: dict[str, Any]) -> float:
         return 0.0
+
+    def _scalars(self, group: dict[str, Any]) -> dict[str, float]:
+        """Numbers that are state, at their start."""
+        return {}
 
     def update(self, group: dict[str, Any]) -> None:
         names = self._names(group)
@@ -108,8 +112,10 @@ class Adaptive(Optimizer):
                 state["step"] = 0
                 for name in names:
                     state[name] = gf.full_like(p, self._first(group), requires_grad=False)
+                for name, value in self._scalars(group).items():
+                    state[name] = gf.tensor(value)
             state["step"] += 1
-            program, numbers = self._program(group, state["step"])
+            program, numbers = self._program(group, state)
             arrays = tuple(state[name].array for name in names)
             elementwise(program, (p.array, g.array, *arrays, *numbers), (p.array, *arrays))
             p._bump()
@@ -158,8 +164,8 @@ class Adagrad(Adaptive):
     def _first(self, group: dict[str, Any]) -> float:
         return group["initial_accumulator_value"]
 
-    def _program(self, group: dict[str, Any], step: int) -> tuple[Any, tuple[float, ...]]:
-        lr = float(group["lr"]) / (1 + (step - 1) * group["lr_decay"])
+    def _program(self, group: dict[str, Any], state: dict[str, Any]) -> tuple[Any, tuple[float, ...]]:
+        lr = float(group["lr"]) / (1 + (state["step"] - 1) * group["lr_decay"])
         return adagrad_kernel(group["maximize"]), (lr, group["eps"], float(group["weight_decay"]))
 
 
@@ -198,7 +204,7 @@ class RMSprop(Adaptive):
     def _names(self, group: dict[str, Any]) -> tuple[str, ...]:
         return ("square_avg", *["grad_avg"] * group["centered"], *["momentum_buffer"] * (group["momentum"] > 0))
 
-    def _program(self, group: dict[str, Any], step: int) -> tuple[Any, tuple[float, ...]]:
+    def _program(self, group: dict[str, Any], state: dict[str, Any]) -> tuple[Any, tuple[float, ...]]:
         names = ("lr", "alpha", "eps", "weight_decay", "momentum")
         program = rmsprop_kernel(group["momentum"] > 0, bool(group["centered"]), group["maximize"])
         return program, tuple(float(group[name]) for name in names)
@@ -236,7 +242,7 @@ class Adadelta(Adaptive):
     def _names(self, group: dict[str, Any]) -> tuple[str, ...]:
         return "square_avg", "acc_delta"
 
-    def _program(self, group: dict[str, Any], step: int) -> tuple[Any, tuple[float, ...]]:
+    def _program(self, group: dict[str, Any], state: dict[str, Any]) -> tuple[Any, tuple[float, ...]]:
         return adadelta_kernel(group["maximize"]), tuple(float(group[name]) for name in ("lr", "rho", "eps", "weight_decay"))
 
 
@@ -275,7 +281,7 @@ class Adamax(Adaptive):
     def _names(self, group: dict[str, Any]) -> tuple[str, ...]:
         return "exp_avg", "exp_inf"
 
-    def _program(self, group: dict[str, Any], step: int) -> tuple[Any, tuple[float, ...]]:
+    def _program(self, group: dict[str, Any], state: dict[str, Any]) -> tuple[Any, tuple[float, ...]]:
         beta1, beta2 = (float(b) for b in group["betas"])
-        numbers = (float(group["lr"]) / (1 - beta1**step), beta1, beta2, float(group["eps"]), float(group["weight_decay"]))
+        numbers = (float(group["lr"]) / (1 - beta1 ** state["step"]), beta1, beta2, float(group["eps"]), float(group["weight_decay"]))
         return adamax_kernel(group["maximize"]), numbers

@@ -130,14 +130,18 @@ class Optimizer:
         """
         for hook in self._step_pre_hooks.values():
             hook(self, (closure,), {})
+        loss = self._step(closure)
+        for hook in self._step_post_hooks.values():
+            hook(self, (closure,), {})
+        return loss
+
+    def _step(self, closure: Callable[[], Any] | None) -> Any:
         loss = None
         if closure is not None:
             with enable_grad():
                 loss = closure()
         for group in self.param_groups:
             self.update(group)
-        for hook in self._step_post_hooks.values():
-            hook(self, (closure,), {})
         return loss
 
     def update(self, group: dict[str, Any]) -> None:

@@ -32,6 +32,23 @@ def get_total_norm(tensors: Any, norm_type: float = 2.0, error_if_nonfinite: boo
 
 
 @no_grad()
+def clip_grads_with_norm_(parameters: Any, max_norm: float, total_norm: Tensor, foreach: bool | None = None) -> None:
+    """Scale all gradients by one factor, so that a norm that was total_norm is at most max_norm.
+
+    >>> w = gf.zeros(1, requires_grad=True)
+    >>> w.grad = gf.tensor([3.0])
+    >>> gf.nn.utils.clip_grads_with_norm_([w], 1.5, gf.tensor(3.0))
+    >>> w.grad
+    tensor([1.5000])
+    """
+    factor = float(max_norm) / (float(total_norm) + 1e-6)
+    if not factor >= 1.0:  # nan scales too
+        for parameter in _listed(parameters):
+            if parameter.grad is not None:
+                parameter.grad.mul_(factor)
+
+
+@no_grad()
 def clip_grad_norm_(
     parameters: Any,
     max_norm: float,
@@ -49,12 +66,10 @@ def clip_grad_norm_(
     >>> w.grad
     tensor([0.6000, 0.8000])
     """
-    gradients = [parameter.grad for parameter in _listed(parameters) if parameter.grad is not None]
+    parameters = _listed(parameters)
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     total = get_total_norm(gradients, norm_type, error_if_nonfinite)
-    factor = float(max_norm) / (float(total) + 1e-6)
-    if not factor >= 1.0:  # nan scales too
-        for gradient in gradients:
-            gradient.mul_(factor)
+    clip_grads_with_norm_(parameters, max_norm, total)
     return total
 
 

@@ -11,7 +11,15 @@ import gradflow as gf
 from ...errors import ArgumentError, DTypeError, ShapeError
 from ...tensor import Tensor
 
-__all__ = ["PackedSequence", "pack_padded_sequence", "pack_sequence", "pad_packed_sequence", "pad_sequence", "unpad_sequence"]
+__all__ = [
+    "PackedSequence",
+    "pack_padded_sequence",
+    "pack_sequence",
+    "pad_packed_sequence",
+    "pad_sequence",
+    "unpack_sequence",
+    "unpad_sequence",
+]
 
 
 class PackedSequence(NamedTuple):
@@ -132,3 +140,13 @@ def pad_packed_sequence(
     if sequence.unsorted_indices is not None:
         y, lengths = y.index_select(1, sequence.unsorted_indices), lengths[sequence.unsorted_indices.cpu()]
     return (y.transpose(0, 1) if batch_first else y), lengths
+
+
+def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor]:
+    """The sequences that were packed, in their order.
+
+    >>> gf.nn.utils.rnn.unpack_sequence(gf.nn.utils.rnn.pack_sequence([gf.tensor([1, 2, 3]), gf.tensor([4])]))
+    [tensor([1, 2, 3]), tensor([4])]
+    """
+    padded, lengths = pad_packed_sequence(packed_sequences, batch_first=True)
+    return unpad_sequence(padded, lengths, batch_first=True)

@@ -2,7 +2,7 @@
 
 from .base import LRScheduler
 from .combined import ChainedScheduler, SequentialLR
-from .cycles import OneCycleLR
+from .cycles import CyclicLR, OneCycleLR
 from .factors import (
     ConstantLR,
     CosineAnnealingLR,
@@ -22,6 +22,7 @@ __all__ = [
     "ConstantLR",
     "CosineAnnealingLR",
     "CosineAnnealingWarmRestarts",
+    "CyclicLR",
     "ExponentialLR",
     "LRScheduler",
     "LambdaLR",
