@@ -15,8 +15,10 @@ namespace gf {
 void choose_isa();
 void init_arrays();
 void init_node_type();
+void init_tensor_type();
 void register_bfloat16(PyObject* descr);
 extern PyTypeObject* node_type;
+extern PyTypeObject* tensor_type;
 extern const char* const kKindNames[kKinds];
 
 #define GF_BOUND(name) PyObject* name(PyObject*, PyObject* const*, Py_ssize_t);
@@ -33,6 +35,13 @@ GF_BOUND(scan)
 GF_BOUND(expand)
 GF_BOUND(set_tape)
 GF_BOUND(set_watcher)
+GF_BOUND(set_tensor)
+GF_BOUND(wrap)
+GF_BOUND(wrap_view)
+GF_BOUND(linked)
+GF_BOUND(note)
+GF_BOUND(unrecorded)
+GF_BOUND(update)
 GF_BOUND(lu)
 GF_BOUND(lu_permutation)
 GF_BOUND(cholesky)
@@ -262,6 +271,13 @@ PyMethodDef functions[] = {
     GF_METHOD("register_bfloat16", bind_bfloat16, "register_bfloat16(dtype): NumPy's dtype for it"),
     GF_METHOD("set_tape", set_tape, "set_tape(clock, folder, class): what nodes are made with"),
     GF_METHOD("set_watcher", set_watcher, "set_watcher(f): f(node) for each node recorded; None for nobody"),
+    GF_METHOD("set_tensor", set_tensor, "set_tensor(class, mode, last_change): what tensors are made with"),
+    GF_METHOD("wrap", wrap, "wrap(array, node=None): a tensor around an array that nobody else has"),
+    GF_METHOD("wrap_view", wrap_view, "wrap_view(array, source, node, plan, meta, lost=''): a tensor around a view"),
+    GF_METHOD("linked", linked, "linked(plan, x, out, params, view): the tensor of a linear operation's result"),
+    GF_METHOD("note", note, "note(t): the array of t was changed"),
+    GF_METHOD("unrecorded", unrecorded, "unrecorded(t, *sources): may t be changed, without the tape to know?"),
+    GF_METHOD("update", update, "update(program, t, operands, numeric): t changed in place, if it is a plain case"),
     GF_METHOD("set_batching", set_batching, "set_batching(on): do empty and zeros belong to the fallback?"),
     GF_METHOD("set_fallback", set_fallback,
               "set_fallback(name, callable): takes calls with arrays that are not NumPy's"),
@@ -310,12 +326,14 @@ PYBIND11_MODULE(_ext, m) {
     init_arrays();
     init_program_type();
     init_node_type();
+    init_tensor_type();
   } catch (const PythonError&) {
     throw py::error_already_set();
   }
   fallbacks = PyDict_New();
   if (!fallbacks || PyModule_AddFunctions(m.ptr(), functions) < 0) throw py::error_already_set();
   m.attr("TapeNode") = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(node_type));
+  m.attr("TensorBase") = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(tensor_type));
   m.attr("Program") = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(program_type));
   py::dict opcodes, kinds;
   for (int op = 0; op < kOpcodes; ++op) opcodes[kOpcodeNames[op]] = op;

@@ -1,6 +1,6 @@
 // The base of a node of the tape: its fields, set without running Python, and the place in the user's program that it
 // was recorded at. Subclasses in Python add what only some nodes have.
-#include "common.h"
+#include "tape.h"
 
 #include <structmember.h>
 
@@ -26,9 +26,10 @@ struct Node {
   int offset;
 };
 
-PyObject* tape_clock = nullptr;  // an iterator: its next number is the time
-PyObject* watcher = nullptr;     // called with each node that has been recorded, while somebody watches
-std::string package;             // the folder whose files are not the user's
+PyTypeObject* quick_class = nullptr;  // whose instances are made fast
+PyObject* tape_clock = nullptr;       // an iterator: its next number is the time
+PyObject* watcher = nullptr;          // called with each node that has been recorded, while somebody watches
+std::string package;                  // the folder whose files are not the user's
 
 bool is_ours(PyObject* file) {
   // By the string object, which is kept so that no other takes its address; there are as many as there are files.
@@ -61,25 +62,14 @@ int offset_in(PyFrameObject* frame) {
 #endif
 }
 
-// The innermost frame that is not the package's.
 void find_place(Node* self) {
-  PyFrameObject* frame = PyEval_GetFrame();
-  Py_XINCREF(frame);
-  while (frame) {
-    PyCodeObject* code = PyFrame_GetCode(frame);
-    if (!is_ours(code->co_filename)) {
-      self->offset = offset_in(frame);
-      PyObject* old = self->code;
-      self->code = reinterpret_cast<PyObject*>(code);
-      Py_XDECREF(old);
-      Py_DECREF(frame);
-      return;
-    }
-    Py_DECREF(code);
-    PyFrameObject* back = PyFrame_GetBack(frame);
-    Py_DECREF(frame);
-    frame = back;
-  }
+  int offset = 0;
+  PyObject* code = user_place(&offset);
+  if (!code) return;
+  PyObject* old = self->code;
+  self->code = code;
+  self->offset = offset;
+  Py_XDECREF(old);
 }
 
 PyObject* empty_tuple() {
@@ -231,6 +221,33 @@ PyType_Spec spec = {"gradflow._ext.TapeNode", sizeof(Node), 0,
 
 }  // namespace
 
+PyObject* user_place(int* offset) {
+  PyFrameObject* frame = PyEval_GetFrame();
+  Py_XINCREF(frame);
+  while (frame) {
+    PyCodeObject* code = PyFrame_GetCode(frame);
+    if (!is_ours(code->co_filename)) {
+      *offset = offset_in(frame);
+      Py_DECREF(frame);
+      return reinterpret_cast<PyObject*>(code);
+    }
+    Py_DECREF(code);
+    PyFrameObject* back = PyFrame_GetBack(frame);
+    Py_DECREF(frame);
+    frame = back;
+  }
+  return nullptr;
+}
+
+PyObject* tape_time() { return PyIter_Next(tape_clock); }
+
+PyObject* new_node(PyObject* plan, PyObject* parent, PyObject* meta) {
+  Ref parents(PyTuple_Pack(1, parent));
+  if (!parents) return nullptr;
+  PyObject* args[] = {plan, parents.get(), empty_tuple(), empty_tuple(), Py_None, meta};
+  return make(reinterpret_cast<PyObject*>(quick_class), args, 6, nullptr);
+}
+
 void init_node_type() {
   node_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
   if (!node_type) throw PythonError{};
@@ -246,7 +263,8 @@ PyObject* set_tape(PyObject*, PyObject* const* args, Py_ssize_t count) {
   if (!folder) throw PythonError{};
   package = folder;
   set(tape_clock, args[0]);
-  reinterpret_cast<PyTypeObject*>(args[2])->tp_vectorcall = make;
+  quick_class = reinterpret_cast<PyTypeObject*>(args[2]);
+  quick_class->tp_vectorcall = make;
   Py_RETURN_NONE;
 }
 

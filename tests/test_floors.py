@@ -28,7 +28,7 @@ FLOORS = {
     "tape": ({"errors", "backends"}, set()),
     "printing": ({"errors"}, set()),
     "attributes": ({"errors", "dtypes", "devices"}, set()),
-    "tensor": ({"attributes", "devices", "errors", "dtypes", "tape"}, {"creation", "printing"}),
+    "tensor": ({"attributes", "backends", "devices", "errors", "dtypes", "tape"}, {"creation", "printing"}),
     "kinds": (OPS - {"ops", "kinds"}, set()),
     "ops": (OPS, set()),
     "fft": ({*TENSORS, "creation", "ops"}, set()),
@@ -70,6 +70,7 @@ DOORS = {
     ("optim", "backends"): {"elementwise", "kernel"},  # a step is one fused program over arrays
     ("amp", "backends"): {"KINDS", "kernel", "reduce"},  # gradients are looked through by one fold
     ("creation", "tape"): {"node"},
+    ("tensor", "backends"): {"TensorBase", "linked", "note", "set_tensor", "unrecorded", "update", "wrap", "wrap_view"},  # a tensor's base
     ("mxnet", "tape"): {"node", "walk"},  # which leaves lead to an array
     ("utils", "tape"): {"hooks", "walk"},  # the handles, which users' tools share; which backward is running
 }

@@ -12,11 +12,10 @@ import numpy as np
 
 from ..errors import DTypeError, GradError, ShapeError
 from ..kinds import plan
-from ..kinds.history import note, rebase
-from ..kinds.views import wrap_view
+from ..kinds.history import rebase
 from ..tape.node import Leaf, Node, Output, check, mode, next_number, refused
 from ..tape.observe import pack, watching
-from ..tensor import BASE, LOST, Tensor, version_of, wrap
+from ..tensor import BASE, LOST, Tensor, note, version_of, wrap, wrap_view
 
 
 class FunctionCtx:

@@ -51,6 +51,14 @@ result_type = _ext.result_type
 TapeNode = _ext.TapeNode
 set_tape = _ext.set_tape
 set_watcher = _ext.set_watcher
+TensorBase = _ext.TensorBase
+set_tensor = _ext.set_tensor
+wrap = _ext.wrap
+wrap_view = _ext.wrap_view
+linked = _ext.linked
+note = _ext.note
+unrecorded = _ext.unrecorded
+update = _ext.update
 KINDS: dict[str, int] = _ext.kinds
 
 default_float = 8

@@ -13,23 +13,16 @@ import numpy as np
 
 from .. import backends
 from ..errors import InPlaceError
-from ..tape.node import SHARED, Leaf, Node, changed, identity, keep, kept_by, mode, new_version, refused
-from ..tensor import BASE, LOST, STEPS, Tensor, leave, wrap
+from ..tape.node import SHARED, Leaf, Node, identity, keep, kept_by, mode, refused
+from ..tensor import BASE, LOST, STEPS, Tensor, leave, unrecorded, wrap
 from . import plan
 from .linear_maps import linear
 
 
-def note(t: Tensor, depth: int = 1) -> Tensor:
-    """The array of ``t`` was changed."""
-    version = t.version
-    if version is None:
-        version = t.version = new_version()
-    changed(version, depth + 1)
-    return t
-
-
 def change_in_place(t: Tensor, op: str, *sources: Any) -> bool:
     """Will the change of ``t`` in place be recorded? Refuse it, before it happens, where a gradient would be wrong."""
+    if unrecorded(t, *sources):
+        return False
     if not t.array.flags.writeable:
         raise InPlaceError(f"{op}: the tensor is read-only (it wraps a read-only array, or is expanded); change a clone() instead")
     if not mode.enabled:

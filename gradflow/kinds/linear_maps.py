@@ -11,9 +11,8 @@ from .. import backends
 from ..backends.batched import per_example
 from ..errors import BatchError, DTypeError
 from ..tape.node import Node, mode
-from ..tensor import Tensor, wrap
+from ..tensor import Tensor, linked, wrap, wrap_view
 from .formulas import REGISTRY, camel
-from .views import wrap_view
 
 
 class LinearPlan:
@@ -75,6 +74,8 @@ def linear(forward: Callable | None = None, *, view: bool = False, grad_name: st
             out = forward(array, *params)
         except BatchError:
             out = per_example(forward, array, *params)
+        if type(out) is np.ndarray and type(array) is np.ndarray:  # a BatchedArray says that it is one
+            return linked(plan, x, out, params, view)
         if out.__class__ is not array.__class__ and not moves:  # made by NumPy on its way
             out = backends.beside(out, array)
         meta = array.shape, params

@@ -9,9 +9,9 @@ from .. import backends
 from ..dtypes import of
 from ..errors import GradflowError, ShapeError, relabel
 from ..kinds import custom
-from ..kinds.history import change_in_place, note, turn
+from ..kinds.history import change_in_place, turn
 from ..tape.node import named
-from ..tensor import Tensor, wrap
+from ..tensor import Tensor, note, wrap
 from . import joining, rearranging, striding, view_maps, views
 from .axes import axis_of, integer, shape_of
 from .indexing import part

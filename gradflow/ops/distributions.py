@@ -10,9 +10,8 @@ import numpy as np
 
 from .. import backends
 from ..errors import ArgumentError, DTypeError, ShapeError
-from ..kinds.history import note
 from ..scalar.types import FLOAT64
-from ..tensor import Tensor, wrap
+from ..tensor import Tensor, note, wrap
 from .activations import leaky_relu, put
 from .convert import element
 from .pointwise import add, le, mul, ne, where

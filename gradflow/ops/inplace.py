@@ -11,10 +11,10 @@ from .. import backends, dtypes
 from ..backends import irregular, result_type
 from ..errors import DTypeError, GradflowError, InPlaceError, ShapeError, relabel
 from ..kinds import formulas
-from ..kinds.history import Overwrite, change_in_place, note, overwrite, rebase
+from ..kinds.history import Overwrite, change_in_place, overwrite, rebase
 from ..kinds.out import lies_across
 from ..tape.node import Node, identity
-from ..tensor import Tensor, version_of, wrap
+from ..tensor import Tensor, note, update, version_of, wrap
 from . import pointwise
 from .convert import element
 from .indexing import part
@@ -119,16 +119,26 @@ DIRECT: dict[Callable, Callable] = {
 }
 
 
+# The formulas that they are for operands that are no bools, and no more arguments.
+PLAIN: dict[Callable, Any] = {pointwise.scaled_add: pointwise.add.op, pointwise.scaled_sub: pointwise.sub.op, pointwise.true_divide: pointwise.div.op}
+
+
 def in_place(function: Callable, name: str) -> Callable:
     """The method ``name`` that changes its tensor to ``function`` of it."""
     op = getattr(function, "op", None)
     direct = DIRECT.get(function)
+
+    plain = op or PLAIN.get(function)
+    if plain is not None:
+        plain, numeric = plain.kernel, op is None
 
     def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if op is not None and op.tensors:
             for i, x in enumerate(args, 1):
                 if i in op.tensors and not isinstance(x, Tensor):
                     formulas.tensor_expected(x, name)
+        if plain is not None and not kwargs and update(plain, self, args, numeric):
+            return self
         recorded = change_in_place(self, name, *args, *kwargs.values()) if kwargs else change_in_place(self, name, *args)
         formula, operands = op, args
         if direct is not None and self.array.dtype.kind != "b" and len(args) == 1:
@@ -175,7 +185,7 @@ def compute(t: Tensor, op: Any, operands: tuple, name: str) -> bool:
         backends.elementwise(op.kernel, inputs, t.array)
     except GradflowError as error:
         raise relabel(error, name) from None
-    note(t, 3)
+    note(t)
     return True
 
 

@@ -7,11 +7,12 @@ from typing import Any
 
 from .. import backends, dtypes
 from ..errors import ArgumentError, AxisError, DTypeError, ShapeError
-from ..kinds.views import MULTIPLE, wrap_view
 from ..scalar.types import promote
 from ..tape.node import Node, Output, mode, named
-from ..tensor import Tensor, wrap
+from ..tensor import Tensor, wrap, wrap_view
 from .axes import axis_of, integer, shape_of
+
+MULTIPLE = "is the output of a function that returns multiple views"
 
 
 class CatPlan:

@@ -13,10 +13,10 @@ from ..backends.batched import copies, running
 from ..errors import ArgumentError, DTypeError, NumberError, ShapeError
 from ..kinds import elementwise
 from ..kinds.formulas import camel
-from ..kinds.history import Overwrite, change_in_place, note, overwrite
+from ..kinds.history import Overwrite, change_in_place, overwrite
 from ..scalar import primitives as s
 from ..scalar.types import BOOL, FLOAT32, FLOAT64, INT64
-from ..tensor import Tensor, wrap
+from ..tensor import Tensor, note, wrap
 from .axes import integer
 from .convert import LIMITS, element, on_device
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from .. import backends
 from ..errors import ArgumentError, DeviceError, DTypeError, GradError, ShapeError
-from ..kinds.history import Overwrite, change_in_place, note
-from ..tensor import Tensor, leave, wrap
+from ..kinds.history import Overwrite, change_in_place
+from ..tensor import Tensor, leave, note, wrap
 from .axes import new_shape
 from .convert import element
 from .views import require_tensor

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, AxisError, DTypeError, GradError, OutOfRangeError, ShapeError
-from ..kinds.views import wrap_view
-from ..tensor import Tensor
+from ..tensor import Tensor, wrap_view
 from .axes import axes_of, axis_of, fill_shape, integer, shape_of
 from .view_maps import copied, diagonal_of, expand_to, flip_matrix, permute_to, reshape_to, squeeze_all, squeeze_at, swap, unsqueeze_at
 

@@ -1,0 +1,316 @@
+// The base of Tensor: its fields, and what happens to every view and at every change in place, without running Python.
+#include "inputs.h"
+#include "tape.h"
+
+#include <structmember.h>
+
+#include <cstddef>
+
+namespace gf {
+
+PyTypeObject* tensor_type = nullptr;
+PyObject* elementwise(PyObject*, PyObject* const*, Py_ssize_t);
+
+namespace {
+
+struct Tensor {
+  PyObject_HEAD PyObject* array;
+  PyObject* node;
+  PyObject* version;  // None or a list: when it last changed, how often, weak references to views, the place
+  PyObject* leaf;
+  PyObject* origin;  // only of a view: (base, steps, why a change of it cannot be recorded)
+};
+
+enum { kStamp, kCount, kShared, kPlace };
+
+PyTypeObject* tensor_class = nullptr;  // gradflow.Tensor
+PyObject* mode = nullptr;              // mode.enabled: is recording on?
+PyObject* last_change = nullptr;       // [the latest stamp of any version]
+PyObject* no_grad = nullptr;           // why a view made without recording is no part of a history
+
+bool is_tensor(PyObject* object) { return PyObject_TypeCheck(object, tensor_type); }
+
+Tensor* tensor_argument(PyObject* object, const char* op) {
+  if (!is_tensor(object)) raise(ErrorKind::Type, "%s: expected a Tensor, got %s", op, Py_TYPE(object)->tp_name);
+  auto* t = reinterpret_cast<Tensor*>(object);
+  if (!t->array || !t->node || !t->version) raise(ErrorKind::Type, "%s: the Tensor was not made completely", op);
+  return t;
+}
+
+bool recording() {
+  static PyObject* name = PyUnicode_InternFromString("enabled");
+  Ref enabled(PyObject_GetAttr(mode, name));
+  if (!enabled) throw PythonError{};
+  return PyObject_IsTrue(enabled.get()) == 1;
+}
+
+PyObject* checked(PyObject* object) {
+  if (!object) throw PythonError{};
+  return object;
+}
+
+PyObject* new_tensor(PyObject* array, PyObject* node, PyObject* version) {
+  PyObject* object = checked(tensor_class->tp_alloc(tensor_class, 0));
+  auto* t = reinterpret_cast<Tensor*>(object);
+  Py_INCREF(array);
+  t->array = array;
+  Py_INCREF(node);
+  t->node = node;
+  Py_INCREF(version);
+  t->version = version;
+  Py_INCREF(Py_None);
+  t->leaf = Py_None;
+  return object;
+}
+
+// The version cell, made when it is first needed; borrowed.
+PyObject* version_of(Tensor* t) {
+  if (PyList_Check(t->version)) return t->version;
+  Ref cell(checked(Py_BuildValue("[iiOO]", 0, 0, Py_None, Py_None)));
+  Py_DECREF(t->version);
+  return t->version = cell.release();
+}
+
+PyObject* view_of(PyObject* array, PyObject* source_object, PyObject* node, PyObject* plan, PyObject* meta,
+                  PyObject* lost) {
+  auto* source = tensor_argument(source_object, "wrap_view");
+  PyObject* version = version_of(source);
+  if ((!lost || !PyObject_IsTrue(lost)) && !recording()) lost = no_grad;
+  static PyObject* nothing = PyUnicode_InternFromString("");
+  if (!lost) lost = nothing;
+  Ref result(new_tensor(array, node, version));
+  Ref origin;
+  if (source->origin) {
+    PyObject* before = PyTuple_GET_ITEM(source->origin, 2);
+    Ref steps(checked(PyTuple_Pack(3, PyTuple_GET_ITEM(source->origin, 1), plan, meta)));
+    PyObject* why = PyObject_IsTrue(before) ? before : lost;
+    origin = Ref(checked(PyTuple_Pack(3, PyTuple_GET_ITEM(source->origin, 0), steps.get(), why)));
+  } else {
+    Ref steps(checked(PyTuple_Pack(3, Py_None, plan, meta)));
+    origin = Ref(checked(PyTuple_Pack(3, source_object, steps.get(), lost)));
+  }
+  reinterpret_cast<Tensor*>(result.get())->origin = origin.release();
+
+  PyObject* sharers = PyList_GET_ITEM(version, kShared);
+  const Py_ssize_t n = PyList_Check(sharers) ? PyList_GET_SIZE(sharers) : 0;
+  if (!PyList_Check(sharers) || (n > 32 && (n & (n - 1)) == 0)) {  // now and then forget the dead
+    Ref alive(checked(PyList_New(0)));
+    for (Py_ssize_t i = 0; i < n; ++i) {
+      PyObject* reference = PyList_GET_ITEM(sharers, i);
+      if (PyWeakref_GetObject(reference) != Py_None && PyList_Append(alive.get(), reference) < 0) throw PythonError{};
+    }
+    sharers = alive.get();
+    if (PyList_SetItem(version, kShared, alive.release()) < 0) throw PythonError{};
+  }
+  Ref reference(checked(PyWeakref_NewRef(result.get(), nullptr)));
+  if (PyList_Append(sharers, reference.get()) < 0) throw PythonError{};
+  return result.release();
+}
+
+void changed(Tensor* t) {
+  PyObject* version = version_of(t);
+  Ref now(checked(tape_time()));
+  Py_INCREF(now.get());
+  if (PyList_SetItem(last_change, 0, now.get()) < 0) throw PythonError{};
+  const long long count = PyLong_AsLongLong(PyList_GET_ITEM(version, kCount));
+  int offset = 0;
+  Ref code(user_place(&offset));
+  Ref place(code ? checked(Py_BuildValue("(Oi)", code.get(), offset)) : nullptr);
+  if (!place) {
+    Py_INCREF(Py_None);
+    place = Ref(Py_None);
+  }
+  PyList_SetItem(version, kStamp, now.release());
+  PyList_SetItem(version, kCount, checked(PyLong_FromLongLong(count + 1)));
+  PyList_SetItem(version, kPlace, place.release());
+}
+
+bool is_unrecorded(Tensor* t, PyObject* const* sources, Py_ssize_t count) {
+  if (t->node != Py_None || !is_array(t->array)) return false;
+  if (!PyArray_ISWRITEABLE(reinterpret_cast<PyArrayObject*>(t->array))) return false;
+  if (t->origin) {
+    PyObject* base = PyTuple_GET_ITEM(t->origin, 0);
+    if (!is_tensor(base) || reinterpret_cast<Tensor*>(base)->node != Py_None) return false;
+  }
+  for (Py_ssize_t i = 0; i < count; ++i)
+    if (is_tensor(sources[i]) ? reinterpret_cast<Tensor*>(sources[i])->node != Py_None
+                              : !(PyFloat_Check(sources[i]) || PyLong_Check(sources[i]) || sources[i] == Py_None))
+      return false;
+  return true;
+}
+
+bool shares(PyArrayObject* a, PyArrayObject* b) {
+  View x, y;
+  read_view(a, "linked", &x);
+  read_view(b, "linked", &y);
+  return overlap(x, y) != Overlap::None;
+}
+
+int traverse(PyObject* object, visitproc visit, void* arg) {
+  auto* self = reinterpret_cast<Tensor*>(object);
+  Py_VISIT(Py_TYPE(object));
+  Py_VISIT(self->array);
+  Py_VISIT(self->node);
+  Py_VISIT(self->version);
+  Py_VISIT(self->leaf);
+  Py_VISIT(self->origin);
+  return 0;
+}
+
+int clear(PyObject* object) {
+  auto* self = reinterpret_cast<Tensor*>(object);
+  Py_CLEAR(self->array);
+  Py_CLEAR(self->node);
+  Py_CLEAR(self->version);
+  Py_CLEAR(self->leaf);
+  Py_CLEAR(self->origin);
+  return 0;
+}
+
+void dealloc(PyObject* object) {
+  PyTypeObject* type = Py_TYPE(object);
+  PyObject_GC_UnTrack(object);
+  clear(object);
+  type->tp_free(object);
+  Py_DECREF(type);
+}
+
+PyMemberDef members[] = {
+    {"array", T_OBJECT_EX, offsetof(Tensor, array), 0, nullptr},
+    {"node", T_OBJECT_EX, offsetof(Tensor, node), 0, nullptr},
+    {"version", T_OBJECT_EX, offsetof(Tensor, version), 0, nullptr},
+    {"leaf", T_OBJECT_EX, offsetof(Tensor, leaf), 0, nullptr},
+    {"origin", T_OBJECT_EX, offsetof(Tensor, origin), 0, nullptr},
+    {nullptr, 0, 0, 0, nullptr},
+};
+
+PyType_Slot slots[] = {
+    {Py_tp_dealloc, reinterpret_cast<void*>(dealloc)},
+    {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
+    {Py_tp_clear, reinterpret_cast<void*>(clear)},
+    {Py_tp_members, members},
+    {0, nullptr},
+};
+
+PyType_Spec spec = {"gradflow._ext.TensorBase", sizeof(Tensor), 0,
+                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
+
+void set(PyObject*& field, PyObject* value) {
+  PyObject* old = field;
+  Py_INCREF(value);
+  field = value;
+  Py_XDECREF(old);
+}
+
+}  // namespace
+
+void init_tensor_type() {
+  tensor_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
+  if (!tensor_type) throw PythonError{};
+}
+
+PyObject* set_tensor(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  if (count != 4 || !PyType_Check(args[0]) ||
+      !PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(args[0]), tensor_type) || !PyList_Check(args[2]) ||
+      !PyUnicode_Check(args[3]))
+    raise(ErrorKind::Type, "set_tensor: expected a class of tensors, the mode, a list and a text");
+  Py_INCREF(args[0]);
+  tensor_class = reinterpret_cast<PyTypeObject*>(args[0]);
+  set(mode, args[1]);
+  set(last_change, args[2]);
+  set(no_grad, args[3]);
+  Py_RETURN_NONE;
+}
+
+PyObject* wrap(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  if (count < 1 || count > 2) raise(ErrorKind::Type, "wrap: takes (array, node=None)");
+  return new_tensor(args[0], count > 1 ? args[1] : Py_None, Py_None);
+}
+
+PyObject* wrap_view(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  if (count < 5 || count > 6) raise(ErrorKind::Type, "wrap_view: takes (array, source, node, plan, meta, lost='')");
+  return view_of(args[0], args[1], args[2], args[3], args[4], count > 5 ? args[5] : nullptr);
+}
+
+// The result of a linear operation on NumPy's arrays: on the tape if x is, a view if it looks at x's memory.
+PyObject* linked(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  if (count != 5 || !is_array(args[2])) raise(ErrorKind::Type, "linked: takes (plan, x, out array, params, view)");
+  auto* x = tensor_argument(args[1], "linked");
+  PyObject *plan = args[0], *params = args[3];
+  if (!is_array(x->array)) raise(ErrorKind::Type, "linked: the array is not NumPy's");
+  auto *out = reinterpret_cast<PyArrayObject*>(args[2]), *in = reinterpret_cast<PyArrayObject*>(x->array);
+  PyObject* base = PyArray_BASE(out);
+  const bool view = args[4] == Py_True && base && (base == x->array || base == PyArray_BASE(in) || shares(out, in));
+  const bool on_tape = x->node != Py_None && dtype_code(out) >= kFloat16 && recording();
+  if (!view && !on_tape) return new_tensor(args[2], Py_None, Py_None);
+  Ref shape(checked(PyTuple_New(PyArray_NDIM(in))));
+  for (int d = 0; d < PyArray_NDIM(in); ++d)
+    PyTuple_SET_ITEM(shape.get(), d, checked(PyLong_FromSsize_t(PyArray_DIM(in, d))));
+  Ref meta(checked(PyTuple_Pack(2, shape.get(), params)));
+  Ref node;
+  if (on_tape) node = Ref(checked(new_node(plan, x->node, meta.get())));
+  PyObject* place = on_tape ? node.get() : Py_None;
+  return view ? view_of(args[2], args[1], place, plan, meta.get(), nullptr) : new_tensor(args[2], place, Py_None);
+}
+
+PyObject* note(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  if (count != 1) raise(ErrorKind::Type, "note: takes a Tensor");
+  changed(tensor_argument(args[0], "note"));
+  Py_INCREF(args[0]);
+  return args[0];
+}
+
+PyObject* unrecorded(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  if (count < 1) raise(ErrorKind::Type, "unrecorded: takes (t, *sources)");
+  return PyBool_FromLong(is_unrecorded(tensor_argument(args[0], "unrecorded"), args + 1, count - 1));
+}
+
+// False, and nothing has happened, where it is no plain case: something is to be recorded, types or shapes do not fit,
+// memory overlaps, an array is not NumPy's, the call is wrong.
+PyObject* update(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  if (count != 4 || !is_program(args[0]) || !PyTuple_Check(args[2]))
+    raise(ErrorKind::Type, "update: takes (program, t, operands, numeric)");
+  auto* program = reinterpret_cast<ProgramObject*>(args[0]);
+  auto* t = tensor_argument(args[1], "update");
+  const Py_ssize_t n = PyTuple_GET_SIZE(args[2]);
+  const bool numeric = args[3] == Py_True;
+  if (n + 1 != program->n_inputs || program->n_outputs != 1 || !is_unrecorded(t, &PyTuple_GET_ITEM(args[2], 0), n))
+    Py_RETURN_FALSE;
+  auto* array = reinterpret_cast<PyArrayObject*>(t->array);
+  if (numeric && dtype_code(array) == kBool) Py_RETURN_FALSE;
+  Ref inputs(checked(PyTuple_New(n + 1)));
+  Py_INCREF(t->array);
+  PyTuple_SET_ITEM(inputs.get(), 0, t->array);
+  for (Py_ssize_t i = 0; i < n; ++i) {
+    PyObject* operand = PyTuple_GET_ITEM(args[2], i);
+    if (is_tensor(operand)) {
+      operand = reinterpret_cast<Tensor*>(operand)->array;
+      if (!operand || !is_array(operand)) Py_RETURN_FALSE;
+      auto* other = reinterpret_cast<PyArrayObject*>(operand);
+      const int missing = PyArray_NDIM(array) - PyArray_NDIM(other), code = dtype_code(other);
+      if (missing < 0 || code < 0 || (numeric && code == kBool)) Py_RETURN_FALSE;
+      for (int d = 0; d < PyArray_NDIM(other); ++d)
+        if (PyArray_DIM(other, d) != 1 && PyArray_DIM(other, d) != PyArray_DIM(array, d + missing)) Py_RETURN_FALSE;
+      if (other != array && (PyArray_BASE(other) || PyArray_BASE(array)) && shares(other, array)) Py_RETURN_FALSE;
+    } else if (numeric && PyBool_Check(operand)) {
+      Py_RETURN_FALSE;
+    }
+    Py_INCREF(operand);
+    PyTuple_SET_ITEM(inputs.get(), i + 1, operand);
+  }
+  try {
+    Inputs in;
+    if (!scan_inputs(program, inputs.get(), &in) || in.typed->out_dtype[0] != dtype_code(array)) Py_RETURN_FALSE;
+  } catch (const Error&) {
+    Py_RETURN_FALSE;
+  } catch (const PythonError&) {
+    PyErr_Clear();
+    Py_RETURN_FALSE;
+  }
+  PyObject* call[] = {args[0], inputs.get(), t->array};
+  Ref result(elementwise(nullptr, call, 3));
+  changed(t);
+  Py_RETURN_TRUE;
+}
+
+}  // namespace gf
