@@ -120,7 +120,11 @@ DIRECT: dict[Callable, Callable] = {
 
 
 # The formulas that they are for operands that are no bools, and no more arguments.
-PLAIN: dict[Callable, Any] = {pointwise.scaled_add: pointwise.add.op, pointwise.scaled_sub: pointwise.sub.op, pointwise.true_divide: pointwise.div.op}
+PLAIN: dict[Callable, Any] = {
+    pointwise.scaled_add: pointwise.add.op,
+    pointwise.scaled_sub: pointwise.sub.op,
+    pointwise.true_divide: pointwise.div.op,
+}
 
 
 def in_place(function: Callable, name: str) -> Callable:
