@@ -354,3 +354,69 @@ def test_the_scaler(device):
 
 def test_addresses_are_the_devices(emulated):
     assert gf.zeros(3, device="cuda").data_ptr() >= SHIFT
+
+
+# Indices out of range
+
+
+def test_wrong_indices_are_reported_with_their_line(device):
+    """By the operation that waits, which says where the index was asked for."""
+    x = gf.randn(4, 3, device="cuda")
+    weights = x.clone()
+
+    def indices(*values):
+        return gf.tensor(values, device="cuda")
+
+    calls = [
+        ("take_rows", lambda: x[indices(0, 7)], "index 7 is out of bounds for axis 0 with size 4"),
+        ("take_rows", lambda: x[indices(0, -5)], "index -1 is out of bounds for axis 0 with size 4"),
+        ("take_rows", lambda: x.index_select(1, indices(3)), "index 3 is out of bounds for axis 1 with size 3"),
+        ("take_rows", lambda: gf.nn.functional.embedding(indices(9, 0), weights), "index 9 is out of bounds for axis 0 with size 4"),
+        ("gather", lambda: x.gather(1, indices(0, 5).reshape(1, 2)), "index 5 is out of bounds for axis 1 with size 3"),
+        ("gather", lambda: gf.nn.functional.cross_entropy(x, indices(0, 1, 2, 3)), "index 3 is out of bounds for axis 1 with size 3"),
+        ("gather", lambda: gf.nn.functional.nll_loss(x, indices(0, -1, 2, 2)), "index -1 is out of bounds for axis 1 with size 3"),
+    ]
+    for op, call, text in calls:
+        result = call()  # nobody waits here
+        line = call.__code__.co_firstlineno
+        assert x.sum().is_cuda
+        with pytest.raises(IndexError, match=rf"{op}: {text}; asked for in .*test_cuda_behaviour\.py:{line}, in <lambda>") as caught:
+            gf.cuda.synchronize()
+        assert isinstance(caught.value, RuntimeError)
+        assert result.is_cuda and x.tolist() == weights.tolist()  # said once; nothing was written
+    for wait in (
+        lambda: x.sum().item(),
+        lambda: x.cpu(),
+        lambda: gf.cuda.current_stream().synchronize(),
+        lambda: gf.cuda.Event().synchronize(),
+    ):
+        x[indices(4)]
+        if wait.__code__.co_names[-2:] == ("Event", "synchronize"):
+            gf.cuda.synchronize.__doc__  # an event that was never recorded waits for nothing
+            with pytest.raises(IndexError):
+                gf.cuda.synchronize()
+            continue
+        with pytest.raises(IndexError, match="index 4 is out of bounds"):
+            wait()
+    assert x[indices(-1, 3)].tolist() == [x[3].tolist()] * 2
+
+
+def test_targets_on_the_device(device):
+    """Counted there: classes to ignore, and the mean of what is left."""
+    for dtype in (gf.float32, gf.float64, gf.float16):
+        for target in ([1, -100, 0, 2], [-100] * 4, [1, 1, 0, 2]):
+            for reduction in ("mean", "sum", "none"):
+                x = gf.linspace(-1, 2, 12).reshape(4, 3).to(dtype).detach()
+                results = []
+                for where in ("cpu", "cuda"):
+                    y = x.detach().to(where).requires_grad_()
+                    t = gf.tensor(target, device=where)
+                    loss = gf.nn.functional.cross_entropy(y, t, reduction=reduction)
+                    loss = loss + gf.nn.functional.nll_loss(y.log_softmax(1), t, reduction=reduction)
+                    loss.sum().backward()
+                    results.append([loss.dtype, loss.detach().cpu().float().numpy(), y.grad.cpu().float().numpy()])
+                assert results[0][0] is results[1][0]
+                for want, got in zip(results[0][1:], results[1][1:], strict=True):
+                    np.testing.assert_allclose(
+                        got, want, rtol=2e-3 if dtype is gf.float16 else 1e-5, atol=1e-3 if dtype is gf.float16 else 1e-6
+                    )

@@ -14,6 +14,10 @@ import numpy as np
 
 from .cpu import _ext
 
+# Where in the user's program a call came from, and such a place in words; given by tape/node.py.
+caller: Any = None
+words: Any = None
+
 OWNERS: list[tuple[type, Any]] = []  # outermost first
 
 

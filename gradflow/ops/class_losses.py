@@ -87,8 +87,9 @@ def folded(op: str, loss: Tensor, reduction: str, divisor: Any) -> Tensor:
     raise ArgumentError(f"{op}: {reduction} is not a valid value for reduction; use 'none', 'mean' or 'sum'")
 
 
-def class_targets(op: str, input: Tensor, target: Tensor, ignore_index: int) -> tuple[Any, int, int, int]:
-    """(targets with the class axis as 1, that axis, number of classes, number of ignored targets), checked."""
+def class_targets(op: str, input: Tensor, target: Tensor, ignore_index: int) -> tuple[Any, int, int, int | None]:
+    """(targets with the class axis as 1, that axis, number of classes, number of ignored targets), checked. On a device, where the answer would have
+    to be waited for, nothing is counted (``None``), and the kernel that reads by the targets checks them."""
     shape = input.array.shape
     ignore_index = integer(op, "ignore_index", ignore_index)
     if not shape:
@@ -101,8 +102,10 @@ def class_targets(op: str, input: Tensor, target: Tensor, ignore_index: int) -> 
     if t.dtype.kind not in "iu":
         raise DTypeError(f"{op}: expected scalar type Long for target but found {target.dtype}; convert with .long()")
     classes = shape[axis]
-    ignored = 0
-    if t.size:
+    ignored: int | None = 0
+    if backends.place_of(t) is not None:
+        ignored = None
+    elif t.size:
         low = backends.reduce(MIN, identity, (everything(t),), None, False).item()
         high = backends.reduce(MAX, identity, (everything(t),), None, False).item()
         if low <= ignore_index <= high:
@@ -113,6 +116,16 @@ def class_targets(op: str, input: Tensor, target: Tensor, ignore_index: int) -> 
                 raise OutOfRangeError(f"{op}: Target {int(bad.flat[0])} is out of bounds; there are {classes} classes")
     t = t if t.dtype == np.int64 else t.astype(np.int64)
     return t.reshape(*shape[:axis], 1, *shape[axis + 1 :]), axis, classes, ignored
+
+
+chosen = backends.kernel(lambda t, ignored: (s.where(s.eq(t, ignored), 0, t), s.where(s.eq(t, ignored), 0.0, 1.0)), outputs=2)
+
+
+def on_device(index: Any, ignore_index: int, like: Tensor) -> tuple[Any, Any, Tensor]:
+    """(targets with 0 for those to ignore, 1 or 0 for each of them, and how many count), without waiting for the device."""
+    index, kept = backends.elementwise(chosen, (index, ignore_index))
+    weights = wrap(kept)
+    return index, weights.to(like.dtype).array, sum_all(weights)
 
 
 def class_weights(op: str, weight: Tensor, target: Any, classes: int, ignore_index: int, like: Tensor) -> Tensor:
@@ -152,16 +165,21 @@ def cross_entropy(
         return smooth_nll(log_p, target, weight, ignore_index, reduction, label_smoothing)
     index, axis, classes, ignored = class_targets("cross_entropy", input, target, ignore_index)
     w: Any = 1.0
-    if weight is not None:
+    kept: Any = None  # how many rows count, where only the device knows
+    if ignored is None and weight is None:
+        index, w, kept = on_device(index, ignore_index, input)
+        ignored = 0
+    elif weight is not None:
         w = class_weights("cross_entropy", weight, index, classes, ignore_index, input).array
     elif ignored:
         w = (index != ignore_index).astype(input.array.dtype)
-    loss = cross_entropy_of(input, np.where(index == ignore_index, 0, index) if ignored else index, w, axis)
+    loss = cross_entropy_of(input, np.where(index == ignore_index, 0, index) if ignored != 0 else index, w, axis)
     if reduction != "mean":
         return reduce_loss("cross_entropy", loss.squeeze(axis) if reduction == "none" else loss, reduction)
     if weight is not None:
         return reduce_loss("cross_entropy", loss, reduction, float(w.sum()))
-    return reduce_loss("cross_entropy", loss, reduction, index.size - ignored if ignored else None)
+    mean = reduce_loss("cross_entropy", loss, reduction, index.size - ignored if ignored else kept)
+    return mean if mean.dtype is input.dtype else mean.to(input.dtype)
 
 
 def soft_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, smoothing: float) -> Tensor:
@@ -214,8 +232,12 @@ def nll_loss(
     """``-input[target]`` for log-probabilities with classes on axis 1."""
     tensors_only("nll_loss", input=input, target=target, weight=weight)
     index, axis, classes, count = class_targets("nll_loss", input, target, ignore_index)
+    if count is None and weight is None:
+        index, w, kept = on_device(index, ignore_index, input)
+        loss = p.where(p.ne(wrap(w), 0), p.neg(gather_at(input, axis, index)), 0.0).squeeze(axis)
+        return reduce_loss("nll_loss", loss, reduction, kept).to(input.dtype)
     ignored = index == ignore_index
-    picked = gather_at(input, axis, np.where(ignored, 0, index) if count else index)
+    picked = gather_at(input, axis, np.where(ignored, 0, index) if count != 0 else index)
     w = None if weight is None else class_weights("nll_loss", weight, index, classes, ignore_index, input)
     loss = p.neg(picked)
     if w is not None:
@@ -225,7 +247,7 @@ def nll_loss(
     loss = loss.squeeze(axis)
     if reduction != "mean":
         return reduce_loss("nll_loss", loss, reduction)
-    total = float(w.array.sum()) if w is not None else index.size - count
+    total = float(w.array.sum()) if w is not None else index.size - (count or 0)
     if not total:
         return p.mul(loss.sum(), float("nan"))
     return reduce_loss("nll_loss", loss, reduction, total)

@@ -11,6 +11,7 @@ from .. import backends
 from ..dtypes import of
 from ..errors import ArgumentError, AxisError, DTypeError, OutOfRangeError, ShapeError, labelled
 from ..kinds import linear
+from ..scalar import primitives as s
 from ..tape.node import identity, named
 from ..tensor import Tensor, wrap
 from . import pointwise as p
@@ -80,8 +81,13 @@ def embed_adjoint(g, small, shape, key):
 # Integer and mask indices: copies
 
 
+counted = backends.kernel(lambda i, n: s.where(s.lt(i, 0), i + n, i))
+
+
 def from_front(index: Any, n: int) -> Any:
     """Indices into an axis of size ``n``, negative ones counted from its end, as adjacent int64."""
+    if backends.place_of(index) is not None:
+        return backends.dense(backends.elementwise(counted, (index, n)), dtype=np.int64)
     return backends.dense(index % n if index.size and index.min() < 0 else index, dtype=np.int64)
 
 
@@ -235,8 +241,9 @@ def getitem(input: Tensor, index: Any) -> Tensor:
             raise OutOfRangeError(f"index: index {index} is out of bounds for dimension 0 with size {a.shape[0]}")
         return row(input, index)
     if isinstance(index, Tensor) and index.array.ndim and a.ndim and index.array.dtype == np.int64:
+        i = index.array if input.node is None else index.array.copy()
         try:
-            return named(rows_at(input, 0, index.array if input.node is None else index.array.copy()), "IndexBackward0")
+            return named(rows_at(input, 0, i if backends.place_of(a) is None else from_front(i, a.shape[0])), "IndexBackward0")
         except OutOfRangeError:  # or counted from the end
             pass
     key, basic = key_of(a, index)

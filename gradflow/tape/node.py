@@ -13,10 +13,12 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, ClassVar
 
-from ..backends import TapeNode, elementwise, kernel, set_tape
+from ..backends import TapeNode, elementwise, kernel, owners, set_tape
 from ..errors import GradError, InPlaceError
 from .hooks import Extra, RemovableHandle, add_hook
 from .place import ROOT, caller, text
+
+owners.caller, owners.words = caller, text
 
 clock = count(1)  # one for recordings and for changes in place
 next_number: Callable[[], int] = clock.__next__

@@ -14,7 +14,7 @@ import numpy as np
 from ...errors import AxisError, DTypeError, OutOfRangeError, ShapeError
 from ...scalar import cuda_moves as text
 from ...scalar.types import INT32, INT64
-from .. import cpu
+from .. import cpu, owners
 from . import array
 from .array import CODES, DeviceArray, assign, on_host, same_device, upload
 from .elementwise import check_out
@@ -22,6 +22,7 @@ from .folds import kernel_of
 from .launch import BLOCKS, Launch, c_steps, int64, layout, merged, overlaps, steps, walk_of
 
 numbers = count(1)
+ASKED = 10_000  # calls between two times that somebody waits, of which is known where they were
 
 
 class Errors:
@@ -30,7 +31,15 @@ class Errors:
     def __init__(self, device: int):
         self.memory = array.allocate(24, device)
         array.driver.clear(self.memory.pointer, 24, device)
-        self.asked: dict[int, tuple[str, int]] = {}  # by id: the operation and its axis
+        self.asked: dict[int, tuple[str, int, Any]] = {}  # by id: the operation, its axis, and where it was called; of the last calls
+
+    def ask(self, op: str, axis: int) -> int:
+        """The id of a call, which its kernel leaves if an index is out of range."""
+        number = next(numbers)
+        self.asked[number] = op, axis, owners.caller(4)
+        if len(self.asked) > ASKED:
+            del self.asked[next(iter(self.asked))]
+        return number
 
 
 errors: dict[tuple[int, int], Errors] = {}
@@ -46,8 +55,11 @@ def check(device: int) -> None:
     array.driver.to_host(host.ctypes.data, found.memory.pointer, 24, device)
     if host[0]:
         array.driver.clear(found.memory.pointer, 24, device)
-        op, axis = asked.get(int(host[0]), ("index", 0))
-        raise OutOfRangeError(f"{op}: index {host[1]} is out of bounds for axis {axis} with size {host[2]}")
+        op, axis, place = asked.get(int(host[0]), ("an operation long ago", 0, None))
+        raise OutOfRangeError(
+            f"{op}: index {host[1]} is out of bounds for axis {axis} with size {host[2]}; asked for in {owners.words(place)}, noticed now that the "
+            "device was waited for"
+        )
 
 
 array.check = check
@@ -82,8 +94,7 @@ def taken(
     walk = walk_of(max(result.size, table.size), (sizes, strides))
     key = id(array.driver), device
     held = errors.get(key) or errors.setdefault(key, Errors(device))
-    number = next(numbers)
-    held.asked[number] = op, axis
+    number = held.ask(op, axis)
     step = table.strides[axis] // table.itemsize
     rest = [layout(walk, sizes, strides), *int64(step, table.shape[axis], result.size, number)]
     kernel = kernel_of(text.take, table.itemsize, CODES[index.dtype], walk)
