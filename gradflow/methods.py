@@ -370,8 +370,9 @@ def detach_(self: Tensor) -> Tensor:
     """
     if getattr(self, "origin", None) is not None:
         raise GradError("detach_: Can't detach views in-place; use detach() instead")
-    if not self.is_leaf:
-        self.node = None
+    if self.is_leaf:
+        return self.requires_grad_(False)
+    self.node = None
     return self
 
 

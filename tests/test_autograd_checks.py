@@ -46,13 +46,43 @@ def test_the_error_says_which_element_and_what_to_try(fast):
         gradgradcheck(type("Once", (Wrong,), {"backward": staticmethod(once)}).apply, doubles(1.0, 2.0, 3.0), fast_mode=fast)
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("fast", [False, True])
+def test_forward_mode_and_vmap_are_checked(torch, fast):
+    every = {"check_forward_ad": True, "check_batched_grad": True, "check_batched_forward_grad": True, "fast_mode": fast}
+    for t in (gf, torch):
+        x, y = (t.tensor(v, dtype=t.float64, requires_grad=True) for v in ([0.3, -1.2, 2.0], [[1.0], [0.5]]))
+        for f in (lambda x, y: (x * y).sin(), lambda x, y: (x.exp().sum(), y / 3), lambda x, y: x.softmax(0) * y[0]):
+            assert t.autograd.gradcheck(f, (x, y), **every)
+            assert t.autograd.gradgradcheck(f, (x, y), check_fwd_over_rev=True, check_batched_grad=True, fast_mode=fast)
+    with pytest.raises(RuntimeError, match=r"numerical 6, analytical 9.*\n(.*\n)*\(in forward mode\)"):
+        gradcheck(Wrong.apply, doubles(1.0, 2.0, 3.0), check_forward_ad=True, check_backward_ad=False, fast_mode=fast)
+
+    class Choosy(Wrong):
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            return g * x * (2 if g.sum() > 100 else 2.0)
+
+    assert gradcheck(Choosy.apply, doubles(1.0, 2.0, 3.0), fast_mode=fast)
+    with pytest.raises(RuntimeError, match="While computing batched gradients"):
+        gradcheck(Choosy.apply, doubles(1.0, 2.0, 3.0), check_batched_grad=True, fast_mode=fast)
+
+
 def test_what_cannot_be_checked_is_refused():
     with pytest.raises(ValueError, match="at least one input tensor to require gradient"):
         gradcheck(gf.sin, gf.ones(2))
     with pytest.raises(RuntimeError, match="stride 0"):
         gradcheck(gf.sin, gf.ones(1, requires_grad=True).expand(3))
-    with pytest.raises(ValueError, match="check_forward_ad=True needs forward mode"):
-        gradcheck(gf.sin, doubles(1.0), check_forward_ad=True)
+    for options in (
+        {"check_backward_ad": False},
+        {"check_batched_forward_grad": True},
+        {"check_backward_ad": False, "check_forward_ad": True, "check_batched_grad": True},
+    ):
+        with pytest.raises(ValueError, match="check_"):
+            gradcheck(gf.sin, doubles(1.0), **options)
+    with pytest.raises(ValueError, match="check_rev_over_rev"):
+        gradgradcheck(gf.sin, doubles(1.0), check_rev_over_rev=False)
     with pytest.raises(RuntimeError, match="expected to be zero"):
         gradcheck(lambda x: x.detach() * 2, doubles(1.0))
     assert gradcheck(lambda x: (x > 0).double(), doubles(1.0))

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, DTypeError, GradError
+from ..errors import ArgumentError, BatchError, DTypeError, GradError
 from ..tape.node import mode
 from ..tensor import Tensor, wrap
 from .backward import grad as gradients_of
+from .levels import Level
 
 # By element type: the step and the tolerances that central differences deserve.
 SINGLE = 1e-2, 1e-3, 1e-2
@@ -79,6 +80,80 @@ class Check:
         found = gradients_of(output, xs, cotangent, retain_graph=True, allow_unused=True)
         return [np.zeros(x.array.shape) if t is None else t.array.astype(np.float64) for x, t in zip(xs, found, strict=True)]
 
+    def run_forward(self, fast: bool) -> None:
+        """Forward mode against differences."""
+        outputs, push = self.pushforward()
+        for n, i in enumerate(self.places):
+            x = self.inputs[i].array
+            if fast:
+                v = self.direction(x.shape)
+                numerical = self.difference(i, v)
+                for k, (found, t) in enumerate(zip(numerical, self.along(push, n, v, outputs), strict=True)):
+                    u = self.direction(found.shape)
+                    if not self.close(float((t * u).sum()), float((found * u).sum())):
+                        self.run_forward(False)  # which says where
+                        self.sums_differ(k, i, float((found * u).sum()), float((t * u).sum()))
+                continue
+            columns = [self.along(push, n, d, outputs) for d in np.eye(x.size).reshape(x.size, *x.shape)]
+            for k, output in enumerate(outputs):
+                analytical = np.array([c[k].reshape(-1) for c in columns]).reshape(x.size, output.array.size)
+                numerical = self.jacobian(i, k, output.array.size)
+                if not self.close(analytical, numerical):
+                    raise GradcheckError(self.mismatch(k, i, numerical, analytical, output) + "\n(in forward mode)")
+
+    def pushforward(self) -> tuple[list[Tensor], Callable]:
+        """(the outputs on variables, the function from the inputs' tangents to theirs)."""
+        level = Level()
+        given = list(self.inputs)
+        with level:
+            for i in self.places:
+                given[i] = level.variable(self.inputs[i])
+            outputs = [t for t in tensors_in(self.function(*given)) if isinstance(t, Tensor) and t.array.dtype.kind in "fV"]
+        return outputs, level.pushforward(outputs, [given[i] for i in self.places])
+
+    def along(self, push: Callable, n: int, direction: Any, outputs: Sequence[Tensor]) -> list[Any]:
+        xs = [self.inputs[i].array for i in self.places]
+        tangents = [wrap(np.asarray(direction, x.dtype) if k == n else np.zeros(x.shape, x.dtype)) for k, x in enumerate(xs)]
+        return [np.zeros(y.array.shape) if t is None else t.array.astype(np.float64) for y, t in zip(outputs, push(tangents), strict=True)]
+
+    def direction(self, shape: tuple) -> Any:
+        """A random one, of length 1."""
+        v = self.random.standard_normal(shape)
+        return v / max(float(np.linalg.norm(v)), 1e-300)
+
+    def close(self, analytical: Any, numerical: Any) -> bool:
+        return np.allclose(analytical, numerical, rtol=self.rtol, atol=self.atol, equal_nan=True)
+
+    def batched(self, forward: bool) -> None:
+        """vmap over two cotangents, or tangents, against one after the other."""
+        xs = [self.inputs[i] for i in self.places]
+        outputs, push = self.pushforward() if forward else (self.outputs(), None)
+        for k, output in enumerate(outputs):
+            if not forward and not output.requires_grad:
+                continue
+            like = xs if forward else [output]
+            given = [wrap(self.random.standard_normal((2, *t.array.shape)).astype(t.array.dtype)) for t in like]
+
+            def one(*vectors: Tensor, output: Tensor = output) -> list[Any]:
+                if push is not None:
+                    return push(vectors)
+                return list(gradients_of(output, xs, vectors[0], retain_graph=True, allow_unused=True))
+
+            apart = [one(*(v[i] for v in given)) for i in range(2)]
+            there = [n for n, t in enumerate(apart[0]) if t is not None]
+            try:
+                together = vmap_of(lambda *vectors: tuple(one(*vectors)[n] for n in there))(*given) if there else ()  # noqa: B023
+            except BatchError as error:
+                raise GradcheckError(f"{self.name}: While computing batched gradients of output {k}, vmap refused: {error}") from None
+            for n, found in zip(there, together, strict=True):
+                for i in range(2):
+                    if not self.close(found.array[i], apart[i][n].array):
+                        raise GradcheckError(
+                            f"{self.name}: While computing batched gradients, got: {found[i]!r} and expected: {apart[i][n]!r}, for output {k}"
+                        )
+            if forward:
+                return
+
     def slow(self, k: int, output: Tensor) -> None:
         numerical = [self.jacobian(i, k, output.array.size) for i in self.places]
         analytical = [np.zeros((self.inputs[i].array.size, output.array.size)) for i in self.places]
@@ -88,7 +163,7 @@ class Check:
             for matrix, found in zip(analytical, self.back(output, g.reshape(output.array.shape)), strict=True):
                 matrix[:, j] = found.reshape(-1)
         for i, n, a in zip(self.places, numerical, analytical, strict=True):
-            if not np.allclose(a, n, rtol=self.rtol, atol=self.atol, equal_nan=True):
+            if not self.close(a, n):
                 raise GradcheckError(self.mismatch(k, i, n, a, output))
 
     def jacobian(self, i: int, k: int, size: int) -> Any:
@@ -102,21 +177,22 @@ class Check:
 
     def fast(self, k: int, output: Tensor) -> None:
         """One random direction among the inputs against one among the outputs."""
-        u = self.random.standard_normal(output.array.shape)
-        u /= max(float(np.linalg.norm(u)), 1e-300)
+        u = self.direction(output.array.shape)
         for i, found in zip(self.places, self.back(output, u), strict=True):
-            v = self.random.standard_normal(self.inputs[i].array.shape)
-            v /= max(float(np.linalg.norm(v)), 1e-300)
+            v = self.direction(self.inputs[i].array.shape)
             n, a = float((self.difference(i, v)[k] * u).sum()), float((found * v).sum())
-            if not np.allclose(a, n, rtol=self.rtol, atol=self.atol, equal_nan=True):
+            if not self.close(a, n):
                 try:
                     self.slow(k, output)  # which says where
                 except GradcheckError as error:
                     raise GradcheckError(f"{error}\n(found in fast mode: numerical {n}, analytical {a})") from None
-                raise GradcheckError(
-                    f"{self.name}: Jacobian mismatch for output {k} with respect to input {i}, in fast mode: numerical {n}, analytical {a}; "
-                    "every element agrees by itself, so their differences add up: try a larger atol, or fast_mode=False"
-                )
+                self.sums_differ(k, i, n, a)
+
+    def sums_differ(self, k: int, i: int, numerical: float, analytical: float) -> None:
+        raise GradcheckError(
+            f"{self.name}: Jacobian mismatch for output {k} with respect to input {i}, in fast mode: numerical {numerical}, analytical "
+            f"{analytical}; every element agrees by itself, so their differences add up: try a larger atol, or fast_mode=False"
+        )
 
     def mismatch(self, k: int, i: int, numerical: Any, analytical: Any, output: Tensor) -> str:
         excess = np.abs(analytical - numerical) - self.rtol * np.abs(numerical)
@@ -163,10 +239,10 @@ class Check:
                     raise GradcheckError(f"{self.name}: Expected gradient to have dtype {self.inputs[i].dtype}, but got {g.dtype}")
 
 
-def unsupported(name: str, **asked: bool) -> None:
-    for option, value in asked.items():
-        if value:
-            raise ArgumentError(f"{name}: {option}=True needs forward mode or vmap, which are not there yet; leave it out")
+def vmap_of(function: Callable) -> Callable:
+    from ..func import vmap
+
+    return vmap(function)
 
 
 def gradcheck(
@@ -190,44 +266,42 @@ def gradcheck(
     """Compare the gradients of ``func(*inputs)`` with central differences, element by element.
 
     Inputs that require a gradient are varied by ``eps``; step and tolerances default to what float64 (1e-6, 1e-5, 1e-3) or float32
-    (1e-2, 1e-3, 1e-2) deserve. ``fast_mode`` compares one random direction. Returns True, or raises ``GradcheckError`` with the element
+    (1e-2, 1e-3, 1e-2) deserve. ``fast_mode`` compares one random direction. ``check_forward_ad`` compares forward mode likewise, ``check_batched_grad`` and
+    ``check_batched_forward_grad`` compare vmap over two vectors with one after the other. Returns True, or raises ``GradcheckError`` with the element
     that differs most (False with ``raise_exception=False``).
 
     >>> x = gf.tensor([0.5, 1.0], dtype=gf.float64, requires_grad=True)
     >>> gf.autograd.gradcheck(gf.sin, x)
     True
     """
-    unsupported(
-        "gradcheck",
-        check_batched_grad=check_batched_grad,
-        check_batched_forward_grad=check_batched_forward_grad,
-        check_forward_ad=check_forward_ad,
-    )
-    if not check_backward_ad:
+    if not check_backward_ad and not check_forward_ad:
         raise ArgumentError("gradcheck: Expected at least one of check_forward_ad or check_backward_ad to be True")
-    return checked(
-        "gradcheck", func, inputs, eps, atol, rtol, raise_exception, fast_mode, nondet_tol, check_undefined_grad, check_grad_dtypes
-    )
+    if check_batched_grad and not check_backward_ad:
+        raise ArgumentError("gradcheck: Setting check_batched_grad=True requires check_backward_ad to be True")
+    if check_batched_forward_grad and not check_forward_ad:
+        raise ArgumentError("gradcheck: Setting check_batched_forward_grad=True requires check_forward_ad to be True")
+
+    def steps(check: Check) -> None:
+        if check_backward_ad:
+            check.run(fast_mode, nondet_tol, check_undefined_grad, check_grad_dtypes)
+        if check_forward_ad:
+            check.run_forward(fast_mode)
+        if check_batched_grad:
+            check.batched(False)
+        if check_batched_forward_grad:
+            check.batched(True)
+
+    return checked("gradcheck", func, inputs, eps, atol, rtol, raise_exception, steps)
 
 
 def checked(
-    name: str,
-    func: Callable,
-    inputs: Any,
-    eps: Any,
-    atol: Any,
-    rtol: Any,
-    raise_exception: bool,
-    fast: bool,
-    nondet: float,
-    undefined: bool,
-    dtypes: bool,
+    name: str, func: Callable, inputs: Any, eps: Any, atol: Any, rtol: Any, raise_exception: bool, steps: Callable[[Check], None]
 ) -> bool:
     if not callable(func):
         raise DTypeError(f"{name}: expected a function, not {type(func).__name__}")
     was, mode.enabled = mode.enabled, True
     try:
-        Check(func, tensors_in(inputs), eps, atol, rtol, name).run(fast, nondet, undefined, dtypes)
+        steps(Check(func, tensors_in(inputs), eps, atol, rtol, name))
     except GradcheckError:
         if raise_exception:
             raise
@@ -261,7 +335,8 @@ def gradgradcheck(
     >>> gf.autograd.gradgradcheck(gf.sin, gf.ones(2, dtype=gf.float64, requires_grad=True))
     True
     """
-    unsupported("gradgradcheck", check_batched_grad=check_batched_grad, check_fwd_over_rev=check_fwd_over_rev)
+    if not check_fwd_over_rev and not check_rev_over_rev:
+        raise ArgumentError("gradgradcheck: Expected at least one of check_fwd_over_rev or check_rev_over_rev to be True")
     given = tensors_in(inputs)
     with_gradient = [i for i, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad]
     outputs = [t for t in tensors_in(func(*given)) if isinstance(t, Tensor) and t.requires_grad]
@@ -280,16 +355,12 @@ def gradgradcheck(
         wanted = [xs[i] for i in with_gradient]
         return tuple(g for g in gradients_of(results, wanted, gs, create_graph=True, allow_unused=True) if g is not None)
 
-    return checked(
-        "gradgradcheck",
-        derivative,
-        (*given, *cotangents),
-        eps,
-        atol,
-        rtol,
-        raise_exception,
-        fast_mode,
-        nondet_tol,
-        check_undefined_grad,
-        check_grad_dtypes,
-    )
+    def steps(check: Check) -> None:
+        if check_rev_over_rev:
+            check.run(fast_mode, nondet_tol, check_undefined_grad, check_grad_dtypes)
+        if check_fwd_over_rev:
+            check.run_forward(fast_mode)
+        if check_batched_grad:
+            check.batched(False)
+
+    return checked("gradgradcheck", derivative, (*given, *cotangents), eps, atol, rtol, raise_exception, steps)

@@ -19,7 +19,7 @@ from .axes import axis_of, integer, shape_of
 from .convert import element
 from .gathering import rows_at
 from .indexing import embed, from_front, part
-from .joining import cat, joined, list_of, parts, repeated
+from .joining import cat, joined, list_of, repeated
 from .view_maps import diagonal_embed
 from .views import diagonal, expand
 
@@ -395,9 +395,7 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: Any = 0) -> tuple
     else:
         bounds = [0, *(slice(None, i).indices(n)[1] for i in spec), n]
     keys: list[tuple] = [(slice(None),) * axis + (slice(a, b if b > a else a), Ellipsis) for a, b in itertools.pairwise(bounds)]
-    from .joining import SPLIT
-
-    return parts(input, keys, SPLIT)
+    return tuple(part(input, key) for key in keys)
 
 
 def hsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:

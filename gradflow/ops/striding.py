@@ -18,7 +18,7 @@ from .view_maps import reshape_to
 
 
 @linear(view=True, grad_name="AsStridedBackward0")
-def strided(a, size, stride, offset, owner):
+def strided(a, size, stride, offset, origin):
     inside = everything(a)
     base, hidden = storage(inside), range(inside.ndim - a.ndim)  # every example of a vmap as the first
     size, stride = (*(inside.shape[d] for d in hidden), *size), (*(inside.strides[d] // a.itemsize for d in hidden), *stride)
@@ -39,10 +39,13 @@ def storage(a: Any) -> Any:
 
 
 @strided.adjoint
-def strided_adjoint(g, shape, size, stride, offset, owner):
+def strided_adjoint(g, shape, size, stride, offset, origin):
     """Each place of the storage gives to the element of the input that lies there, if one does."""
     from .indexing import put_zeros, take
 
+    strides, start, places = origin  # of the input
+    owner = np.full(places, -1)  # for each place of the storage the element of the input that lies there
+    owner[storage_places(shape, strides, start)] = np.arange(int(np.prod(shape))).reshape(shape)
     index = owner[storage_places(size, stride, offset)]
     owned = index >= 0
     numel = int(np.prod(shape))
@@ -85,10 +88,4 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
                 f"as_strided: sizes {list(size)}, strides {list(stride)}, storage offset {offset} reach from element {offset} to {last}; inside of "
                 f"vmap they may not leave the example, whose elements are {input.storage_offset()} to {end}"
             )
-    owner = None  # for each place of the storage the element of the input that lies there, or -1
-    if input.node is not None:
-        owner = np.full(base.size, -1)
-        owner[storage_places(input.array.shape, input.stride(), input.storage_offset())] = np.arange(input.array.size).reshape(
-            input.array.shape
-        )
-    return strided(input, size, stride, offset, owner)
+    return strided(input, size, stride, offset, (input.stride(), input.storage_offset(), base.size))
