@@ -265,6 +265,7 @@ PyObject* unrecorded(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return PyBool_FromLong(is_unrecorded(tensor_argument(args[0], "unrecorded"), args + 1, count - 1));
 }
 
+// t becomes the program's result of the operands, tensors or numbers, which t may be one of.
 // False, and nothing has happened, where it is no plain case: something is to be recorded, types or shapes do not fit,
 // memory overlaps, an array is not NumPy's, the call is wrong.
 PyObject* update(PyObject*, PyObject* const* args, Py_ssize_t count) {
@@ -274,13 +275,13 @@ PyObject* update(PyObject*, PyObject* const* args, Py_ssize_t count) {
   auto* t = tensor_argument(args[1], "update");
   const Py_ssize_t n = PyTuple_GET_SIZE(args[2]);
   const bool numeric = args[3] == Py_True;
-  if (n + 1 != program->n_inputs || program->n_outputs != 1 || !is_unrecorded(t, &PyTuple_GET_ITEM(args[2], 0), n))
+  if (n != program->n_inputs || program->n_outputs != 1 || program->flags & kRowProgram ||
+      !is_unrecorded(t, &PyTuple_GET_ITEM(args[2], 0), n))
     Py_RETURN_FALSE;
   auto* array = reinterpret_cast<PyArrayObject*>(t->array);
-  if (numeric && dtype_code(array) == kBool) Py_RETURN_FALSE;
-  Ref inputs(checked(PyTuple_New(n + 1)));
-  Py_INCREF(t->array);
-  PyTuple_SET_ITEM(inputs.get(), 0, t->array);
+  if (PyArray_NDIM(array) > kMaxDims || (numeric && dtype_code(array) == kBool)) Py_RETURN_FALSE;
+  Ref inputs(checked(PyTuple_New(n)));
+  uint32_t covered = 0;  // axes of t along which an operand has its size
   for (Py_ssize_t i = 0; i < n; ++i) {
     PyObject* operand = PyTuple_GET_ITEM(args[2], i);
     if (is_tensor(operand)) {
@@ -289,15 +290,20 @@ PyObject* update(PyObject*, PyObject* const* args, Py_ssize_t count) {
       auto* other = reinterpret_cast<PyArrayObject*>(operand);
       const int missing = PyArray_NDIM(array) - PyArray_NDIM(other), code = dtype_code(other);
       if (missing < 0 || code < 0 || (numeric && code == kBool)) Py_RETURN_FALSE;
-      for (int d = 0; d < PyArray_NDIM(other); ++d)
-        if (PyArray_DIM(other, d) != 1 && PyArray_DIM(other, d) != PyArray_DIM(array, d + missing)) Py_RETURN_FALSE;
+      for (int d = 0; d < PyArray_NDIM(other); ++d) {
+        if (PyArray_DIM(other, d) == PyArray_DIM(array, d + missing))
+          covered |= uint32_t(1) << (d + missing);
+        else if (PyArray_DIM(other, d) != 1)
+          Py_RETURN_FALSE;
+      }
       if (other != array && (PyArray_BASE(other) || PyArray_BASE(array)) && shares(other, array)) Py_RETURN_FALSE;
     } else if (numeric && PyBool_Check(operand)) {
       Py_RETURN_FALSE;
     }
     Py_INCREF(operand);
-    PyTuple_SET_ITEM(inputs.get(), i + 1, operand);
+    PyTuple_SET_ITEM(inputs.get(), i, operand);
   }
+  if (covered != (uint64_t(1) << PyArray_NDIM(array)) - 1) Py_RETURN_FALSE;
   try {
     Inputs in;
     if (!scan_inputs(program, inputs.get(), &in) || in.typed->out_dtype[0] != dtype_code(array)) Py_RETURN_FALSE;

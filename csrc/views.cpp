@@ -35,4 +35,49 @@ PyObject* expand(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return view;
 }
 
+// sizes(args, n): the shape that f(2, 3), f((2, 3)) or f(-1, 3) ask for, for n elements (n = -1: any number); None if
+// it is wrong, or asked for by other numbers than ints.
+PyObject* sizes(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  if (count != 2 || !PyTuple_Check(args[0])) raise(ErrorKind::Type, "sizes: takes (a tuple, a number)");
+  const int64_t n = int_argument(args[1], "sizes", "the number of elements");
+  PyObject* given = args[0];
+  if (PyTuple_GET_SIZE(given) == 1 && PyTuple_Check(PyTuple_GET_ITEM(given, 0))) given = PyTuple_GET_ITEM(given, 0);
+  const Py_ssize_t ndim = PyTuple_GET_SIZE(given);
+  if (ndim > kMaxDims) Py_RETURN_NONE;
+  npy_intp shape[kMaxDims];
+  int64_t known = 1;
+  int hole = -1;
+  for (int d = 0; d < ndim; ++d) {
+    PyObject* size = PyTuple_GET_ITEM(given, d);
+    if (!PyLong_CheckExact(size)) Py_RETURN_NONE;
+    int overflow = 0;
+    shape[d] = PyLong_AsLongLongAndOverflow(size, &overflow);
+    if (overflow || shape[d] >= int64_t(1) << 31 || shape[d] < (n < 0 ? 0 : -1)) Py_RETURN_NONE;
+    if (shape[d] == -1) {
+      if (hole >= 0) Py_RETURN_NONE;
+      hole = d;
+    } else if (__builtin_mul_overflow(known, int64_t(shape[d]), &known)) {
+      Py_RETURN_NONE;
+    }
+  }
+  if (hole >= 0) {
+    if (!known || n % known) Py_RETURN_NONE;
+    shape[hole] = n / known;
+  } else if (n >= 0 && known != n) {
+    Py_RETURN_NONE;
+  }
+  if (hole < 0 && PyTuple_CheckExact(given)) {
+    Py_INCREF(given);
+    return given;
+  }
+  Ref result(PyTuple_New(ndim));
+  if (!result) throw PythonError{};
+  for (int d = 0; d < ndim; ++d) {
+    PyObject* size = PyLong_FromSsize_t(shape[d]);
+    if (!size) throw PythonError{};
+    PyTuple_SET_ITEM(result.get(), d, size);
+  }
+  return result.release();
+}
+
 }  // namespace gf

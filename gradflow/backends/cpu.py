@@ -47,6 +47,7 @@ empty = _ext.empty
 zeros = _ext.zeros
 irregular = _ext.irregular
 expand = _ext.expand
+sizes = _ext.sizes
 result_type = _ext.result_type
 TapeNode = _ext.TapeNode
 set_tape = _ext.set_tape

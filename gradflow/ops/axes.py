@@ -7,6 +7,7 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
+from ..backends import sizes
 from ..errors import ArgumentError, AxisError, DTypeError, NumberError, ShapeError
 
 
@@ -75,6 +76,9 @@ def shape_of(op: str, size: Sequence[Any]) -> tuple[int, ...]:
 
 def new_shape(op: str, size: Sequence[Any]) -> tuple[int, ...]:
     """A shape for a new tensor: no negative sizes."""
+    quick = sizes(tuple(size), -1)
+    if quick:
+        return quick
     shape = shape_of(op, size)
     if any(not 0 <= n < 2**31 for n in shape):
         if any(n >= 2**63 for n in shape):
@@ -84,6 +88,11 @@ def new_shape(op: str, size: Sequence[Any]) -> tuple[int, ...]:
         if math.prod(n for n in shape if n) >= 2**63:
             raise ShapeError(f"{op}: the sizes multiply to more than 64 bits hold: {list(shape)}")
     return shape
+
+
+def shape_for(op: str, size: tuple[Any, ...], numel: int) -> tuple[int, ...]:
+    """The shape that ``f(2, 3)`` or ``f((2, -1))`` asks for, for so many elements."""
+    return sizes(size, numel) or fill_shape(op, shape_of(op, size), numel)
 
 
 def fill_shape(op: str, shape: tuple[int, ...], numel: int) -> tuple[int, ...]:

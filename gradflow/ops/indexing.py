@@ -13,7 +13,7 @@ from ..errors import ArgumentError, AxisError, DTypeError, OutOfRangeError, Shap
 from ..kinds import linear
 from ..scalar import primitives as s
 from ..tape.node import identity, named
-from ..tensor import Tensor, wrap
+from ..tensor import Tensor, note, unrecorded, wrap
 from . import pointwise as p
 from .convert import element
 from .gathering import rows_at
@@ -233,6 +233,23 @@ def last_step(key: tuple) -> str:
     return "SliceBackward0" if any(isinstance(k, slice) for k in key) else "AliasBackward0"
 
 
+def viewing(index: Any) -> tuple | None:
+    """An index of ints, slices, ``None`` and ``...`` as NumPy takes it for a view; ``None`` if there is more to ask about it."""
+    key = index if index.__class__ is tuple else (index,)
+    dots = False
+    for k in key:
+        if k.__class__ is slice:
+            if k.step is not None and not (k.step.__class__ is int and k.step > 0):
+                return None
+        elif k is Ellipsis:
+            if dots:
+                return None
+            dots = True
+        elif k.__class__ is not int and k is not None:
+            return None
+    return key if dots else (*key, Ellipsis)
+
+
 def getitem(input: Tensor, index: Any) -> Tensor:
     """``input[index]``: a view for ints, slices, ``None`` and ``...``; a copy for integer tensors and masks."""
     a = input.array
@@ -246,6 +263,14 @@ def getitem(input: Tensor, index: Any) -> Tensor:
             return named(rows_at(input, 0, i if backends.place_of(a) is None else from_front(i, a.shape[0])), "IndexBackward0")
         except OutOfRangeError:  # or counted from the end
             pass
+    key = viewing(index)
+    if key is not None:
+        try:
+            result = part(input, key)
+        except (IndexError, TypeError):
+            pass
+        else:
+            return result if result.node is None else named(result, last_step(index if isinstance(index, tuple) else (index,)))
     key, basic = key_of(a, index)
     if basic:
         result = part(input, (*key, Ellipsis) if Ellipsis not in key else key)
@@ -276,6 +301,23 @@ def split(a: Any, key: tuple) -> tuple[tuple | None, tuple]:
     return None if trivial else (*views, Ellipsis), tuple(rest)
 
 
+def written(t: Tensor, key: tuple, value: Any) -> bool:
+    """``t[key] = value`` where nothing is recorded, if the shapes are the same and no memory is."""
+    try:
+        place = t.array[key]
+    except (IndexError, TypeError):
+        return False
+    if isinstance(value, Tensor):
+        source = value.array
+        if source.shape != place.shape or source is t.array or source.base is not None or t.array.base is not None:
+            return False
+        backends.copy(source, place)
+    else:
+        backends.copy(element("setitem", value, t.dtype), place)
+    note(t)
+    return True
+
+
 def setitem(input: Tensor, index: Any, value: Any) -> None:
     """``input[index] = value``, in place; the gradient of what was overwritten is 0, ``value`` gets that of its place."""
     from .inplace import assign
@@ -283,6 +325,9 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
     if not isinstance(value, Tensor | bool | int | float | np.number | np.bool_):
         raise DTypeError(f"setitem: can't assign a {type(value).__name__} to a {input.dtype} tensor; assign a Tensor or a number")
     a = input.array
+    plain = viewing(index)
+    if plain is not None and unrecorded(input, value) and written(input, plain, value):
+        return
     key, basic = key_of(a, index)
     views, rest = ((*key, Ellipsis) if Ellipsis not in key else key, ()) if basic else split(a, key)
     place = a[views] if views is not None else a

@@ -12,9 +12,9 @@ from ..backends import irregular, result_type
 from ..errors import DTypeError, GradflowError, InPlaceError, ShapeError, relabel
 from ..kinds import formulas
 from ..kinds.history import Overwrite, change_in_place, overwrite, rebase
-from ..kinds.out import lies_across
+from ..kinds.out import FORMULAS, lies_across
 from ..tape.node import Node, identity
-from ..tensor import Tensor, note, update, version_of, wrap
+from ..tensor import Tensor, note, unrecorded, update, version_of, wrap
 from . import pointwise
 from .convert import element
 from .indexing import part
@@ -24,7 +24,8 @@ def fitting(t: Tensor, result: Tensor, op: str) -> Tensor:
     """``result``, which is to be written to ``t``, if its shape and type allow it."""
     if result.array.shape != t.array.shape:
         raise ShapeError(f"{op}: output with shape {list(t.shape)} doesn't match the broadcast shape {list(result.shape)}")
-    can_hold(t, result.dtype, op)
+    if result.array.dtype is not t.array.dtype:
+        can_hold(t, result.dtype, op)
     return result
 
 
@@ -119,29 +120,19 @@ DIRECT: dict[Callable, Callable] = {
 }
 
 
-# The formulas that they are for operands that are no bools, and no more arguments.
-PLAIN: dict[Callable, Any] = {
-    pointwise.scaled_add: pointwise.add.op,
-    pointwise.scaled_sub: pointwise.sub.op,
-    pointwise.true_divide: pointwise.div.op,
-}
-
-
 def in_place(function: Callable, name: str) -> Callable:
     """The method ``name`` that changes its tensor to ``function`` of it."""
     op = getattr(function, "op", None)
     direct = DIRECT.get(function)
-
-    plain = op or PLAIN.get(function)
-    if plain is not None:
-        plain, numeric = plain.kernel, op is None
+    plain = op or FORMULAS.get(function)
+    numeric = op is None
 
     def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if op is not None and op.tensors:
             for i, x in enumerate(args, 1):
                 if i in op.tensors and not isinstance(x, Tensor):
                     formulas.tensor_expected(x, name)
-        if plain is not None and not kwargs and update(plain, self, args, numeric):
+        if plain is not None and not kwargs and update(plain.kernel, self, (self, *args), numeric):
             return self
         recorded = change_in_place(self, name, *args, *kwargs.values()) if kwargs else change_in_place(self, name, *args)
         formula, operands = op, args
@@ -239,7 +230,8 @@ def fill_(self: Tensor, value: Any) -> Tensor:
 
 
 def filled(self: Tensor, value: Any, op: str) -> Tensor:
-    number = element(op, value, self.dtype)
+    usual = value.__class__ is float and self.array.dtype.kind == "f" and -60000 < value < 60000
+    number = value if usual or (value.__class__ is int and value == 0) else element(op, value, self.dtype)
     recorded = change_in_place(self, op)
     backends.copy(number, self.array)
     note(self)
@@ -262,6 +254,10 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
         return filled(self, src, "copy_")
     if not isinstance(src, Tensor):
         raise DTypeError(f"copy_: argument 'src' must be Tensor, not {type(src).__name__}")
+    a, b = self.array, src.array
+    if unrecorded(self, src) and a.base is None and b.base is None and a is not b and a.shape == b.shape:
+        backends.copy(b, a)
+        return note(self)
     recorded = change_in_place(self, "copy_", src)
     try:
         fits = src.array.shape == self.array.shape or np.broadcast_shapes(src.array.shape, self.array.shape) == self.array.shape

@@ -10,6 +10,7 @@ import numpy as np
 from .. import backends
 from ..dtypes import float64
 from ..errors import ArgumentError, DTypeError, labelled
+from ..kinds.out import FORMULAS
 from ..tape.node import named
 from ..tensor import Tensor, wrap
 from .arithmetic import *
@@ -151,6 +152,9 @@ def scaled_add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     return add(input, other) if alpha == 1 else scaled("add", input, other, alpha, 1)
 
 
+FORMULAS[true_divide], FORMULAS[scaled_add] = div.op, add.op
+
+
 def scaled(op: str, input: Any, other: Any, alpha: Any, sign: int) -> Tensor:
     if not isinstance(alpha, bool | int | float):
         raise DTypeError(f"{op}: argument 'alpha' must be Number, not {type(alpha).__name__}")
@@ -168,6 +172,9 @@ def scaled_sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     tensor([-9, -8, -7])
     """
     return minus(input, other) if alpha == 1 else scaled("sub", input, other, alpha, -1)
+
+
+FORMULAS[scaled_sub] = sub.op
 
 
 def scaled_rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:

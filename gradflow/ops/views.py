@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import ArgumentError, AxisError, DTypeError, GradError, OutOfRangeError, ShapeError
 from ..tensor import Tensor, wrap_view
-from .axes import axes_of, axis_of, fill_shape, integer, shape_of
+from .axes import axes_of, axis_of, fill_shape, integer, shape_for, shape_of
 from .view_maps import copied, diagonal_of, expand_to, flip_matrix, permute_to, reshape_to, squeeze_all, squeeze_at, swap, unsqueeze_at
 
 # torch's signatures
@@ -21,7 +21,7 @@ def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
-    target = fill_shape("reshape", shape_of("reshape", sizes if shape is None else (shape,)), input.array.size)
+    target = shape_for("reshape", sizes if shape is None else (shape,), input.array.size)
     return reshape_to(input, target)
 
 
@@ -36,7 +36,7 @@ def view(input: Tensor, *shape: Any, size: Any = None) -> Tensor:
 
     if len(shape) == 1 and isinstance(shape[0], dtype):
         return view_dtype(input, shape[0])
-    target = fill_shape("view", shape_of("view", shape if size is None else (size,)), input.array.size)
+    target = shape_for("view", shape if size is None else (size,), input.array.size)
     if not input.array.flags.c_contiguous:
         # NumPy refuses, without copying, a change of shape that the strides do not allow
         probe = input.array.view()
@@ -267,6 +267,8 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         raise ShapeError(f"flatten: flatten() has invalid args: start_dim ({start_dim}) cannot come after end_dim ({end_dim})")
     if i == j:
         return input
+    if j - i + 1 == len(shape):
+        return reshape_to(input, (input.array.size,))
     merged = 1
     for n in shape[i : j + 1]:
         merged *= n
