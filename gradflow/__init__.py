@@ -60,19 +60,13 @@ from .creation import (
     full_like,
     linspace,
     logspace,
-    normal,
     ones,
     ones_like,
-    rand,
-    rand_like,
-    randint,
-    randn,
-    randn_like,
-    randperm,
     tensor,
     zeros,
     zeros_like,
 )
+from .drawing import normal, rand, rand_like, randint, randn, randn_like, randperm
 from .kinds import elementwise
 from .ops.joining import cat, hstack, meshgrid, stack, vstack
 from .ops.random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state

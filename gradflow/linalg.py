@@ -8,6 +8,7 @@ from typing import Any
 
 from .errors import LinAlgError
 from .kinds.out import into
+from .ops.determinants import det, slogdet
 from .ops.factorizations import cholesky, cholesky_ex, lu, lu_factor, lu_factor_ex, qr
 from .ops.matrix_functions import (
     cond,
@@ -26,7 +27,7 @@ from .ops.matrix_functions import (
     vector_norm,
 )
 from .ops.older_linalg import householder_product
-from .ops.solving import det, inv, inv_ex, lstsq, lu_solve, pinv, slogdet, solve, solve_ex, solve_triangular
+from .ops.solving import inv, inv_ex, lstsq, lu_solve, pinv, solve, solve_ex, solve_triangular
 from .ops.spectra import eig, eigh, eigvals, eigvalsh, svd, svdvals
 from .ops.symmetric import ldl_factor, ldl_factor_ex, ldl_solve
 

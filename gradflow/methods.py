@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import constructors, creation, dtypes
+from . import constructors, creation, drawing, dtypes
 from .errors import DTypeError, GradError
 from .free import CREATING, along, free
 from .kinds.formulas import REGISTRY
@@ -38,6 +38,7 @@ from .ops import (
     scattering,
     sharing,
     sorting,
+    stacking,
     striding,
     vector_norms,
     views,
@@ -81,7 +82,8 @@ PLAIN = {
     indexing: "masked_fill masked_select nonzero",
     gathering: "gather index_select take_along_dim",
     striding: "as_strided",
-    rearranging: "flip fliplr flipud roll rot90 tile repeat_interleave diag diag_embed tril triu trace tensor_split hsplit vsplit take",
+    rearranging: "flip fliplr flipud roll rot90 tile repeat_interleave diag diag_embed tril triu trace take",
+    stacking: "tensor_split hsplit vsplit",
     scans: "cumsum cumprod logcumsumexp cummax cummin diff",
     sorting: """sort argsort msort topk kthvalue median nanmedian mode quantile nanquantile unique unique_consecutive bincount histc""",
     scattering: "scatter scatter_add scatter_reduce index_add index_copy index_fill index_put masked_scatter put",
@@ -90,7 +92,7 @@ PLAIN = {
     matrix_functions: "matrix_exp matrix_power",
     older_linalg: """det slogdet logdet inverse pinverse cholesky cholesky_solve cholesky_inverse qr svd lu_solve triangular_solve
         geqrf ormqr adjoint""",
-    creation: "bernoulli multinomial",
+    drawing: "bernoulli multinomial",
     arranging: """diagflat dsplit sum_to_size fill renorm index_reduce argwhere nonzero_static narrow_copy pixel_shuffle pixel_unshuffle
         channel_shuffle""",
     calculus: "histogram",
@@ -190,20 +192,21 @@ def function_table() -> dict[str, Callable]:
 
 FUNCTIONS: dict[str, Callable] = function_table()
 
+MAKING = vars(creation) | vars(drawing)
 # Functions that are no methods.
-ALONE: dict[str, Any] = {name: getattr(creation, name) for name in (*CREATING, "normal")} | {
+ALONE: dict[str, Any] = {name: MAKING[name] for name in (*CREATING, "normal")} | {
     f.__name__: f
     for f in (
         joining.cat,
         joining.hstack,
         joining.stack,
         joining.vstack,
-        rearranging.column_stack,
-        rearranging.dstack,
-        rearranging.atleast_1d,
-        rearranging.atleast_2d,
-        rearranging.atleast_3d,
-        rearranging.cartesian_prod,
+        stacking.column_stack,
+        stacking.dstack,
+        stacking.atleast_1d,
+        stacking.atleast_2d,
+        stacking.atleast_3d,
+        stacking.cartesian_prod,
         contractions.einsum,
         contractions.tensordot,
         contractions.cdist,

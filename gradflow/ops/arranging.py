@@ -20,10 +20,11 @@ from .hosted import hosted
 from .indexing import masked_fill, nonzero
 from .joining import cat, list_of
 from .pointwise import div, gt, mul, sub, where
-from .rearranging import diag, tensor_split
+from .rearranging import diag
 from .rearranging import pad as padded
 from .reductions import sum_to_shape
 from .scattering import FOLDS, index_vector, scatter_reduce
+from .stacking import tensor_split
 from .views import narrow, require_tensor
 
 

@@ -12,13 +12,14 @@ from ..kinds import custom
 from ..tensor import Tensor, wrap
 from . import matrix_functions, pointwise
 from .axes import flag, integer
+from .determinants import det as linalg_det
+from .determinants import linalg_slogdet
+from .determinants import slogdet as linalg_sign_and_log
 from .factorizations import cholesky_checked, linalg_qr, lu_checked, matrices, permutation, qr_of, unit_lower
 from .hosted import hosted
 from .low_rank import pca_lowrank, svd_lowrank
-from .solving import broadcast, int32_pivots, inv_checked, linalg_slogdet, pinv_checked, same_type, triangular_of
-from .solving import det as linalg_det
+from .solving import broadcast, int32_pivots, inv_checked, pinv_checked, same_type, triangular_of
 from .solving import lu_solve as linalg_lu_solve
-from .solving import slogdet as linalg_sign_and_log
 from .spectra import svd_of, svdvals
 from .views import matrix_transposed
 

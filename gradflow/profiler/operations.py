@@ -78,7 +78,7 @@ def operations() -> dict[int, tuple[str, Callable]]:
         if isinstance(f, FunctionType):
             found.setdefault(id(f), (NAMES.get(name, name), f))
 
-    from .. import creation, methods
+    from .. import creation, drawing, methods
     from ..nn import functional
 
     for name, f in vars(Tensor).items():
@@ -90,7 +90,7 @@ def operations() -> dict[int, tuple[str, Callable]]:
     for module in (functional, gf.linalg):
         for name in module.__all__:
             add(name, getattr(module, name))
-    for name, f in vars(creation).items():
+    for name, f in (vars(creation) | vars(drawing)).items():
         if vars(gf).get(name) is f:
             add(name, f)
     return found
