@@ -6,13 +6,13 @@ from typing import Any, overload
 from .attributes import Size
 from .dtypes import dtype
 from .ops.calculus import Histogram
+from .ops.determinants import linalg_slogdet
 from .ops.extremes import Extreme, Range
 from .ops.factorizations import linalg_qr
 from .ops.numbers import Frexp
 from .ops.older_linalg import geqrf_result, lu_unpack_result, svd_result, triangular_solve_result
 from .ops.random import Generator
 from .ops.sharing import Layout
-from .ops.solving import linalg_slogdet
 from .ops.sorting import Sorted
 from .tape.hooks import RemovableHandle
 from .tensor import Tensor
