@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import ArgumentError, DTypeError, ShapeError, labelled
 from ..tensor import Tensor
 from .axes import axis_of
+from .indexing import part
 from .joining import cat, joined, list_of
 from .views import expand
 
