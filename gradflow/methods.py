@@ -57,8 +57,8 @@ def aliases(function: Callable) -> Callable:
             kwargs["keepdim"] = keepdims
         try:
             return function(*args, **kwargs)
-        except Exception:
-            fault = at_fault(call.__name__, function, args, kwargs)
+        except Exception as error:
+            fault = at_fault(call.__name__, function, args, kwargs, error)
             if fault is None:
                 raise
         raise fault
@@ -434,6 +434,8 @@ REST |= {f"__i{operator}__": IN_PLACE[f"{name}_"] for operator, name in OPERATOR
 
 for _name, _function in (FUNCTIONS | METHODS | sharing.METHODS | IN_PLACE | copies.AXES_IN_PLACE | REST).items():
     _plain = _name.removesuffix("_")
+    if getattr(_function, "__name__", "") == "<lambda>":
+        _function.__name__ = _function.__qualname__ = _name  # what Python says of wrong arguments
     setattr(Tensor, _name, checked(_name, _function, FUNCTIONS[_plain]) if _plain in SLOW and _plain not in REDUCING else _function)
 
 NUMBER_FIRST = {

@@ -65,7 +65,7 @@ def margin_ranking_loss(
     tensors_only("margin_ranking_loss", input=input1, input2=input2, target=target)
     if not input1.ndim == input2.ndim == target.ndim:
         raise ShapeError(
-            "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
+            "margin_ranking_loss: All input tensors should have same dimension but got sizes: "
             f"input1: {tuple(input1.shape)}, input2: {tuple(input2.shape)}, target: {tuple(target.shape)} "
         )
     loss = (margin - target * (input1 - input2)).clamp_min(0)
@@ -258,6 +258,10 @@ def triplet_margin_with_distance_loss(
         raise ShapeError(
             "triplet_margin_loss: The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: "
             f"anchor {anchor.ndim}D, positive {positive.ndim}D, and negative {negative.ndim}D inputs"
+        )
+    if not (distance_function is None or callable(distance_function)):
+        raise DTypeError(
+            f"triplet_margin_with_distance_loss: argument 'distance_function' must be a function, not {type(distance_function).__name__}"
         )
     d = gf.nn.functional.pairwise_distance if distance_function is None else distance_function
     near, far = d(anchor, positive), d(anchor, negative)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 import operator
+import re
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..errors import DTypeError
+from ..errors import ArgumentError, DTypeError, GradflowError, NumberError, OutOfRangeError
 from ..tensor import Tensor
 
 
@@ -43,8 +44,9 @@ KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
 AXES = {"dim", "dim0", "dim1", "dims"}
 
 
-def at_fault(op: str, function: Callable, args: tuple, kwargs: dict[str, Any]) -> DTypeError | None:
-    """What is wrong with the kind of an argument, by the function's annotations; ``None`` if nothing is, or the call has not its form."""
+def at_fault(op: str, function: Callable, args: tuple, kwargs: dict[str, Any], error: Exception) -> Exception | None:
+    """What to raise for a call that failed with ``error``: what is wrong with the kind of an argument, by the function's annotations, or the
+    error in our form; ``None`` if that may go out as it is."""
     signature = inspect.signature(function)
     try:
         given = signature.bind(*args, **kwargs).arguments
@@ -54,11 +56,42 @@ def at_fault(op: str, function: Callable, args: tuple, kwargs: dict[str, Any]) -
         parameter = signature.parameters[name]
         kind, _, optional = str(parameter.annotation).partition(" | ")
         test, word = KINDS.get(kind, (is_axis, "int or tuple of ints") if name in AXES else (None, ""))
-        if test is None or (optional not in ("", "None")) or (value is None and (optional or parameter.default is None)):
+        if (
+            test is None
+            or parameter.kind is parameter.VAR_KEYWORD
+            or (optional not in ("", "None"))
+            or (value is None and (optional or parameter.default is None))
+        ):
             continue
         for x in value if parameter.kind is parameter.VAR_POSITIONAL else (value,):
             if not test(x):
                 return DTypeError(f"{op}: argument '{name}' must be {word}, not {type(x).__name__}")
+    return in_our_form(op, error)
+
+
+OURS = (
+    (AttributeError, DTypeError),
+    (TypeError, DTypeError),
+    (IndexError, OutOfRangeError),
+    (OverflowError, NumberError),
+    (KeyError, ArgumentError),
+    (ValueError, ArgumentError),
+)
+TOO_LARGE = re.compile("array is too big|Maximum allowed size|negative dimensions|too many elements")
+OF_THE_CALL = re.compile(r"\(\) (takes|missing|got) ")
+
+
+def in_our_form(op: str, error: Exception) -> Exception | None:
+    """What Python or NumPy say of an argument that no check has caught; ``None`` for our own errors and for a call with wrong names."""
+    if isinstance(error, GradflowError) or OF_THE_CALL.search(str(error)):
+        return None
+    for kind, ours in OURS:
+        if isinstance(error, kind):
+            found: Exception = (MemoryError if kind is ValueError and TOO_LARGE.search(str(error)) else ours)(
+                f"{op}: an argument does not fit: {error}; see help({op})"
+            )
+            found.__cause__ = error
+            return found
     return None
 
 
@@ -99,8 +132,8 @@ def checked(op: str, function: Callable, like: Callable | None = None) -> Callab
             check_options(op, form, dict(zip(names_of(form), args)))
         try:
             return function(*args, **kwargs)
-        except Exception:
-            fault = at_fault(op, like or function, args, kwargs)
+        except Exception as error:
+            fault = at_fault(op, form, args, kwargs, error)
             if fault is None:
                 raise
         raise fault

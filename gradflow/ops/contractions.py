@@ -266,7 +266,7 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
     >>> gf.inner(gf.tensor([[1.0, 2.0], [3.0, 4.0]]), gf.tensor([1.0, 10.0]))
     tensor([21., 43.])
     """
-    if not input.array.ndim or not other.array.ndim:
+    if not other.array.ndim or not input.array.ndim:
         return p.mul(input, other)
     return tensordot(input, other, ([input.array.ndim - 1], [other.array.ndim - 1]))
 
@@ -329,13 +329,20 @@ def distances(x1: Tensor, x2: Tensor) -> Tensor:
     return p.where(apart, p.sqrt(p.where(apart, square, 1.0)), p.where(p.isnan(square), square, 0.0))
 
 
+def only_p(op: str, names: dict[str, float], order: float) -> float:
+    """The order of a norm, which torch calls ``p``; other names are refused."""
+    for name in set(names) - {"p"}:
+        raise DTypeError(f"{op}: got an unexpected keyword argument '{name}'; the order is p")
+    return names.get("p", order)
+
+
 def cdist(x1: Tensor, x2: Tensor, p_: float = 2.0, compute_mode: str = "", **torch_names: float) -> Tensor:
     """The distances, in the p-norm, between all pairs of rows of ``x1`` and ``x2``; leading axes are batches.
 
     >>> gf.cdist(gf.tensor([[0.0, 0.0]]), gf.tensor([[3.0, 4.0], [0.0, 1.0]]))
     tensor([[5., 1.]])
     """
-    order = torch_names.get("p", p_)
+    order = only_p("cdist", torch_names, p_)
     if not isinstance(order, int | float):
         raise DTypeError(f"cdist: argument 'p' must be float, not {type(order).__name__}")
     for name, x in (("x1", x1), ("x2", x2)):
@@ -367,7 +374,7 @@ def dist(input: Tensor, other: Tensor, p_: float = 2.0, **torch_names: float) ->
         raise DTypeError(f"dist: argument 'other' must be Tensor, not {type(other).__name__}")
     gap = labelled("dist", p.sub, input, other)
     float_only("dist", gap)
-    return named(norm_of(gap, float(torch_names.get("p", p_)), None, False), "DistBackward0")
+    return named(norm_of(gap, float(only_p("dist", torch_names, p_)), None, False), "DistBackward0")
 
 
 def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None) -> Tensor:
@@ -388,8 +395,6 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, a
     for name, w, kinds in (("fweights", fweights, "iu"), ("aweights", aweights, "fV")):
         if w is None:
             continue
-        if not isinstance(w, Tensor):
-            raise DTypeError(f"cov: argument '{name}' must be Tensor, not {type(w).__name__}")
         if w.array.ndim > 1:
             raise ShapeError(f"cov: expected {name} to have one or fewer dimensions but got {w.ndim}")
         if w.array.dtype.kind not in kinds:

@@ -170,7 +170,7 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace
     >>> gf.alpha_dropout(gf.ones(3), 0.5, False)
     tensor([1., 1., 1.])
     """
-    return put(input, selu_dropout("alpha_dropout", input, p, training, False), inplace and training)
+    return put("alpha_dropout", input, selu_dropout("alpha_dropout", input, p, training, False), inplace and training)
 
 
 def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
@@ -179,7 +179,7 @@ def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False,
     >>> gf.feature_alpha_dropout(gf.ones(1, 2, 3), 0.5, False).shape
     torch.Size([1, 2, 3])
     """
-    return put(input, selu_dropout("feature_alpha_dropout", input, p, training, True), inplace and training)
+    return put("feature_alpha_dropout", input, selu_dropout("feature_alpha_dropout", input, p, training, True), inplace and training)
 
 
 def of_channels(name: str, spatial: int, batched: tuple[int, ...], alone: tuple[int, ...]) -> Callable:
@@ -192,7 +192,7 @@ def of_channels(name: str, spatial: int, batched: tuple[int, ...], alone: tuple[
             raise ShapeError(f"{name}: Expected 2D or 3D input, but received a {ndim}D input.")
         lead = ndim in alone
         result = feature_dropout(input.unsqueeze(0) if lead else input, p, training)
-        return put(input, result.squeeze(0) if lead else result, inplace and training)
+        return put(name, input, result.squeeze(0) if lead else result, inplace and training)
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = f"""Each channel, of {spatial} axes of space, 0 with probability ``p``, the others divided by ``1 - p``, while training.
@@ -235,7 +235,7 @@ def rrelu(input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: b
         return leaky_relu(input, (lower + upper) / 2, inplace)
     float_only("rrelu", input)
     slopes = wrap(fill_uniform(backends.empty(input.array.shape, input.dtype.code, input.array), float(lower), float(upper), None))
-    return put(input, mul(input, where(le(input.detach(), 0), slopes, 1.0)), inplace)
+    return put("rrelu", input, mul(input, where(le(input.detach(), 0), slopes, 1.0)), inplace)
 
 
 def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:

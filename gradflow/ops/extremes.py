@@ -82,8 +82,8 @@ def extreme(op: str, input: Tensor, dim: Any, keepdim: bool) -> Extreme:
     return Extreme(*(max_along if op == "max" else min_along)(input, axis, flag(op, "keepdim", keepdim)))
 
 
-def two_alone(op: str) -> Any:
-    raise DTypeError(f"{op}: of two Tensors there is no argument 'keepdim'; drop it")
+def alone(op: str) -> Any:
+    raise DTypeError(f"{op}: the argument 'keepdim' goes with an axis 'dim'; give one, or drop keepdim")
 
 
 def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
@@ -95,8 +95,10 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     Extreme(values=tensor([5, 7]), indices=tensor([1, 0]))
     """
     if isinstance(dim, Tensor):
-        return p.maximum(input, dim) if keepdim is False else two_alone("max")
-    return max_all(input, MAX, None, False) if dim is None else extreme("max", input, dim, keepdim)
+        return p.maximum(input, dim) if keepdim is False else alone("max")
+    if dim is None:
+        return max_all(input, MAX, None, False) if keepdim is False else alone("max")
+    return extreme("max", input, dim, keepdim)
 
 
 def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
@@ -108,8 +110,10 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     Extreme(values=tensor([1, 2]), indices=tensor([0, 1]))
     """
     if isinstance(dim, Tensor):
-        return p.minimum(input, dim) if keepdim is False else two_alone("min")
-    return min_all(input, MIN, None, False) if dim is None else extreme("min", input, dim, keepdim)
+        return p.minimum(input, dim) if keepdim is False else alone("min")
+    if dim is None:
+        return min_all(input, MIN, None, False) if keepdim is False else alone("min")
+    return extreme("min", input, dim, keepdim)
 
 
 def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:

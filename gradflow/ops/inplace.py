@@ -113,9 +113,13 @@ def direct_div(other: Any, *, rounding_mode: str | None = None) -> Any:
     return (pointwise.div.op, (other,)) if rounding_mode is None else None
 
 
+DIRECT_ADD, DIRECT_SUB = direct_add(1), direct_add(-1)
+for _direct, _name in ((direct_div, "div_"), (DIRECT_ADD, "add_"), (DIRECT_SUB, "sub_")):  # what Python says of wrong arguments
+    _direct.__qualname__ = _name
+
 DIRECT: dict[Callable, Callable] = {
-    pointwise.scaled_add: direct_add(1),
-    pointwise.scaled_sub: direct_add(-1),
+    pointwise.scaled_add: DIRECT_ADD,
+    pointwise.scaled_sub: DIRECT_SUB,
     pointwise.true_divide: direct_div,
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import backends, dtypes
-from ..errors import ArgumentError, AxisError, DTypeError, ShapeError
+from ..errors import ArgumentError, AxisError, DTypeError, NumberError, ShapeError
 from ..scalar.types import promote
 from ..tape.node import Node, Output, mode, named
 from ..tensor import Tensor, wrap, wrap_view
@@ -274,6 +274,8 @@ def repeated(op: str, input: Tensor, times: tuple[int, ...]) -> Tensor:
         )
     if any(t < 0 for t in times):
         raise ShapeError(f"{op}: Trying to create tensor with negative dimension: {list(times)}")
+    if any(t >= 2**63 for t in times):
+        raise NumberError(f"{op}: a number of repetitions does not fit 64 bits: {list(times)}")
     shape = (1,) * (len(times) - len(shape)) + shape
     mixed = tuple(n for pair in zip(times, shape, strict=True) for n in pair)
     spaced = tuple(n for s in shape for n in (1, s))

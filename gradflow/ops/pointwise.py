@@ -14,6 +14,7 @@ from ..kinds.out import FORMULAS
 from ..tape.node import named
 from ..tensor import Tensor, wrap
 from .arithmetic import *
+from .axes import integer
 from .convert import element
 from .functions import *
 from .logic import *
@@ -228,9 +229,8 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """
     if decimals == 0:
         return rint(input)
-    if not isinstance(decimals, int):
-        raise DTypeError(f"round: argument 'decimals' must be int, not {type(decimals).__name__}")
-    return (round_fine if decimals > 0 else round_coarse)(input, 10.0 ** builtin_abs(decimals))
+    factor = 10.0 ** builtins.min(builtin_abs(integer("round", "decimals", decimals)), 308)
+    return (round_fine if decimals > 0 else round_coarse)(input, factor)
 
 
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:

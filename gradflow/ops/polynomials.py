@@ -11,6 +11,7 @@ from .. import backends, dtypes
 from ..backends import result_type
 from ..backends.batched import asarray, per_example
 from ..errors import DTypeError, GradError, ShapeError
+from ..kinds.out import into
 from ..scalar.types import category, promote
 from ..tensor import Tensor, recording, wrap
 from .hosted import hosted
@@ -72,7 +73,9 @@ def family(
     """A function of (x, n)."""
 
     @hosted
-    def call(input: Any, n: Any) -> Tensor:
+    def call(input: Any, n: Any, *, out: Any = None) -> Any:
+        if out is not None:
+            return into(name, out, call, (input, n), {})
         for x in (input, n):
             if not isinstance(x, Tensor | bool | int | float):
                 raise DTypeError(f"{name}: an operand is a {type(x).__name__}; expected a Tensor or a number")
@@ -96,7 +99,7 @@ def family(
             y = per_example(evaluated, 2 * a - 1 if shifted else a, degree, first, step, inside, ends, most)
         return wrap(asarray(y.astype(dtype)))
 
-    call.__name__ = call.__qualname__ = name
+    call.__name__ = call.__qualname__ = call.__wrapped__.__qualname__ = name
     call.__doc__ = (
         f"{text}, for a degree ``n`` that may be a tensor; 0 where it is negative. Has no derivative.\n\n"
         f">>> gf.special.{name}(gf.tensor([0.0, 0.5, 1.0]), 2)\ntensor({EXAMPLES[name]})\n"

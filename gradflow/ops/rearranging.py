@@ -82,7 +82,7 @@ def flip(input: Tensor, *axes_: Any, dims: Any = None) -> Tensor:
     axes = tuple(axis_of("flip", d, input.array.ndim) for d in shape_of("flip", axes_ if dims is None else (dims,)))
     if len(set(axes)) != len(axes):
         raise ArgumentError(f"flip: dim {axes[0]} appears multiple times in the list of dims")
-    return flip_over(input, axes if input.array.ndim else ())
+    return flip_over(input, axes) if input.array.ndim else input.clone()
 
 
 def fliplr(input: Tensor) -> Tensor:

@@ -319,6 +319,8 @@ def index_fill(input: Tensor, dim: Any, index: Tensor, value: Any) -> Tensor:
     >>> gf.index_fill(gf.zeros(3), 0, gf.tensor([2, 0]), 7.0)
     tensor([7., 0., 7.])
     """
+    if isinstance(value, Tensor) and value.array.ndim:
+        raise ShapeError(f"index_fill: only supports a 0-dimensional value tensor, but got one with {value.ndim} dimensions")
     i, axis = index_vector("index_fill", input, dim, index, None)
     mask = backends.zeros((input.array.shape[axis] if input.array.ndim else 1,), BOOL)
     mask[i] = True

@@ -66,6 +66,8 @@ def sort(input: Tensor, dim: Any = -1, descending: bool = False, stable: bool = 
     (tensor([1, 2, 3]), tensor([1, 2, 0]))
     """
     descending = flag("sort", "descending", descending)
+    if stable is not None:
+        flag("sort", "stable", stable)
     if not input.array.ndim:
         axis_of("sort", dim, 0)
         return Sorted(input.clone(), wrap(backends.zeros((), INT64, input.array)))

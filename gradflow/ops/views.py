@@ -342,6 +342,8 @@ def narrow(input: Tensor, dim: Any, start: Any, length: int) -> Tensor:
     n = input.array.shape[i] if input.array.ndim else 0
     if not input.array.ndim:
         raise ShapeError("narrow: narrow() cannot be applied to a 0-dim tensor.")
+    if isinstance(start, Tensor) and (start.array.ndim or start.array.dtype.kind not in "iu"):
+        raise ShapeError(f"narrow: start must be an 0-dim integral Tensor; its shape is {tuple(start.shape)}, its type {start.dtype}")
     start, length = integer("narrow", "start", start), integer("narrow", "length", length)
     first = start + n if start < 0 else start
     if not -n <= start <= n:
