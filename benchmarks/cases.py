@@ -244,3 +244,53 @@ def mlp(torch, sizes, batch, optimizer):
         return loss
 
     return step, lambda: [step(), *model.parameters()]
+
+
+# --- derivatives of functions -----------------------------------------------------------------------------------------
+
+
+def network(torch, *sizes):
+    """(its weights and biases, the function of them and an input)"""
+    pairs = list(itertools.pairwise(sizes))
+    shapes = [shape for inputs, outputs in pairs for shape in ((outputs, inputs), (outputs,))]
+    parameters = [torch.tensor(value) for value in arrays(*shapes, scale=0.2)]
+
+    def forward(parameters, x):
+        for k in range(0, len(parameters), 2):
+            x = torch.nn.functional.linear(torch.tanh(x) if k else x, parameters[k], parameters[k + 1])
+        return x
+
+    return parameters, forward
+
+
+@case("jacrev of MLP 64-64-64-64, batch 1", target=1.0)
+def jacobian_reverse(torch):
+    parameters, forward = network(torch, 64, 64, 64, 64)
+    (x,) = map(torch.tensor, arrays((1, 64)))
+    step = torch.func.jacrev(lambda x: forward(parameters, x))
+    return lambda: step(x), lambda: [step(x)]
+
+
+@case("vmap(vjp) of MLP 64-64-64-64, 64 cotangents", target=1.0)
+def jacobian_by_vmap(torch):
+    parameters, forward = network(torch, 64, 64, 64, 64)
+    (x,) = map(torch.tensor, arrays((64,)))
+
+    def step():
+        _, pull = torch.func.vjp(lambda x: forward(parameters, x), x)
+        return torch.func.vmap(pull)(torch.eye(64))[0]
+
+    return step, lambda: [step()]
+
+
+@case("vmap(grad) of MLP 8-16-4, batch 64", target=1.0)
+def gradients_of_each(torch):
+    parameters, forward = network(torch, 8, 16, 4)
+    (x,) = map(torch.tensor, arrays((64, 8)))
+    y = torch.tensor(np.arange(64) % 4)
+
+    def loss(parameters, x, y):
+        return torch.nn.functional.cross_entropy(forward(parameters, x)[None], y[None])
+
+    step = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0, 0))
+    return lambda: step(parameters, x, y), lambda: step(parameters, x, y)

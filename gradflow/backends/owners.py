@@ -34,6 +34,8 @@ def rank(values: Iterable[Any]) -> int:
             best = min(best, rank(value))
         else:
             best = next((k for k in range(best) if isinstance(value, OWNERS[k][0])), best)
+        if not best:
+            break
     return best
 
 
