@@ -201,13 +201,19 @@ def row(f: Callable, args: tuple) -> dict[str, bool]:
     def batched() -> bool:
         given = [t.detach() for t in inputs]
         stacked = [gf.stack([t, t * 1.01]) for t in given]
-        together = gf.func.vmap(call)(*stacked)
-        apart = [call(*(t[i] for t in stacked)) for i in range(2)]
-        return all(gf.allclose(t[i], apart[i][k], rtol=1e-9, atol=1e-12) for k, t in enumerate(together) for i in range(2))
 
-    checks = {"reverse": reverse, "double": twice, "forward": forward}
-    if hasattr(gf.func, "vmap"):
-        checks["vmap"] = batched
+        def slopes(*values: gf.Tensor) -> tuple:
+            return gf.func.grad(lambda *v: sum((y * y).sum() for y in call(*v)), tuple(range(len(values))))(*values)
+
+        for function in (call, slopes):
+            together = gf.func.vmap(function, randomness="same")(*stacked)
+            apart = [function(*(t[i] for t in stacked)) for i in range(2)]
+            for k, t in enumerate(together):
+                if not all(gf.allclose(t[i], apart[i][k], rtol=1e-9, atol=1e-12, equal_nan=True) for i in range(2)):
+                    return False
+        return True
+
+    checks = {"reverse": reverse, "double": twice, "forward": forward, "vmap": batched}
     result = {}
     for column, check in checks.items():
         try:
@@ -240,7 +246,7 @@ def page() -> str:
         "# Which operation has which derivatives",
         "",
         "Made by `python tests/coverage_table.py`, which computes every cell: the derivative is there and agrees (reverse and double backward with",
-        "differences, forward mode with reverse, vmap with a loop). A function under several names stands once; methods, `out=` and in-place forms",
+        "differences, forward mode with reverse, vmap of the operation and of its gradient with a loop). A function under several names stands once; methods, `out=` and in-place forms",
         "have their function's derivatives.",
         "",
         f"| operation | {' | '.join(WIDE[c] for c in columns)} |",

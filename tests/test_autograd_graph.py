@@ -1,5 +1,6 @@
 """The graph as users see it, hooks, threads: the same programs with gradflow and with torch."""
 
+import sys
 import threading
 
 import pytest
@@ -345,3 +346,87 @@ def test_the_graph_is_made_of_nodes():
     assert y.grad_fn.metadata == {"note": 1}
     with pytest.warns(UserWarning, match="not a leaf"):
         assert y.grad is None
+
+
+def test_hooks_that_nobody_uses_cost_no_call():
+    """Another tensor's hooks change nothing: the same functions are called, none of them a hook's."""
+
+    def called():
+        x = gf.ones(3, requires_grad=True)
+        w = gf.ones(3, requires_grad=True)
+        ((x * w).tanh() + x).sum().backward()
+        names = []
+        sys.setprofile(
+            lambda frame, event, arg: names.append((frame.f_code.co_filename, frame.f_code.co_name)) if event == "call" else None
+        )
+        try:
+            for _ in range(3):
+                ((x * w).tanh() + x).sum().backward()
+        finally:
+            sys.setprofile(None)
+        return names
+
+    called()
+    before = called()
+    watched = gf.ones(2, requires_grad=True) * 2
+    watched.register_hook(lambda g: None)
+    watched.grad_fn.register_hook(lambda i, o: None)
+    watched.sum().backward()
+    assert called() == before
+    assert not [name for file, name in before if file.endswith("hooks.py") or name in ("visit", "special", "pulled", "extra_of")]
+    assert len(before) < 3 * 60
+
+
+def test_many_threads_one_model():
+    """Forwards, backwards, hooks and failures in eight threads at once: every gradient arrives, and nothing else."""
+    model = gf.nn.Sequential(gf.nn.Linear(4, 8), gf.nn.Tanh(), gf.nn.Linear(8, 1)).double()
+    shared = gf.ones(4, dtype=gf.float64, requires_grad=True)
+    n, rounds, failures, errors = 8, 25, [], []
+
+    class Nested(gf.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            with gf.enable_grad():
+                own = x.detach().requires_grad_()
+                (own * 2).sum().backward()  # a backward inside of one
+            return g * own.grad
+
+    def fail(g):
+        raise ZeroDivisionError
+
+    def work(k):
+        try:
+            for i in range(rounds):
+                x = gf.full((4,), 1.0 + k, dtype=gf.float64, requires_grad=True)
+                loss = model(Nested.apply(x) * shared).sum()
+                if i % 5 == 4:
+                    y = (x * 3).tanh()
+                    y.register_hook(fail)
+                    try:
+                        (y.sum() + loss * 0).backward()
+                    except ZeroDivisionError:
+                        failures.append(k)
+                    assert x.grad is None
+                seen = []
+                x.register_hook(lambda g, seen=seen: seen.append(g))
+                loss = (x * 2 * shared.detach()).sum() + (shared * x.detach()).sum()
+                loss.backward()
+                assert x.grad.tolist() == [2.0] * 4 and len(seen) == 1
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(n)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors, errors[0]
+    assert len(failures) == n * (rounds // 5)
+    assert shared.grad.tolist() == [rounds * sum(1.0 + k for k in range(n))] * 4
+    assert all(p.grad is None or not p.grad.any() for p in model.parameters())
