@@ -1,4 +1,4 @@
-# make demo | test | bench | lint | format | sanitize | wheel-check | clean
+# make demo | test | bench | lint | format | sanitize | wheel-check | gpu-check | clean
 # Everything lives in .venv and build/; a stamp per extra keeps repeated calls from installing again.
 
 PYTHON ?= python3
@@ -13,7 +13,7 @@ WHEEL_CHECK := $(CURDIR)/build/wheel-check
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test bench lint format sanitize wheel-check venv clean
+.PHONY: demo test bench lint format sanitize wheel-check gpu-check venv clean
 .DELETE_ON_ERROR:
 
 venv: $(BIN)/python
@@ -70,6 +70,10 @@ wheel-check: $(VENV)/.installed-dev
 	$(WHEEL_CHECK)/venv/bin/pip install -q $(WHEEL_CHECK)/dist/*.whl
 	cp .ci/smoke.py $(WHEEL_CHECK)/
 	cd $(WHEEL_CHECK) && venv/bin/python -I smoke.py && venv/bin/python -I -m gradflow info
+
+# On a machine with a GPU: its tests and its speed, in one file. No network, nothing installed; PYTHON has what .ci/gpu-check names.
+gpu-check:
+	PYTHON="$(PYTHON)" .ci/gpu-check
 
 clean:
 	rm -rf $(VENV) build dist out *.egg-info

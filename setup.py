@@ -68,6 +68,7 @@ class BuildExtension(build_ext):
             flags.append("-DGF_X86_LEVELS")
         if scipy_openblas32 is None:
             flags.append("-DGF_NO_BLAS")
+            print("gradflow: WARNING: without scipy-openblas32 products of matrices on the CPU are plain loops", file=sys.stderr)
         else:
             flags.append(f"-I{scipy_openblas32.get_include_dir()}")
 

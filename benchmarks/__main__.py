@@ -1,4 +1,5 @@
-"""`python -m benchmarks`: a table of gradflow's times against PyTorch's. With `--ops`, of every operation by itself."""
+"""`python -m benchmarks`: a table of gradflow's times against PyTorch's. With `--ops`, of every operation by itself; with `--device cuda`,
+what a GPU does."""
 
 from __future__ import annotations
 
@@ -57,9 +58,14 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured to a file")
     parser.add_argument("--markdown", action="store_true", help="print the table as the README has it")
     parser.add_argument("--subject", default="gradflow", metavar="MODULE", help="`torch` shows the noise of the machine")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: what the GPU does, see benchmarks/device.py")
     parser.add_argument("--list", action="store_true", help="print the cases' names and targets and stop")
     args = parser.parse_args()
 
+    if args.device == "cuda":
+        from .device import main as on_device
+
+        return on_device(lambda name: re.search(args.only, name), subject=args.subject)
     threads, rounds = args.threads or (2 if args.ops else 1), args.rounds or (5 if args.ops else 15)
     known = OPERATIONS if args.ops else CASES
     ending = f", {SIZES[args.size]}" if args.size else ""

@@ -8,7 +8,7 @@ import numpy as np
 
 from . import backends, dtypes
 from .creation import Want, done, empty, like, options, tensor
-from .errors import ArgumentError, DTypeError, ShapeError, relabel
+from .errors import ArgumentError, DeviceError, DTypeError, ShapeError, relabel
 from .ops import random as r
 from .ops.axes import integer, new_shape, shape_of
 from .ops.convert import LEGACY, element
@@ -121,7 +121,7 @@ def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | Non
     """
     from .creation import as_tensor
 
-    if not isinstance(obj, Tensor | np.ndarray) and hasattr(obj, "__dlpack__"):
+    if not isinstance(obj, Tensor | np.ndarray) and (hasattr(obj, "__dlpack__") or hasattr(obj, "__cuda_array_interface__")):
         obj = from_dlpack(obj)
     t = tensor(obj, dtype=dtype, device=device) if copy or not isinstance(obj, Tensor | np.ndarray) else as_tensor(obj, dtype, device)
     if copy is False and isinstance(obj, Tensor | np.ndarray) and t.array.dtype != getattr(obj, "array", obj).dtype:
@@ -198,19 +198,6 @@ TYPES: dict[str, Any] = {f"{name}Tensor": TypeOfTensor(f"{name}Tensor", (), desc
 # DLPack
 
 
-class Capsule:
-    """What :func:`to_dlpack` gave, as NumPy takes it."""
-
-    def __init__(self, capsule: Any):
-        self.capsule = capsule
-
-    def __dlpack__(self, **options: Any) -> Any:
-        return self.capsule
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return 1, 0
-
-
 def to_dlpack(tensor: Tensor) -> Any:
     """A DLPack capsule of the tensor, for one use.
 
@@ -226,15 +213,16 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     >>> gf.from_dlpack(np.arange(3.0))
     tensor([0., 1., 2.], dtype=torch.float64)
     """
-    source = ext_tensor if hasattr(ext_tensor, "__dlpack__") else Capsule(ext_tensor)
-    if isinstance(source, Capsule) and type(ext_tensor).__name__ != "PyCapsule":
+    lends = hasattr(ext_tensor, "__dlpack__") or hasattr(ext_tensor, "__cuda_array_interface__")
+    if not lends and type(ext_tensor).__name__ != "PyCapsule":
         raise DTypeError(f"from_dlpack: expected an object with __dlpack__ or a capsule, not {type(ext_tensor).__name__}")
     try:
-        array = np.from_dlpack(source)
+        array = backends.borrow(ext_tensor)
+    except DeviceError as error:
+        raise relabel(error, "from_dlpack") from None
     except (BufferError, RuntimeError) as error:
         raise DTypeError(f"from_dlpack: {error}") from None
     if array.dtype not in dtypes.FROM_NUMPY:
         raise DTypeError(f"from_dlpack: elements of {array.dtype} are not supported")
-    if not array.flags.writeable and isinstance(source, Capsule):
-        array = np.lib.stride_tricks.as_strided(array, writeable=False)
-    return wrap(array.copy() if copy else array)
+    t = wrap(array.copy() if copy else array)
+    return t if device is None else t.to(device)

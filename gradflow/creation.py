@@ -43,11 +43,20 @@ def untensored(data: Any) -> Any:
     return data
 
 
+class Interface:
+    """Only the interface of another library's array on a GPU."""
+
+    def __init__(self, source: Any):
+        self.source, self.__cuda_array_interface__ = source, source.__cuda_array_interface__
+
+
 def from_data(op: str, data: Any, dtype: Any, copy: bool) -> Any:
     if isinstance(data, Tensor):
         array = data.array
     elif isinstance(data, np.ndarray | np.generic):
         array = np.asarray(data)
+    elif hasattr(data, "__cuda_array_interface__"):
+        array = backends.borrow(Interface(data))
     else:
         try:
             array = np.array(untensored(data))

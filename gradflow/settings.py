@@ -5,23 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from . import dtypes
+from .backends import products
 from .devices import CPU, default, device
 from .errors import ArgumentError
 
-matmul_precision = "highest"
-
 
 def set_float32_matmul_precision(precision: str) -> None:
-    """The precision of products: "highest", "high" or "medium"; they are computed in float32 whatever is set.
+    """The precision of products of float32 on CUDA: "highest" is float32; "high" and "medium" allow TF32. On the CPU it is float32 whatever is set.
 
     >>> gf.set_float32_matmul_precision("highest")
     """
-    global matmul_precision
     if precision not in ("highest", "high", "medium"):
         raise ArgumentError(
             f"set_float32_matmul_precision: Invalid float32 matmul precision: {precision!r}; choose highest, high or medium"
         )
-    matmul_precision = precision
+    products.float32 = precision
 
 
 def get_float32_matmul_precision() -> str:
@@ -30,7 +28,7 @@ def get_float32_matmul_precision() -> str:
     >>> gf.get_float32_matmul_precision()
     'highest'
     """
-    return matmul_precision
+    return products.float32
 
 
 def get_default_device() -> device:

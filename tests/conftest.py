@@ -4,12 +4,16 @@ import importlib
 import os
 import types
 
-import hypothesis
 import pytest
 
-# The same examples on every run, on machines of any speed.
-hypothesis.settings.register_profile("gradflow", derandomize=True, deadline=None, max_examples=50, database=None)
-hypothesis.settings.load_profile("gradflow")
+try:
+    import hypothesis
+except ImportError:  # the tests of a device, by themselves, do without it
+    hypothesis = None
+else:
+    # The same examples on every run, on machines of any speed.
+    hypothesis.settings.register_profile("gradflow", derandomize=True, deadline=None, max_examples=50, database=None)
+    hypothesis.settings.load_profile("gradflow")
 
 REQUIRE_TORCH = os.environ.get("GRADFLOW_REQUIRE_TORCH") == "1"
 

@@ -339,6 +339,11 @@ class Driver:
     def elapsed_time(self, start, end):
         return 1e3 * (end.time - start.time)
 
+    def join(self, handle, device):
+        self.log.append(("join", handle))
+        if handle != -1:
+            self.currents[device].synchronize()
+
     def hold(self, memory, stream, device):
         event = self.new_event(device, False)
         event.record(stream)

@@ -32,8 +32,30 @@ SIGNATURES = {
     "cupy_backends.cuda.libs.cublas.gemmStridedBatchedEx": "handle transa transb m n k alpha A Atype lda strideA B Btype ldb strideB beta C Ctype "
     "ldc strideC batchCount computeType algo",
     "cupy.cuda.device.get_cublas_handle": "",
+    "cupy_backends.cuda.api.runtime.streamWaitEvent": "stream event flags",
     "cupy.cuda.alloc": "size",
+    "cupy.cuda.alloc_pinned_memory": "size",
+    "cupy.cuda.get_current_stream": "device_id",
+    "cupy.cuda.get_elapsed_time": "start_event end_event",
 }
+
+
+# What the objects of CuPy's classes have, which the driver and gf.cuda use.
+MEMBERS = {
+    "cupy.cuda.Stream": "ptr done use synchronize wait_event null",
+    "cupy.cuda.Event": "ptr done record synchronize",
+    "cupy.cuda.MemoryPointer": "ptr",
+    "cupy.cuda.PinnedMemoryPointer": "ptr",
+    "cupy.cuda.MemoryPool": "total_bytes free_all_blocks",
+    "cupy.cuda.PinnedMemoryPool": "free_all_blocks",
+    "cupy.cuda.function.Module": "load get_function",
+    "cupy.cuda.function.Function": "ptr",
+}
+OTHERS = """
+cupy.get_default_memory_pool cupy.get_default_pinned_memory_pool cupy.cuda.memory.OutOfMemoryError
+cupy_backends.cuda.api.runtime.getDevice cupy_backends.cuda.api.runtime.deviceSynchronize cupy_backends.cuda.api.runtime.memGetInfo
+cupy_backends.cuda.api.runtime.memcpyHostToDevice cupy_backends.cuda.api.runtime.memcpyDeviceToHost
+"""
 
 
 def called_functions():
@@ -71,6 +93,20 @@ def test_cupy_has_what_is_called(path):
     assert [p.split("=")[0].split()[-1] for p in parameters.split(", ") if p] == SIGNATURES[path].split()
 
 
+@pytest.mark.skipif(importlib.util.find_spec("cupy") is None, reason="CuPy is not installed")
+def test_cupy_has_the_objects():
+    for path in (*MEMBERS, *OTHERS.split()):
+        module, name = path.rsplit(".", 1)
+        thing = getattr(importlib.import_module(module), name)
+        for member in MEMBERS.get(path, "").split():
+            assert hasattr(thing, member) or f".{member} (" in thing.__doc__, f"{path}.{member}"  # or an attribute of instances
+    assert issubclass(importlib.import_module("cupy.cuda.memory").OutOfMemoryError, MemoryError)
+    stream = importlib.import_module("cupy.cuda").Stream
+    assert all(word in stream.__doc__ for word in ("non_blocking (bool)", "priority (int)"))
+    event = importlib.import_module("cupy.cuda").Event
+    assert all(word in event.__doc__ for word in ("block (bool)", "disable_timing (bool)"))
+
+
 def test_the_signatures_are_of_what_the_driver_calls():
     """Every function of CuPy's low-level modules that the source names is in the table, with the number of arguments that it is given."""
     tree = ast.parse(FILE.read_text())
@@ -78,6 +114,7 @@ def test_the_signatures_are_of_what_the_driver_calls():
     counted = 0
     for call in (n for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr in table):
         given = sum(len(a.value.elts) if isinstance(a, ast.Starred) else 1 for a in call.args)
-        assert given == len(table[call.func.attr]), ast.unparse(call)
+        optional = call.func.attr == "streamWaitEvent"  # its flags
+        assert given + optional == len(table[call.func.attr]), ast.unparse(call)
         counted += 1
     assert counted >= 12

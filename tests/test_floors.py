@@ -42,7 +42,7 @@ FLOORS = {
     "methods": ({*OPS, "drawing", "free", "creation", "constructors"}, set()),
     "numpy_calls": ({*TENSORS, "ops", "creation", "methods"}, set()),
     "special": ({"ops"}, set()),
-    "settings": ({"devices", "errors", "dtypes"}, {"cuda"}),
+    "settings": ({"backends", "devices", "errors", "dtypes"}, {"cuda"}),
     "version": ({"_version"}, set()),
     "random": ({"ops"}, set()),
     "jit": ({"errors", "nn"}, set()),

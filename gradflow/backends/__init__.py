@@ -6,6 +6,9 @@
 and ``copy``, ``empty``, ``zeros``, ``expand`` (a view). Of LAPACK ``lu``, ``lu_permutation``, ``cholesky``, ``solve_triangular``, ``ldl``, ``ldl_solve``. The CPU's are in front: they hand arrays that are not NumPy's to the backend that owns them.
 """
 
+import importlib
+from typing import Any
+
 from .cpu import (
     KINDS,
     TapeNode,
@@ -48,18 +51,30 @@ from .cpu import (
 from .owners import (
     as_strided,
     beside,
+    borrow,
+    cuda_interface,
     cuda_place,
     dense,
     duplicate,
     is_array,
     is_pinned,
+    lend,
     move,
     pin,
     place_of,
+    products,
     register,
     started_driver,
     why_no_cuda,
 )
+
+
+def __getattr__(name: str) -> Any:
+    """``backends.cuda``, ``cudnn`` and ``mps``, which are read when they are first asked for."""
+    if name in ("cuda", "cudnn", "mps"):
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "KINDS",
@@ -68,8 +83,10 @@ __all__ = [
     "add_rows",
     "as_strided",
     "beside",
+    "borrow",
     "cholesky",
     "copy",
+    "cuda_interface",
     "cuda_place",
     "dense",
     "dot",
@@ -82,6 +99,7 @@ __all__ = [
     "is_array",
     "is_pinned",
     "kernel",
+    "lend",
     "ldl",
     "ldl_solve",
     "linked",
@@ -92,6 +110,7 @@ __all__ = [
     "pin",
     "place_of",
     "prepare",
+    "products",
     "reduce",
     "register",
     "result_type",

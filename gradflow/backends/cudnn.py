@@ -1,32 +1,36 @@
-"""``torch.backends.cudnn``: what is set here is kept. Kernels are our own, give the same bits every time, and need no search."""
+"""``torch.backends.cudnn``'s switches, so that programs that set them run: convolutions are gradflow's own, without cuDNN, and the same bits every
+time whatever is set."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 enabled = True
 benchmark = False
-benchmark_limit = 10
 deterministic = False
 allow_tf32 = True
+benchmark_limit = 10
 
 
 def is_available() -> bool:
-    """Is cuDNN there? It is not used."""
+    """Is cuDNN used? No."""
     return False
 
 
 def version() -> None:
-    """Its version: none."""
+    """cuDNN's version: there is none."""
 
 
-@contextlib.contextmanager
-def flags(**wanted: bool) -> Iterator[None]:
-    """Other settings for a while."""
-    before = {name: globals()[name] for name in wanted}
-    globals().update(wanted)
+@contextmanager
+def flags(
+    enabled: bool = False, benchmark: bool = False, benchmark_limit: int = 10, deterministic: bool = False, allow_tf32: bool = True
+) -> Iterator[None]:
+    """The switches set in a ``with`` block."""
+    given, names = dict(locals()), globals()
+    before = {name: names[name] for name in given}
+    names.update(given)
     try:
         yield
     finally:
-        globals().update(before)
+        names.update(before)

@@ -19,12 +19,12 @@ from typing import Any
 
 from ..errors import DeviceError
 from ..scalar.types import BFLOAT16, FLOAT16, FLOAT32, FLOAT64
+from .owners import products
 
 INSTALL = 'pip install "cupy-cuda13x[ctk]"'
 INCLUDE = Path(__file__).parents[1] / "include"
 GRAIN = 512  # what CuPy's pool rounds sizes up to
 
-allow_tf32 = False
 allocated: dict[int, int] = {}
 peak: dict[int, int] = {}
 peak_reserved: dict[int, int] = {}
@@ -182,6 +182,15 @@ def elapsed_time(start: Any, end: Any) -> float:
     from cupy.cuda import get_elapsed_time
 
     return get_elapsed_time(start, end)
+
+
+def join(handle: int, device: int) -> None:
+    """Work on another stream, given by its handle (-1 for none), waits for what has been asked of the current one."""
+    if handle not in (-1, stream(device)):
+        event = new_event(device, timing=False)
+        event.record(current_stream(device))
+        with On(device):
+            runtime().streamWaitEvent(handle, event.ptr)
 
 
 held: deque[tuple[Any, Any]] = deque()  # events, and the memory that streams need until these have happened
@@ -386,7 +395,7 @@ def gemm(
     r = runtime()
     kind = {FLOAT16: r.CUDA_R_16F, BFLOAT16: r.CUDA_R_16BF, FLOAT32: r.CUDA_R_32F, FLOAT64: r.CUDA_R_64F}[code]
     wide = code == FLOAT64
-    fast = code == FLOAT32 and allow_tf32
+    fast = code == FLOAT32 and products.float32 != "highest"
     compute = cublas.CUBLAS_COMPUTE_64F if wide else cublas.CUBLAS_COMPUTE_32F_FAST_TF32 if fast else cublas.CUBLAS_COMPUTE_32F
     one, beta = (ctypes.addressof(number(v, wide)) for v in (1, int(bool(accumulate))))
     m, n, k = sizes

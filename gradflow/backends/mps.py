@@ -1,11 +1,11 @@
-"""``torch.backends.mps``: Apple's GPUs are not there."""
+"""``torch.backends.mps``: Apple's GPUs are not supported."""
 
 
 def is_available() -> bool:
-    """Is there one?"""
+    """No."""
     return False
 
 
 def is_built() -> bool:
-    """Was the package built for them?"""
+    """No."""
     return False

@@ -44,6 +44,15 @@ def dense(a: Any, dtype: Any = None) -> Any:
     return a.dense(dtype) if hasattr(a, "dense") else np.ascontiguousarray(a, dtype)
 
 
+class Products:
+    """How products of float32 are computed on a device: "highest" in float32, else in TF32, with 10 bits in place of 23."""
+
+    float32 = "highest"
+
+
+products = Products()
+
+
 class Place:
     """A CUDA device, where a new array may be wanted."""
 
@@ -110,6 +119,51 @@ def pin(array: np.ndarray) -> np.ndarray:
 
 def is_pinned(array: Any) -> bool:
     return started_driver() is not None and sys.modules[f"{__package__}.cuda.array"].is_pinned(array)
+
+
+def lend(array: Any, stream: Any, versioned: bool) -> Any:
+    """A DLPack capsule of an array on any device. ``stream``: whose work is to wait for what has been asked of the device; -1 for nobody's."""
+    from . import dlpack
+
+    place = place_of(array)
+    if place is None:
+        return dlpack.export(array, array.ctypes.data, (dlpack.CPU, 0), versioned)
+    started_driver().join(-1 if stream == -1 else stream or 1, place.device)
+    return dlpack.export(array, array.pointer, (dlpack.CUDA, place.device), versioned)
+
+
+def cuda_interface(array: Any) -> dict[str, Any]:
+    """``__cuda_array_interface__`` of an array on a device."""
+    from . import dlpack
+
+    return dlpack.interface(array, array.pointer, started_driver().current_stream(array.memory.device).ptr)
+
+
+def borrow(source: Any) -> Any:
+    """An array over the memory of another library's: something with ``__dlpack__`` or ``__cuda_array_interface__``, or a capsule."""
+    from . import dlpack
+
+    if hasattr(source, "__dlpack__"):
+        kind, index = (int(n) for n in source.__dlpack_device__())
+        on_cuda = kind in (dlpack.CUDA, dlpack.CUDA_MANAGED)
+        stream = {"stream": cuda_place(index) and (started_driver().current_stream(index).ptr or 1)} if on_cuda else {}
+        try:
+            found = dlpack.receive(source.__dlpack__(**stream, max_version=(1, 0)))
+        except TypeError:  # an older library
+            found = dlpack.receive(source.__dlpack__(**stream))
+    elif hasattr(source, "__cuda_array_interface__"):
+        found = dlpack.by_interface(source)
+    else:
+        found = dlpack.receive(source)
+    kind, index = found.device
+    if kind in (dlpack.CPU, dlpack.CUDA_HOST):
+        return dlpack.view(found)
+    if kind not in (dlpack.CUDA, dlpack.CUDA_MANAGED):
+        raise BufferError(f"memory of DLPack's device type {kind} is not supported; there are the CPU and CUDA")
+    place = cuda_place(None if index < 0 else index)
+    from .cuda import array as on_device
+
+    return on_device.foreign(dlpack.view(found), found.owner, place.device)
 
 
 def beside(array: Any, like: Any) -> Any:

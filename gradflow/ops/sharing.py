@@ -144,16 +144,30 @@ def record_stream(self: Tensor, stream: Any) -> None:
 def dlpack(self: Tensor, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None) -> Any:
     if self.node is not None:
         raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
-    if self.array.dtype.kind == "V":
-        raise BufferError("bfloat16 cannot be exported; convert with .float()")
     array = self.array.copy() if copy else self.array
+    if dl_device is not None and tuple(dl_device) != dlpack_device(self):
+        raise BufferError(f"the tensor is on {self.device}; move it with .to() before it is lent to another device")
+    if array.dtype.kind == "V" or backends.place_of(array) is not None:
+        if not array.flags.writeable and max_version is None:
+            array = array.copy()
+        return backends.lend(array, stream, max_version is not None and max_version[0] >= 1)
     if not array.flags.writeable and max_version is None:
         array = array.copy()
     return array.__dlpack__(max_version=max_version) if max_version is not None else array.__dlpack__()
 
 
 def dlpack_device(self: Tensor) -> tuple[int, int]:
-    return 1, 0
+    place = backends.place_of(self.array)
+    return (1, 0) if place is None else (2, place.device)
+
+
+def cuda_array_interface(self: Tensor) -> dict[str, Any]:
+    """Shape, type and address for other libraries on the GPU; tensors on the CPU have none."""
+    if backends.place_of(self.array) is None:
+        raise AttributeError(f"Can't get __cuda_array_interface__ on non-CUDA tensor type: {self.type()}; use Tensor.cuda() first")
+    if self.node is not None:
+        raise GradError("__cuda_array_interface__: Can't get it on a Variable that requires grad; use var.detach() first")
+    return backends.cuda_interface(self.array)
 
 
 def is_cpu(self: Tensor) -> bool:
@@ -329,6 +343,7 @@ METHODS: dict[str, Any] = {
 }
 METHODS |= {"__dlpack__": dlpack, "__dlpack_device__": dlpack_device, "conj_physical_": itself, "share_memory_": itself}
 METHODS |= dict.fromkeys(("is_shared", "is_distributed", "is_inference", "is_coalesced"), false)
+METHODS |= {"__cuda_array_interface__": property(cuda_array_interface)}
 METHODS |= {"is_cpu": property(is_cpu), "is_cuda": property(is_cuda), "layout": property(layout)} | {
     name: property(
         false,

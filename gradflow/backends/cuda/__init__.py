@@ -35,6 +35,28 @@ def use(driver: Any) -> None:
             owners.register(kind, sys.modules[__name__])
 
 
+class Matmul:
+    """``backends.cuda.matmul``: may products of float32 be computed in TF32, four to eight times as fast, with 10 bits in place of 23?"""
+
+    @property
+    def allow_tf32(self) -> bool:
+        return owners.products.float32 != "highest"
+
+    @allow_tf32.setter
+    def allow_tf32(self, allowed: bool) -> None:
+        owners.products.float32 = "high" if allowed else "highest"
+
+    allow_fp16_reduced_precision_reduction = allow_bf16_reduced_precision_reduction = False  # they are summed in float32
+
+
+matmul = Matmul()
+
+
+def is_built() -> bool:
+    """Is this package made for CUDA? It needs CuPy, not another build."""
+    return True
+
+
 def empty(shape: tuple, code: int, like: Any) -> DeviceArray:
     """An array beside ``like``, or at a place."""
     return array.empty(tuple(shape), DTYPES[code], like.device if isinstance(like, owners.Place) else like.memory.device)

@@ -348,6 +348,24 @@ def empty(shape: tuple[int, ...], dtype: np.dtype, device: int) -> DeviceArray:
     return a
 
 
+class Foreign:
+    """Memory of another library's, which has it back when ``owner`` is let go."""
+
+    __slots__ = ("device", "nbytes", "owner", "pointer", "streams")
+
+    def __init__(self, ghost: np.ndarray, owner: Any, device: int):
+        self.device, self.nbytes, self.owner, self.pointer, self.streams = device, ghost.nbytes, owner, ghost.ctypes.data, None
+
+
+def foreign(ghost: np.ndarray, owner: Any, device: int) -> DeviceArray:
+    """An array over such memory."""
+    if ghost.dtype not in CODES:
+        raise DTypeError(f"from_dlpack: elements of {ghost.dtype} are not supported")
+    a = new(DeviceArray)
+    a.ghost, a.memory, a.base, a.pointer_ = ghost, Foreign(ghost, owner, device), None, None
+    return a
+
+
 def upload(host: np.ndarray, device: int, non_blocking: bool = False) -> DeviceArray:
     """A copy of a NumPy array on a device, in C order. Nobody waits for it if the array is pinned and ``non_blocking``."""
     if host.dtype not in CODES:
