@@ -42,6 +42,7 @@ USUAL: list[tuple] = [
 
 # What the usual arguments do not fit.
 CALLS: dict[str, tuple] = {
+    "nn.functional.affine_grid": (X[:2].reshape(1, 2, 3), (1, 1, 2, 2), True), "nn.functional.grid_sample": (IMAGE, IMAGE.reshape(1, 4, 4, 2) * 0.3, "bilinear", "zeros", True),
     "addmv": (V, X, V), "addbmm": (X, X[None], Y[None]), "baddbmm": (X[None], X[None], Y[None]), "addr": (X, V, V),
     "bilinear": (X, Y, gf.stack([X, Z]), V[:2]), "nn.functional.bilinear": (X, Y, gf.stack([X, Z]), V[:2]),
     "as_strided_scatter": (X, V, (3,), (1,)), "diagonal_scatter": (X, V), "ctc_loss": (X[:, None].log_softmax(-1), gf.tensor([[1, 2]]), (3,), (2,)),

@@ -154,3 +154,58 @@ def test_layers_of_other_dtypes():
 def test_layers_refuse(act, error, text):
     with pytest.raises(error, match=text):
         act()
+
+
+def test_kinds_are_torchs(torch):
+    """A module is an instance of what it is in torch, and of nothing else that is public."""
+
+    def kinds(t):
+        return {name: kind for name, kind in vars(t.nn).items() if isinstance(kind, type) and not name.startswith("_")}
+
+    theirs, ours = kinds(torch), kinds(gf)
+    common = sorted(name for name in theirs.keys() & ours.keys() if not name.startswith("Lazy"))
+    assert len(common) > 130
+    wrong = [(a, b) for a in common for b in common if issubclass(theirs[a], theirs[b]) != issubclass(ours[a], ours[b])]
+    assert not wrong
+
+
+def test_adaptive_softmax(torch):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(6, 8)).astype(np.float32), np.array([0, 3, 19, 7, 4, 11])
+    found = []
+    for t in (torch, gf):
+        layer = t.nn.AdaptiveLogSoftmaxWithLoss(8, 20, [5, 10], div_value=2.0, head_bias=True)
+        with t.no_grad():
+            for k, p in enumerate(layer.parameters()):
+                p.copy_(t.tensor(np.random.default_rng(k).normal(size=tuple(p.shape)), dtype=t.float32))
+        output, loss = layer(t.tensor(x), t.tensor(y))
+        loss.backward()
+        one = layer(t.tensor(x[0]), t.tensor(y[0]))
+        results = [
+            output,
+            loss,
+            one.output,
+            one.loss,
+            layer.log_prob(t.tensor(x)),
+            layer.predict(t.tensor(x)),
+            *(p.grad for p in layer.parameters()),
+        ]
+        found.append(([r.detach().numpy() for r in results], repr(layer), list(layer.state_dict())))
+        for target in ([20, 0, 0, 0, 0, 0], [0, 1]):
+            with pytest.raises(RuntimeError):
+                layer(t.tensor(x), t.tensor(target))
+        with pytest.raises(ValueError, match="cutoffs"):
+            t.nn.AdaptiveLogSoftmaxWithLoss(8, 20, [10, 5])
+    assert found[0][1:] == found[1][1:]
+    for theirs, ours in zip(found[0][0], found[1][0], strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_dirac(torch):
+    for shape, groups in (((4, 2, 3), 1), ((4, 2, 2, 3), 2), ((2, 4, 3, 1, 2), 1)):
+        a, b = (t.nn.init.dirac_(t.empty(shape), groups).numpy() for t in (torch, gf))
+        np.testing.assert_array_equal(a, b)
+    for wrong in (lambda t: t.nn.init.dirac_(t.empty(3, 3)), lambda t: t.nn.init.dirac_(t.empty(3, 3, 3), 2)):
+        for t in (torch, gf):
+            with pytest.raises(ValueError):
+                wrong(t)

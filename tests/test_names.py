@@ -1,5 +1,5 @@
 """The names of torch that programs use are here: a count over some two hundred programs for teaching, without what there is no room for
-(distributed training, fx, jit, onnx, quantization, sparse and complex tensors), and without what has not been built (amp, compile, distributions, LBFGS)."""
+(distributed training, fx, onnx, quantization, sparse and complex tensors)."""
 
 import pathlib
 

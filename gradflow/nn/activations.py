@@ -38,17 +38,6 @@ class ReLU(Activation):
         return F.relu(input, self.inplace)
 
 
-class ReLU6(Activation):
-    """min(max(x, 0), 6).
-
-    >>> gf.nn.ReLU6()(gf.tensor([-1.0, 2.0, 8.0]))
-    tensor([0., 2., 6.])
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.relu6(input, self.inplace)
-
-
 class SiLU(Activation):
     """x * sigmoid(x).
 
@@ -122,12 +111,8 @@ class LeakyReLU(Activation):
         return self._with_inplace(f"negative_slope={self.negative_slope}")
 
 
-class ELU(Activation):
-    """x where it is positive, else alpha * (exp(x) - 1).
-
-    >>> gf.nn.ELU()(gf.tensor([-1.0, 2.0]))
-    tensor([-0.6321,  2.0000])
-    """
+class ExponentialUnit(Activation):
+    """Units with an alpha."""
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -140,7 +125,15 @@ class ELU(Activation):
         return self._with_inplace(f"alpha={self.alpha}")
 
 
-class CELU(ELU):
+class ELU(ExponentialUnit):
+    """x where it is positive, else alpha * (exp(x) - 1).
+
+    >>> gf.nn.ELU()(gf.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.0000])
+    """
+
+
+class CELU(ExponentialUnit):
     """x where it is positive, else alpha * (exp(x / alpha) - 1).
 
     >>> gf.nn.CELU()(gf.tensor([-1.0, 2.0]))
@@ -189,6 +182,20 @@ class Hardtanh(Activation):
 
     def extra_repr(self) -> str:
         return self._with_inplace(f"min_val={self.min_val}, max_val={self.max_val}")
+
+
+class ReLU6(Hardtanh):
+    """min(max(x, 0), 6).
+
+    >>> gf.nn.ReLU6()(gf.tensor([-1.0, 2.0, 8.0]))
+    tensor([0., 2., 6.])
+    """
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__(0.0, 6.0, inplace)
+
+    def extra_repr(self) -> str:
+        return Activation.extra_repr(self)
 
 
 class Sigmoid(Module):
@@ -283,12 +290,8 @@ class Softplus(Module):
         return f"beta={self.beta}, threshold={self.threshold}"
 
 
-class Hardshrink(Module):
-    """x, but 0 where abs(x) is at most lambd.
-
-    >>> gf.nn.Hardshrink()(gf.tensor([-1.0, 0.3, 2.0]))
-    tensor([-1.,  0.,  2.])
-    """
+class Shrink(Module):
+    """Units with a lambd."""
 
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()
@@ -301,7 +304,15 @@ class Hardshrink(Module):
         return str(self.lambd)
 
 
-class Softshrink(Hardshrink):
+class Hardshrink(Shrink):
+    """x, but 0 where abs(x) is at most lambd.
+
+    >>> gf.nn.Hardshrink()(gf.tensor([-1.0, 0.3, 2.0]))
+    tensor([-1.,  0.,  2.])
+    """
+
+
+class Softshrink(Shrink):
     """x moved towards 0 by lambd, and 0 within.
 
     >>> gf.nn.Softshrink()(gf.tensor([-1.0, 0.3, 2.0]))
@@ -352,12 +363,8 @@ class GLU(Module):
         return f"dim={self.dim}"
 
 
-class Softmax(Module):
-    """exp(x) / sum(exp(x)) along dim.
-
-    >>> gf.nn.Softmax(dim=0)(gf.tensor([1.0, 2.0, 3.0]))
-    tensor([0.0900, 0.2447, 0.6652])
-    """
+class AlongAxis(Module):
+    """What is computed along an axis."""
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
@@ -370,7 +377,15 @@ class Softmax(Module):
         return f"dim={self.dim}"
 
 
-class Softmin(Softmax):
+class Softmax(AlongAxis):
+    """exp(x) / sum(exp(x)) along dim.
+
+    >>> gf.nn.Softmax(dim=0)(gf.tensor([1.0, 2.0, 3.0]))
+    tensor([0.0900, 0.2447, 0.6652])
+    """
+
+
+class Softmin(AlongAxis):
     """softmax(-x) along dim.
 
     >>> gf.nn.Softmin(dim=0)(gf.tensor([1.0, 2.0, 3.0]))
@@ -381,7 +396,7 @@ class Softmin(Softmax):
         return F.softmin(input, self.dim)
 
 
-class LogSoftmax(Softmax):
+class LogSoftmax(AlongAxis):
     """log(softmax(x)) along dim.
 
     >>> gf.nn.LogSoftmax(dim=0)(gf.tensor([1.0, 2.0, 3.0]))

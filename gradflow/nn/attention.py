@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import enum
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import gradflow as gf
@@ -191,3 +194,27 @@ def joined_mask(op: str, attn_mask: Tensor | None, padding: Tensor | None, q: Te
         extra = gf.nn.functional.pad(extra, (0, keys - extra.shape[1])).reshape(batch, 1, 1, keys)
         total = extra if total is None else total + extra
     return total
+
+
+class SDPBackend(enum.IntEnum):
+    """PyTorch's kernels for attention, for `sdpa_kernel`; here there is one."""
+
+    ERROR = -1
+    MATH = 0
+    FLASH_ATTENTION = 1
+    EFFICIENT_ATTENTION = 2
+    CUDNN_ATTENTION = 3
+    OVERRIDEABLE = 4
+
+
+@contextlib.contextmanager
+def sdpa_kernel(backends: Any, set_priority: bool = False) -> Iterator[dict]:
+    """Within it attention is computed as ever: the choice of a kernel changes nothing.
+
+    >>> with gf.nn.attention.sdpa_kernel(gf.nn.attention.SDPBackend.MATH):
+    ...     y = gf.nn.functional.scaled_dot_product_attention(*gf.ones(3, 1, 2, 4))
+    """
+    for backend in backends if isinstance(backends, list) else [backends]:
+        if not isinstance(backend, SDPBackend):
+            raise DTypeError(f"sdpa_kernel: expected SDPBackends, not {type(backend).__name__}")
+    yield {}

@@ -77,16 +77,8 @@ class Normalization(Module):
         )
 
 
-class BatchNorm2d(Normalization):
-    """(x - mean) / sqrt(var + eps) * weight + bias for each channel of (N, C, H, W).
-
-    While training, mean and var are the batch's, and the running ones move towards them by ``momentum`` (``None``: they are the
-    means over all batches so far). In evaluation they are the running ones, or the batch's without ``track_running_stats``.
-
-    >>> import gradflow as gf
-    >>> gf.nn.BatchNorm2d(3)(gf.rand(8, 3, 5, 5)).shape
-    torch.Size([8, 3, 5, 5])
-    """
+class BatchNorm(Normalization):
+    """Norms over the batch, of any number of axes."""
 
     def __init__(
         self,
@@ -115,7 +107,19 @@ class BatchNorm2d(Normalization):
         return F.batch_norm(input, mean, var, self.weight, self.bias, own, momentum, self.eps)
 
 
-class BatchNorm1d(BatchNorm2d):
+class BatchNorm2d(BatchNorm):
+    """(x - mean) / sqrt(var + eps) * weight + bias for each channel of (N, C, H, W).
+
+    While training, mean and var are the batch's, and the running ones move towards them by ``momentum`` (``None``: they are the
+    means over all batches so far). In evaluation they are the running ones, or the batch's without ``track_running_stats``.
+
+    >>> import gradflow as gf
+    >>> gf.nn.BatchNorm2d(3)(gf.rand(8, 3, 5, 5)).shape
+    torch.Size([8, 3, 5, 5])
+    """
+
+
+class BatchNorm1d(BatchNorm):
     """:class:`BatchNorm2d` for (N, C) or (N, C, L).
 
     >>> gf.nn.BatchNorm1d(1)(gf.tensor([[1.0], [3.0]])).detach()
@@ -126,7 +130,7 @@ class BatchNorm1d(BatchNorm2d):
     dims = (2, 3)
 
 
-class BatchNorm3d(BatchNorm2d):
+class BatchNorm3d(BatchNorm):
     """:class:`BatchNorm2d` for (N, C, D, H, W).
 
     >>> gf.nn.BatchNorm3d(2)(gf.ones(3, 2, 4, 4, 4)).shape
@@ -136,7 +140,7 @@ class BatchNorm3d(BatchNorm2d):
     dims = (5,)
 
 
-class SyncBatchNorm(BatchNorm2d):
+class SyncBatchNorm(BatchNorm):
     """:class:`BatchNorm2d` for any number of axes: there is one process, so nothing to synchronise.
 
     >>> gf.nn.SyncBatchNorm(2).eval()(gf.ones(3, 2, 4)).shape
@@ -161,16 +165,8 @@ class SyncBatchNorm(BatchNorm2d):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
 
 
-class InstanceNorm2d(Normalization):
-    """(x - mean) / sqrt(var + eps), mean and var of each sample's channel; (N, C, H, W) or (C, H, W).
-
-    Without weight, bias and running statistics unless ``affine`` and ``track_running_stats``.
-
-    >>> gf.nn.InstanceNorm2d(2)(gf.ones(3, 2, 4, 4)).shape
-    torch.Size([3, 2, 4, 4])
-    """
-
-    dims = (3, 4)
+class InstanceNorm(Normalization):
+    """Norms over each channel of each sample, of any number of axes."""
 
     def __init__(
         self,
@@ -200,7 +196,19 @@ class InstanceNorm2d(Normalization):
         return y.squeeze(0) if single else y
 
 
-class InstanceNorm1d(InstanceNorm2d):
+class InstanceNorm2d(InstanceNorm):
+    """(x - mean) / sqrt(var + eps), mean and var of each sample's channel; (N, C, H, W) or (C, H, W).
+
+    Without weight, bias and running statistics unless ``affine`` and ``track_running_stats``.
+
+    >>> gf.nn.InstanceNorm2d(2)(gf.ones(3, 2, 4, 4)).shape
+    torch.Size([3, 2, 4, 4])
+    """
+
+    dims = (3, 4)
+
+
+class InstanceNorm1d(InstanceNorm):
     """:class:`InstanceNorm2d` for (N, C, L) or (C, L).
 
     >>> gf.nn.InstanceNorm1d(1)(gf.tensor([[[1.0, 3.0]]]))
@@ -210,7 +218,7 @@ class InstanceNorm1d(InstanceNorm2d):
     dims = (2, 3)
 
 
-class InstanceNorm3d(InstanceNorm2d):
+class InstanceNorm3d(InstanceNorm):
     """:class:`InstanceNorm2d` for (N, C, D, H, W) or (C, D, H, W).
 
     >>> gf.nn.InstanceNorm3d(2)(gf.ones(3, 2, 4, 4, 4)).shape

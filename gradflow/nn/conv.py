@@ -80,17 +80,10 @@ class Convolution(Module):
         return ", ".join(parts)
 
 
-class Conv2d(Convolution):
-    """y = windows of x times weight, summed, + bias: (N, in_channels, H, W) to (N, out_channels, H', W').
+class PlainConvolution(Convolution):
+    """Convolutions over any number of axes."""
 
-    ``padding_mode`` is "zeros", "reflect", "replicate" or "circular"; ``padding`` a number, a pair, "same" or "valid".
-
-    >>> import gradflow as gf
-    >>> gf.nn.Conv2d(3, 8, 5, padding=2)(gf.ones(1, 3, 16, 16)).shape
-    torch.Size([1, 8, 16, 16])
-    """
-
-    function: Callable[..., Tensor] = staticmethod(F.conv2d)
+    function: Callable[..., Tensor]
 
     def __init__(
         self,
@@ -128,7 +121,20 @@ class Conv2d(Convolution):
         return self.function(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
 
-class Conv1d(Conv2d):
+class Conv2d(PlainConvolution):
+    """y = windows of x times weight, summed, + bias: (N, in_channels, H, W) to (N, out_channels, H', W').
+
+    ``padding_mode`` is "zeros", "reflect", "replicate" or "circular"; ``padding`` a number, a pair, "same" or "valid".
+
+    >>> import gradflow as gf
+    >>> gf.nn.Conv2d(3, 8, 5, padding=2)(gf.ones(1, 3, 16, 16)).shape
+    torch.Size([1, 8, 16, 16])
+    """
+
+    function = staticmethod(F.conv2d)
+
+
+class Conv1d(PlainConvolution):
     """:class:`Conv2d` over one axis: (N, in_channels, L) to (N, out_channels, L').
 
     >>> gf.nn.Conv1d(2, 4, 3)(gf.ones(5, 2, 10)).shape
@@ -139,7 +145,7 @@ class Conv1d(Conv2d):
     function = staticmethod(F.conv1d)
 
 
-class Conv3d(Conv2d):
+class Conv3d(PlainConvolution):
     """:class:`Conv2d` over three axes: (N, in_channels, D, H, W) to (N, out_channels, D', H', W').
 
     >>> gf.nn.Conv3d(2, 4, 3)(gf.ones(1, 2, 5, 6, 7)).shape
@@ -150,16 +156,11 @@ class Conv3d(Conv2d):
     function = staticmethod(F.conv3d)
 
 
-class ConvTranspose2d(Convolution):
-    """The adjoint of :class:`Conv2d` as a map of its own, to sizes (H - 1) stride - 2 padding + dilation (K - 1) + output_padding + 1.
-
-    >>> import gradflow as gf
-    >>> gf.nn.ConvTranspose2d(8, 3, 4, stride=2, padding=1)(gf.ones(1, 8, 5, 5)).shape
-    torch.Size([1, 3, 10, 10])
-    """
+class TransposedConvolution(Convolution):
+    """Transposed convolutions over any number of axes."""
 
     transposed = True
-    function: Callable[..., Tensor] = staticmethod(F.conv_transpose2d)
+    function: Callable[..., Tensor]
 
     def __init__(
         self,
@@ -200,7 +201,18 @@ class ConvTranspose2d(Convolution):
         return extra
 
 
-class ConvTranspose1d(ConvTranspose2d):
+class ConvTranspose2d(TransposedConvolution):
+    """The adjoint of :class:`Conv2d` as a map of its own, to sizes (H - 1) stride - 2 padding + dilation (K - 1) + output_padding + 1.
+
+    >>> import gradflow as gf
+    >>> gf.nn.ConvTranspose2d(8, 3, 4, stride=2, padding=1)(gf.ones(1, 8, 5, 5)).shape
+    torch.Size([1, 3, 10, 10])
+    """
+
+    function = staticmethod(F.conv_transpose2d)
+
+
+class ConvTranspose1d(TransposedConvolution):
     """:class:`ConvTranspose2d` over one axis: (N, in_channels, L) to (N, out_channels, L').
 
     >>> gf.nn.ConvTranspose1d(2, 4, 3)(gf.ones(5, 2, 10)).shape
@@ -211,7 +223,7 @@ class ConvTranspose1d(ConvTranspose2d):
     function = staticmethod(F.conv_transpose1d)
 
 
-class ConvTranspose3d(ConvTranspose2d):
+class ConvTranspose3d(TransposedConvolution):
     """:class:`ConvTranspose2d` over three axes: (N, in_channels, D, H, W) to (N, out_channels, D', H', W').
 
     >>> gf.nn.ConvTranspose3d(2, 4, 3)(gf.ones(1, 2, 3, 4, 5)).shape

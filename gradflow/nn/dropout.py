@@ -8,12 +8,8 @@ from . import functional as F
 from .module import Module
 
 
-class Dropout(Module):
-    """In training, zeroes each element with probability p and multiplies the others by 1 / (1 - p); else nothing.
-
-    >>> gf.nn.Dropout(0.5).eval()(gf.ones(3))
-    tensor([1., 1., 1.])
-    """
+class Dropping(Module):
+    """What drops with probability p."""
 
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
@@ -29,7 +25,15 @@ class Dropout(Module):
         return f"p={self.p}, inplace={self.inplace}"
 
 
-class Dropout1d(Dropout):
+class Dropout(Dropping):
+    """In training, zeroes each element with probability p and multiplies the others by 1 / (1 - p); else nothing.
+
+    >>> gf.nn.Dropout(0.5).eval()(gf.ones(3))
+    tensor([1., 1., 1.])
+    """
+
+
+class Dropout1d(Dropping):
     """In training, zeroes each channel of inputs (N, C, L) or (C, L) with probability p and multiplies the others by 1 / (1 - p).
 
     >>> gf.nn.Dropout1d(0.5)(gf.ones(2, 3, 4)).shape
@@ -40,7 +44,7 @@ class Dropout1d(Dropout):
         return F.dropout1d(input, self.p, self.training, self.inplace)
 
 
-class Dropout2d(Dropout):
+class Dropout2d(Dropping):
     """In training, zeroes each channel of inputs (N, C, H, W) with probability p and multiplies the others by 1 / (1 - p).
 
     >>> gf.nn.Dropout2d(0.5)(gf.ones(2, 3, 4, 4)).shape
@@ -51,7 +55,7 @@ class Dropout2d(Dropout):
         return F.dropout2d(input, self.p, self.training, self.inplace)
 
 
-class Dropout3d(Dropout):
+class Dropout3d(Dropping):
     """In training, zeroes each channel of inputs (N, C, D, H, W) or (C, D, H, W) with probability p and multiplies the others by 1 / (1 - p).
 
     >>> gf.nn.Dropout3d(0.5)(gf.ones(2, 3, 4, 4, 4)).shape
@@ -62,7 +66,7 @@ class Dropout3d(Dropout):
         return F.dropout3d(input, self.p, self.training, self.inplace)
 
 
-class AlphaDropout(Dropout):
+class AlphaDropout(Dropping):
     """In training, puts each element at the lower end of SELU with probability p, and keeps mean and variance.
 
     >>> gf.nn.AlphaDropout(0.5).eval()(gf.ones(3))
@@ -73,7 +77,7 @@ class AlphaDropout(Dropout):
         return F.alpha_dropout(input, self.p, self.training, self.inplace)
 
 
-class FeatureAlphaDropout(Dropout):
+class FeatureAlphaDropout(Dropping):
     """AlphaDropout of whole channels.
 
     >>> gf.nn.FeatureAlphaDropout(0.5)(gf.ones(2, 3, 4)).shape

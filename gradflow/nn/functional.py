@@ -63,6 +63,7 @@ from ..ops.distributions import (
     rrelu,
 )
 from ..ops.embedding import embedding, one_hot
+from ..ops.grids import affine_grid, grid_sample
 from ..ops.interpolation import fold, interpolate, unfold
 from ..ops.joining import chunk
 from ..ops.norms import batch_norm, group_norm, instance_norm, local_response_norm
@@ -106,7 +107,7 @@ __all__ = [
     "batch_norm", "bilinear", "dropout", "group_norm", "instance_norm", "local_response_norm", "embedding", "layer_norm", "linear", "normalize", "one_hot", "pad", "rms_norm",
     "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
     # resizing
-    "fold", "interpolate", "unfold", "upsample", "upsample_bilinear", "upsample_nearest",
+    "affine_grid", "grid_sample", "fold", "interpolate", "unfold", "upsample", "upsample_bilinear", "upsample_nearest",
     # attention
     "multi_head_attention_forward", "scaled_dot_product_attention",
     # pooling

@@ -119,6 +119,27 @@ def eye_(tensor: Tensor) -> Tensor:
     return tensor.copy_(gf.eye(*tensor.shape))
 
 
+@no_grad()
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """Fill the weight of a convolution so that it gives its input back, as many channels of it as there are, for each group.
+
+    >>> gf.nn.init.dirac_(gf.empty(1, 1, 3))
+    tensor([[[0., 1., 0.]]])
+    """
+    if tensor.ndim not in (3, 4, 5):
+        raise ArgumentError("dirac_: Only tensors with 3, 4, or 5 dimensions are supported")
+    outputs, inputs, *kernel = tensor.shape
+    if outputs % groups:
+        raise ArgumentError(f"dirac_: dim 0 must be divisible by groups; it is {outputs}, groups {groups}")
+    each = outputs // groups
+    tensor.zero_()
+    centre = tuple(n // 2 for n in kernel)
+    for group in range(groups):
+        for channel in range(min(each, inputs)):
+            tensor[(group * each + channel, channel, *centre)] = 1
+    return tensor
+
+
 def _calculate_fan_in_and_fan_out(tensor: Tensor) -> tuple[int, int]:
     """How many inputs an output has, and how many outputs an input."""
     if tensor.ndim < 2:

@@ -33,12 +33,8 @@ class Pad(Module):
         return f"{self.padding}"
 
 
-class ConstantPad1d(Pad):
-    """Pads the last axis with a value.
-
-    >>> gf.nn.ConstantPad1d((1, 2), 9.0)(gf.tensor([[1.0, 2.0]]))
-    tensor([[9., 1., 2., 9., 9.]])
-    """
+class ConstantPad(Pad):
+    """Padding with a value."""
 
     def __init__(self, padding: int | Sequence[int], value: float) -> None:
         super().__init__(padding)
@@ -48,7 +44,15 @@ class ConstantPad1d(Pad):
         return f"padding={self.padding}, value={self.value}"
 
 
-class ConstantPad2d(ConstantPad1d):
+class ConstantPad1d(ConstantPad):
+    """Pads the last axis with a value.
+
+    >>> gf.nn.ConstantPad1d((1, 2), 9.0)(gf.tensor([[1.0, 2.0]]))
+    tensor([[9., 1., 2., 9., 9.]])
+    """
+
+
+class ConstantPad2d(ConstantPad):
     """Pads the last two axes with a value.
 
     >>> gf.nn.ConstantPad2d(1, 9.0)(gf.ones(1, 1, 2))
@@ -60,7 +64,7 @@ class ConstantPad2d(ConstantPad1d):
     space = 2
 
 
-class ConstantPad3d(ConstantPad1d):
+class ConstantPad3d(ConstantPad):
     """Pads the last three axes with a value.
 
     >>> gf.nn.ConstantPad3d(1, 9.0)(gf.ones(1, 3, 4, 5)).shape
@@ -70,7 +74,19 @@ class ConstantPad3d(ConstantPad1d):
     space = 3
 
 
-class ZeroPad1d(Pad):
+class ZeroPad(Pad):
+    """Padding with zeros."""
+
+    value = 0.0
+
+    def __init__(self, padding: int | Sequence[int]) -> None:
+        Pad.__init__(self, padding)
+
+    def extra_repr(self) -> str:
+        return Pad.extra_repr(self)
+
+
+class ZeroPad1d(ZeroPad, ConstantPad1d):
     """Pads the last axis with zeros.
 
     >>> gf.nn.ZeroPad1d((1, 2))(gf.tensor([[1.0, 2.0]]))
@@ -78,7 +94,7 @@ class ZeroPad1d(Pad):
     """
 
 
-class ZeroPad2d(Pad):
+class ZeroPad2d(ZeroPad, ConstantPad2d):
     """Pads the last two axes with zeros.
 
     >>> gf.nn.ZeroPad2d((0, 1, 1, 0))(gf.ones(1, 1, 2))
@@ -86,30 +102,30 @@ class ZeroPad2d(Pad):
              [1., 1., 0.]]])
     """
 
-    space = 2
 
-
-class ZeroPad3d(Pad):
+class ZeroPad3d(ZeroPad, ConstantPad3d):
     """Pads the last three axes with zeros.
 
     >>> gf.nn.ZeroPad3d(1)(gf.ones(1, 3, 4, 5)).shape
     torch.Size([1, 5, 6, 7])
     """
 
-    space = 3
+
+class ReflectionPad(Pad):
+    """Padding with a mirror's image."""
+
+    mode = "reflect"
 
 
-class ReflectionPad1d(Pad):
+class ReflectionPad1d(ReflectionPad):
     """Pads the last axis with its mirror image, the edge not repeated.
 
     >>> gf.nn.ReflectionPad1d(2)(gf.tensor([[1.0, 2.0, 3.0]]))
     tensor([[3., 2., 1., 2., 3., 2., 1.]])
     """
 
-    mode = "reflect"
 
-
-class ReflectionPad2d(ReflectionPad1d):
+class ReflectionPad2d(ReflectionPad):
     """Pads the last two axes with their mirror images.
 
     >>> gf.nn.ReflectionPad2d((1, 0, 0, 1))(gf.tensor([[[1.0, 2.0], [3.0, 4.0]]]))
@@ -121,7 +137,7 @@ class ReflectionPad2d(ReflectionPad1d):
     space = 2
 
 
-class ReflectionPad3d(ReflectionPad1d):
+class ReflectionPad3d(ReflectionPad):
     """Pads the last three axes with their mirror images.
 
     >>> gf.nn.ReflectionPad3d(1)(gf.ones(1, 3, 4, 5)).shape
@@ -131,17 +147,21 @@ class ReflectionPad3d(ReflectionPad1d):
     space = 3
 
 
-class ReplicationPad1d(Pad):
+class ReplicationPad(Pad):
+    """Padding with the last elements."""
+
+    mode = "replicate"
+
+
+class ReplicationPad1d(ReplicationPad):
     """Pads the last axis with its edges.
 
     >>> gf.nn.ReplicationPad1d(2)(gf.tensor([[1.0, 2.0, 3.0]]))
     tensor([[1., 1., 1., 2., 3., 3., 3.]])
     """
 
-    mode = "replicate"
 
-
-class ReplicationPad2d(ReplicationPad1d):
+class ReplicationPad2d(ReplicationPad):
     """Pads the last two axes with their edges.
 
     >>> gf.nn.ReplicationPad2d((1, 0, 0, 1))(gf.tensor([[[1.0, 2.0], [3.0, 4.0]]]))
@@ -153,7 +173,7 @@ class ReplicationPad2d(ReplicationPad1d):
     space = 2
 
 
-class ReplicationPad3d(ReplicationPad1d):
+class ReplicationPad3d(ReplicationPad):
     """Pads the last three axes with their edges.
 
     >>> gf.nn.ReplicationPad3d(1)(gf.ones(1, 3, 4, 5)).shape
@@ -163,17 +183,21 @@ class ReplicationPad3d(ReplicationPad1d):
     space = 3
 
 
-class CircularPad1d(Pad):
+class CircularPad(Pad):
+    """Padding with the other ends."""
+
+    mode = "circular"
+
+
+class CircularPad1d(CircularPad):
     """Pads the last axis with its other end.
 
     >>> gf.nn.CircularPad1d(1)(gf.tensor([[1.0, 2.0, 3.0]]))
     tensor([[3., 1., 2., 3., 1.]])
     """
 
-    mode = "circular"
 
-
-class CircularPad2d(CircularPad1d):
+class CircularPad2d(CircularPad):
     """Pads the last two axes with their other ends.
 
     >>> gf.nn.CircularPad2d(1)(gf.ones(1, 3, 4)).shape
@@ -183,7 +207,7 @@ class CircularPad2d(CircularPad1d):
     space = 2
 
 
-class CircularPad3d(CircularPad1d):
+class CircularPad3d(CircularPad):
     """Pads the last three axes with their other ends.
 
     >>> gf.nn.CircularPad3d(1)(gf.ones(1, 3, 4, 5)).shape

@@ -13,15 +13,10 @@ from .module import Module
 Size: TypeAlias = "int | Sequence[int]"
 
 
-class MaxPool2d(Module):
-    """The largest element of each window.
+class MaxPool(Module):
+    """Largest elements of windows over any number of axes."""
 
-    >>> import gradflow as gf
-    >>> gf.nn.MaxPool2d(2)(gf.ones(1, 3, 8, 8)).shape
-    torch.Size([1, 3, 4, 4])
-    """
-
-    function: Callable[..., Any] = staticmethod(F.max_pool2d)
+    function: Callable[..., Any]
 
     def __init__(
         self,
@@ -51,7 +46,18 @@ class MaxPool2d(Module):
         )
 
 
-class MaxPool1d(MaxPool2d):
+class MaxPool2d(MaxPool):
+    """The largest element of each window.
+
+    >>> import gradflow as gf
+    >>> gf.nn.MaxPool2d(2)(gf.ones(1, 3, 8, 8)).shape
+    torch.Size([1, 3, 4, 4])
+    """
+
+    function = staticmethod(F.max_pool2d)
+
+
+class MaxPool1d(MaxPool):
     """:class:`MaxPool2d` over one axis.
 
     >>> gf.nn.MaxPool1d(2)(gf.tensor([[1.0, 3.0, 2.0, 4.0]]))
@@ -61,7 +67,7 @@ class MaxPool1d(MaxPool2d):
     function = staticmethod(F.max_pool1d)
 
 
-class MaxPool3d(MaxPool2d):
+class MaxPool3d(MaxPool):
     """:class:`MaxPool2d` over three axes.
 
     >>> gf.nn.MaxPool3d(2)(gf.ones(1, 1, 4, 4, 4)).shape
@@ -71,16 +77,10 @@ class MaxPool3d(MaxPool2d):
     function = staticmethod(F.max_pool3d)
 
 
-class MaxUnpool2d(Module):
-    """Zeros with the elements at the places that ``MaxPool2d(return_indices=True)`` gave.
+class MaxUnpool(Module):
+    """Elements back at their places, over any number of axes."""
 
-    >>> y, places = gf.nn.MaxPool2d(2, return_indices=True)(gf.arange(4.0).reshape(1, 1, 2, 2))
-    >>> gf.nn.MaxUnpool2d(2)(y, places)
-    tensor([[[[0., 0.],
-              [0., 3.]]]])
-    """
-
-    function: Callable[..., Tensor] = staticmethod(F.max_unpool2d)
+    function: Callable[..., Tensor]
 
     def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> None:
         super().__init__()
@@ -95,7 +95,19 @@ class MaxUnpool2d(Module):
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
-class MaxUnpool1d(MaxUnpool2d):
+class MaxUnpool2d(MaxUnpool):
+    """Zeros with the elements at the places that ``MaxPool2d(return_indices=True)`` gave.
+
+    >>> y, places = gf.nn.MaxPool2d(2, return_indices=True)(gf.arange(4.0).reshape(1, 1, 2, 2))
+    >>> gf.nn.MaxUnpool2d(2)(y, places)
+    tensor([[[[0., 0.],
+              [0., 3.]]]])
+    """
+
+    function = staticmethod(F.max_unpool2d)
+
+
+class MaxUnpool1d(MaxUnpool):
     """:class:`MaxUnpool2d` over one axis.
 
     >>> y, places = gf.nn.MaxPool1d(2, return_indices=True)(gf.tensor([[1.0, 3.0, 2.0, 4.0]]))
@@ -106,7 +118,7 @@ class MaxUnpool1d(MaxUnpool2d):
     function = staticmethod(F.max_unpool1d)
 
 
-class MaxUnpool3d(MaxUnpool2d):
+class MaxUnpool3d(MaxUnpool):
     """:class:`MaxUnpool2d` over three axes.
 
     >>> y, places = gf.nn.MaxPool3d(2, return_indices=True)(gf.ones(1, 1, 4, 4, 4))
@@ -117,12 +129,8 @@ class MaxUnpool3d(MaxUnpool2d):
     function = staticmethod(F.max_unpool3d)
 
 
-class AvgPool1d(Module):
-    """The mean of each window: (N, C, L) to (N, C, L').
-
-    >>> gf.nn.AvgPool1d(2)(gf.tensor([[1.0, 2.0, 3.0, 4.0]]))
-    tensor([[1.5000, 3.5000]])
-    """
+class AvgPool(Module):
+    """Means of windows over any number of axes."""
 
     def __init__(
         self, kernel_size: Size, stride: Size | None = None, padding: Size = 0, ceil_mode: bool = False, count_include_pad: bool = True
@@ -145,14 +153,18 @@ class AvgPool1d(Module):
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
-class AvgPool2d(AvgPool1d):
-    """The mean of each window; ``divisor_override`` divides in place of the number of elements.
+class AvgPool1d(AvgPool):
+    """The mean of each window: (N, C, L) to (N, C, L').
 
-    >>> gf.nn.AvgPool2d(2)(gf.arange(4.0).reshape(1, 1, 2, 2))
-    tensor([[[[1.5000]]]])
+    >>> gf.nn.AvgPool1d(2)(gf.tensor([[1.0, 2.0, 3.0, 4.0]]))
+    tensor([[1.5000, 3.5000]])
     """
 
-    function: Callable[..., Tensor] = staticmethod(F.avg_pool2d)
+
+class DividedAvgPool(AvgPool):
+    """Means of windows whose divisor may be given."""
+
+    function: Callable[..., Tensor]
 
     def __init__(
         self,
@@ -171,7 +183,17 @@ class AvgPool2d(AvgPool1d):
         return self.function(input, self.kernel_size, self.stride, self.padding, *options)
 
 
-class AvgPool3d(AvgPool2d):
+class AvgPool2d(DividedAvgPool):
+    """The mean of each window; ``divisor_override`` divides in place of the number of elements.
+
+    >>> gf.nn.AvgPool2d(2)(gf.arange(4.0).reshape(1, 1, 2, 2))
+    tensor([[[[1.5000]]]])
+    """
+
+    function = staticmethod(F.avg_pool2d)
+
+
+class AvgPool3d(DividedAvgPool):
     """:class:`AvgPool2d` over three axes.
 
     >>> gf.nn.AvgPool3d(2)(gf.ones(1, 1, 4, 4, 4)).shape
@@ -181,14 +203,10 @@ class AvgPool3d(AvgPool2d):
     function = staticmethod(F.avg_pool3d)
 
 
-class LPPool2d(Module):
-    """(sum of x ** norm_type) ** (1 / norm_type) over each window.
+class LPPool(Module):
+    """Norms of windows over any number of axes."""
 
-    >>> gf.nn.LPPool2d(1, 2)(gf.arange(4.0).reshape(1, 1, 2, 2))
-    tensor([[[[6.]]]])
-    """
-
-    function: Callable[..., Tensor] = staticmethod(F.lp_pool2d)
+    function: Callable[..., Tensor]
 
     def __init__(self, norm_type: float, kernel_size: Size, stride: Size | None = None, ceil_mode: bool = False) -> None:
         super().__init__()
@@ -204,7 +222,17 @@ class LPPool2d(Module):
         return f"norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}, ceil_mode={self.ceil_mode}"
 
 
-class LPPool1d(LPPool2d):
+class LPPool2d(LPPool):
+    """(sum of x ** norm_type) ** (1 / norm_type) over each window.
+
+    >>> gf.nn.LPPool2d(1, 2)(gf.arange(4.0).reshape(1, 1, 2, 2))
+    tensor([[[[6.]]]])
+    """
+
+    function = staticmethod(F.lp_pool2d)
+
+
+class LPPool1d(LPPool):
     """:class:`LPPool2d` over one axis.
 
     >>> gf.nn.LPPool1d(2, 2)(gf.tensor([[3.0, 4.0]]))
@@ -214,7 +242,7 @@ class LPPool1d(LPPool2d):
     function = staticmethod(F.lp_pool1d)
 
 
-class LPPool3d(LPPool2d):
+class LPPool3d(LPPool):
     """:class:`LPPool2d` over three axes.
 
     >>> gf.nn.LPPool3d(2, 2)(gf.ones(1, 1, 4, 4, 4)).shape
@@ -224,15 +252,10 @@ class LPPool3d(LPPool2d):
     function = staticmethod(F.lp_pool3d)
 
 
-class AdaptiveAvgPool2d(Module):
-    """The means of output_size nearly equal parts; ``None`` keeps a size.
+class AdaptivePool(Module):
+    """Pooling to a given size over any number of axes."""
 
-    >>> import gradflow as gf
-    >>> gf.nn.AdaptiveAvgPool2d((3, None))(gf.ones(1, 2, 8, 7)).shape
-    torch.Size([1, 2, 3, 7])
-    """
-
-    function: Callable[..., Any] = staticmethod(F.adaptive_avg_pool2d)
+    function: Callable[..., Any]
 
     def __init__(self, output_size: Any) -> None:
         super().__init__()
@@ -245,7 +268,18 @@ class AdaptiveAvgPool2d(Module):
         return f"output_size={self.output_size}"
 
 
-class AdaptiveAvgPool1d(AdaptiveAvgPool2d):
+class AdaptiveAvgPool2d(AdaptivePool):
+    """The means of output_size nearly equal parts; ``None`` keeps a size.
+
+    >>> import gradflow as gf
+    >>> gf.nn.AdaptiveAvgPool2d((3, None))(gf.ones(1, 2, 8, 7)).shape
+    torch.Size([1, 2, 3, 7])
+    """
+
+    function = staticmethod(F.adaptive_avg_pool2d)
+
+
+class AdaptiveAvgPool1d(AdaptivePool):
     """:class:`AdaptiveAvgPool2d` over one axis.
 
     >>> gf.nn.AdaptiveAvgPool1d(2)(gf.tensor([[1.0, 2.0, 3.0, 4.0]]))
@@ -255,7 +289,7 @@ class AdaptiveAvgPool1d(AdaptiveAvgPool2d):
     function = staticmethod(F.adaptive_avg_pool1d)
 
 
-class AdaptiveAvgPool3d(AdaptiveAvgPool2d):
+class AdaptiveAvgPool3d(AdaptivePool):
     """:class:`AdaptiveAvgPool2d` over three axes.
 
     >>> gf.nn.AdaptiveAvgPool3d(2)(gf.ones(1, 3, 4, 5, 6)).shape
@@ -265,14 +299,10 @@ class AdaptiveAvgPool3d(AdaptiveAvgPool2d):
     function = staticmethod(F.adaptive_avg_pool3d)
 
 
-class AdaptiveMaxPool2d(AdaptiveAvgPool2d):
-    """The largest elements of output_size nearly equal parts.
+class AdaptiveMaxPool(AdaptivePool):
+    """Largest elements of nearly equal parts over any number of axes."""
 
-    >>> gf.nn.AdaptiveMaxPool2d(1)(gf.arange(4.0).reshape(1, 1, 2, 2))
-    tensor([[[[3.]]]])
-    """
-
-    function = staticmethod(F.adaptive_max_pool2d)
+    function: Callable[..., Tensor]
 
     def __init__(self, output_size: Any, return_indices: bool = False) -> None:
         super().__init__(output_size)
@@ -282,7 +312,17 @@ class AdaptiveMaxPool2d(AdaptiveAvgPool2d):
         return self.function(input, self.output_size, self.return_indices)
 
 
-class AdaptiveMaxPool1d(AdaptiveMaxPool2d):
+class AdaptiveMaxPool2d(AdaptiveMaxPool):
+    """The largest elements of output_size nearly equal parts.
+
+    >>> gf.nn.AdaptiveMaxPool2d(1)(gf.arange(4.0).reshape(1, 1, 2, 2))
+    tensor([[[[3.]]]])
+    """
+
+    function = staticmethod(F.adaptive_max_pool2d)
+
+
+class AdaptiveMaxPool1d(AdaptiveMaxPool):
     """:class:`AdaptiveMaxPool2d` over one axis.
 
     >>> gf.nn.AdaptiveMaxPool1d(2)(gf.tensor([[1.0, 2.0, 3.0, 4.0]]))
@@ -292,7 +332,7 @@ class AdaptiveMaxPool1d(AdaptiveMaxPool2d):
     function = staticmethod(F.adaptive_max_pool1d)
 
 
-class AdaptiveMaxPool3d(AdaptiveMaxPool2d):
+class AdaptiveMaxPool3d(AdaptiveMaxPool):
     """:class:`AdaptiveMaxPool2d` over three axes.
 
     >>> gf.nn.AdaptiveMaxPool3d(2)(gf.ones(1, 3, 4, 5, 6)).shape

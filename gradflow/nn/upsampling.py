@@ -64,15 +64,8 @@ class UpsamplingBilinear2d(Upsample):
         super().__init__(size, scale_factor, "bilinear", align_corners=True)
 
 
-class Unfold(Module):
-    """The windows of (N, C, H, W) as columns (N, C K1 K2, number of windows).
-
-    >>> gf.nn.Unfold((2, 2))(gf.arange(9.0).reshape(1, 1, 3, 3))
-    tensor([[[0., 1., 3., 4.],
-             [1., 2., 4., 5.],
-             [3., 4., 6., 7.],
-             [4., 5., 7., 8.]]])
-    """
+class Windows(Module):
+    """What has windows."""
 
     def __init__(self, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> None:
         super().__init__()
@@ -88,7 +81,18 @@ class Unfold(Module):
         return f"kernel_size={self.kernel_size}, dilation={self.dilation}, padding={self.padding}, stride={self.stride}"
 
 
-class Fold(Unfold):
+class Unfold(Windows):
+    """The windows of (N, C, H, W) as columns (N, C K1 K2, number of windows).
+
+    >>> gf.nn.Unfold((2, 2))(gf.arange(9.0).reshape(1, 1, 3, 3))
+    tensor([[[0., 1., 3., 4.],
+             [1., 2., 4., 5.],
+             [3., 4., 6., 7.],
+             [4., 5., 7., 8.]]])
+    """
+
+
+class Fold(Windows):
     """Columns added up where their windows lie: the adjoint of :class:`Unfold`.
 
     >>> gf.nn.Fold((3, 3), (2, 2))(gf.ones(1, 4, 4))

@@ -19,7 +19,7 @@ from .optimizer import Optimizer
 __all__ = ["SWALR", "AveragedModel", "get_ema_avg_fn", "get_ema_multi_avg_fn", "get_swa_avg_fn", "get_swa_multi_avg_fn", "update_bn"]
 
 
-NORMS = (gf.nn.BatchNorm1d, gf.nn.BatchNorm2d, gf.nn.BatchNorm3d, gf.nn.SyncBatchNorm)
+NORMS = gf.nn.BatchNorm1d, gf.nn.BatchNorm2d, gf.nn.BatchNorm3d, gf.nn.SyncBatchNorm
 
 
 def _checked_decay(decay: float) -> float:

@@ -11,6 +11,7 @@ import typing as _typing
 
 from .. import (
     activations,
+    adaptive,
     batchnorm,
     containers,
     conv,
@@ -32,7 +33,7 @@ from .. import (
 from . import utils as utils
 
 _PLACES = {
-    "activation": (activations, transformer), "batchnorm": (batchnorm,), "channelshuffle": (shuffles,), "container": (containers,), "conv": (conv,),
+    "activation": (activations, transformer), "adaptive": (adaptive,), "batchnorm": (batchnorm,), "channelshuffle": (shuffles,), "container": (containers,), "conv": (conv,),
     "distance": (losses, margin_modules), "dropout": (dropout,), "flatten": (linear,), "fold": (upsampling,), "instancenorm": (batchnorm,),
     "lazy": (lazy,), "linear": (linear, transformer), "loss": (losses, margin_modules), "module": (module,), "normalization": (normalization, batchnorm),
     "padding": (padding,), "pixelshuffle": (shuffles,), "pooling": (pooling,), "rnn": (recurrent,), "sparse": (embedding,),
@@ -40,10 +41,10 @@ _PLACES = {
 }  # fmt: skip
 # the bases that programs derive from or ask for
 _BASES: dict[str, dict[str, _typing.Any]] = {
-    "batchnorm": {"_BatchNorm": batchnorm.BatchNorm2d, "_NormBase": batchnorm.Normalization},
+    "batchnorm": {"_BatchNorm": batchnorm.BatchNorm, "_NormBase": batchnorm.Normalization},
     "conv": {"_ConvNd": conv.Convolution},
-    "dropout": {"_DropoutNd": dropout.Dropout},
-    "instancenorm": {"_InstanceNorm": batchnorm.InstanceNorm2d},
+    "dropout": {"_DropoutNd": dropout.Dropping},
+    "instancenorm": {"_InstanceNorm": batchnorm.InstanceNorm},
     "loss": {"_Loss": losses.Loss, "_WeightedLoss": losses.WeightedLoss},
 }
 
