@@ -198,7 +198,8 @@ class BatchedArray(np.lib.mixins.NDArrayOperatorsMixin):
         return self.like(self.physical.reshape((self.batch.size, *shape), **kwargs))
 
     def transpose(self, *given: Any) -> Any:
-        axes = given[0] if len(given) == 1 and (given[0] is None or isinstance(given[0], tuple | list)) else given
+        axes = given[0] if len(given) == 1 and (given[0] is None or isinstance(given[0], tuple | list | np.ndarray)) else given
+        axes = axes if axes is None else tuple(axes)
         return self.like(self.physical.transpose((0, *(self.axes(axes) if axes else range(self.ndim, 0, -1)))))
 
     def swapaxes(self, a: int, b: int) -> Any:

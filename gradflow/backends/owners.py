@@ -180,7 +180,7 @@ def as_strided(a: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
 
 def duplicate(a: Any) -> Any:
     """A copy in C order."""
-    return np.array(a, order="C") if isinstance(a, np.ndarray | np.generic) else a.copy()
+    return np.array(a, order="C") if issubclass(type(a), np.ndarray | np.generic) else a.copy()
 
 
 def hand_over(name: str) -> Callable:

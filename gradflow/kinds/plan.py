@@ -117,7 +117,10 @@ class Plan:
             if g.__class__ is dict:
                 plan, inputs = self.for_outputs(node, g)
                 if plan is not self:
-                    for i, array in zip(plan.computed, as_tuple(plan.run(inputs, node, None, 0)), strict=True):
+                    found = (
+                        as_tuple(plan.run(inputs, node, None, 0)) if plan.computed else ()
+                    )  # none: of these outputs none depends on them
+                    for i, array in zip(plan.computed, found, strict=True):
                         walk.add(parents[i], array, True)
                     return
             else:
@@ -211,7 +214,7 @@ class Plan:
             if g.__class__ is dict:
                 plan, _ = self.for_outputs(node, g)
                 seeds = tuple(g[k] for k in sorted(g))
-            if plan.operation is None:
+            if plan.operation is None and plan.computed:
                 plan.operation = type(op)(plan.program, plan.name)
             n = op.program.inputs
             saved = []
@@ -223,7 +226,7 @@ class Plan:
                     continue
                 source = parents[r] if r < n else node if len(op.program.outputs) == 1 else Output(node, r - n)
                 saved.append(wrap(value, source))
-            outputs = plan.operation.call(*seeds, *saved, axis=node.meta)
+            outputs = () if plan.operation is None else plan.operation.call(*seeds, *saved, axis=node.meta)
             for i, out in zip(plan.computed, as_tuple(outputs), strict=True):
                 result[i] = out
         if node.irregular is not None:
