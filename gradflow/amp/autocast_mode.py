@@ -47,17 +47,29 @@ def known(op: str, where: Any) -> str:
 
 
 def is_autocast_available(device_type: str) -> bool:
-    """Is there autocast for this kind of device?"""
+    """Is there autocast for this kind of device?
+
+    >>> gf.amp.is_autocast_available("cpu")
+    True
+    """
     return device_type in state.enabled
 
 
 def is_autocast_enabled(device_type: str | None = None) -> bool:
-    """Do operations on this kind of device convert their operands now? Without an argument: on cuda."""
+    """Do operations on this kind of device convert their operands now? Without an argument: on cuda.
+
+    >>> with gf.autocast("cpu"):
+    ...     print(gf.amp.is_autocast_enabled("cpu"))
+    True
+    """
     return state.enabled[known("is_autocast_enabled", "cuda" if device_type is None else device_type)]
 
 
 def set_autocast_enabled(device_type: str, enabled: bool) -> None:
-    """Convert from now on, or not."""
+    """Convert from now on, or not.
+
+    >>> gf.amp.set_autocast_enabled("cpu", False)
+    """
     state.enabled[known("set_autocast_enabled", device_type)] = bool(enabled)
     state.on = any(state.enabled.values())
     if state.on:
@@ -65,22 +77,37 @@ def set_autocast_enabled(device_type: str, enabled: bool) -> None:
 
 
 def get_autocast_dtype(device_type: str) -> Any:
-    """The type that operations on this kind of device compute in."""
+    """The type that operations on this kind of device compute in.
+
+    >>> gf.amp.get_autocast_dtype("cpu")
+    torch.bfloat16
+    """
     return state.dtypes[known("get_autocast_dtype", device_type)]
 
 
 def get_autocast_gpu_dtype() -> Any:
-    """``get_autocast_dtype("cuda")``"""
+    """``get_autocast_dtype("cuda")``
+
+    >>> gf.amp.get_autocast_gpu_dtype()
+    torch.float16
+    """
     return get_autocast_dtype("cuda")
 
 
 def get_autocast_cpu_dtype() -> Any:
-    """``get_autocast_dtype("cpu")``"""
+    """``get_autocast_dtype("cpu")``
+
+    >>> gf.amp.get_autocast_cpu_dtype()
+    torch.bfloat16
+    """
     return get_autocast_dtype("cpu")
 
 
 def set_autocast_dtype(device_type: str, dtype: Any) -> None:
-    """The type that operations on this kind of device compute in from now on."""
+    """The type that operations on this kind of device compute in from now on.
+
+    >>> gf.amp.set_autocast_dtype("cpu", gf.bfloat16)
+    """
     state.dtypes[known("set_autocast_dtype", device_type)] = dtype
 
 
@@ -251,7 +278,21 @@ def install() -> None:
 
 def custom_fwd(fwd: Any = None, *, device_type: str, cast_inputs: Any = None) -> Any:
     """For ``forward`` of a custom ``autograd.Function``: within autocast its tensors come as ``cast_inputs`` and nothing in it converts; without
-    ``cast_inputs`` it converts as what is around it does."""
+    ``cast_inputs`` it converts as what is around it does.
+
+    >>> class Double(gf.autograd.Function):
+    ...     @staticmethod
+    ...     @gf.amp.custom_fwd(device_type="cpu")
+    ...     def forward(ctx, x):
+    ...         return 2 * x
+    ...
+    ...     @staticmethod
+    ...     @gf.amp.custom_bwd(device_type="cpu")
+    ...     def backward(ctx, g):
+    ...         return 2 * g
+    >>> Double.apply(gf.ones(2))
+    tensor([2., 2.])
+    """
     known("custom_fwd", device_type)
     if fwd is None:
         return partial(custom_fwd, device_type=device_type, cast_inputs=cast_inputs)
@@ -269,7 +310,23 @@ def custom_fwd(fwd: Any = None, *, device_type: str, cast_inputs: Any = None) ->
 
 
 def custom_bwd(bwd: Any = None, *, device_type: str) -> Any:
-    """For ``backward`` of a custom ``autograd.Function``: converts as ``forward`` did."""
+    """For ``backward`` of a custom ``autograd.Function``: converts as ``forward`` did.
+
+    >>> class Double(gf.autograd.Function):
+    ...     @staticmethod
+    ...     @gf.amp.custom_fwd(device_type="cpu")
+    ...     def forward(ctx, x):
+    ...         return 2 * x
+    ...
+    ...     @staticmethod
+    ...     @gf.amp.custom_bwd(device_type="cpu")
+    ...     def backward(ctx, g):
+    ...         return 2 * g
+    >>> x = gf.ones(2, requires_grad=True)
+    >>> Double.apply(x).sum().backward()
+    >>> x.grad
+    tensor([2., 2.])
+    """
     known("custom_bwd", device_type)
     if bwd is None:
         return partial(custom_bwd, device_type=device_type)

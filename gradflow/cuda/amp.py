@@ -9,14 +9,22 @@ from .. import amp
 
 
 class autocast(amp.autocast):
-    """``gradflow.autocast("cuda", dtype, enabled)``"""
+    """``gradflow.autocast("cuda", dtype, enabled)``
+
+    >>> if gf.cuda.is_available():
+    ...     with gf.cuda.amp.autocast():
+    ...         y = gf.ones(2, 2, device="cuda") @ gf.ones(2, 2, device="cuda")
+    """
 
     def __init__(self, enabled: bool = True, dtype: Any = None, cache_enabled: bool = True):
         super().__init__("cuda", dtype, enabled, cache_enabled)
 
 
 class GradScaler(amp.GradScaler):
-    """``gradflow.amp.GradScaler("cuda", ...)``"""
+    """``gradflow.amp.GradScaler("cuda", ...)``
+
+    >>> scaler = gf.cuda.amp.GradScaler(enabled=gf.cuda.is_available())
+    """
 
     def __init__(
         self,

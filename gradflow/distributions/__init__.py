@@ -32,13 +32,12 @@ from .kl import kl_divergence, register_kl
 from .location_scale import Cauchy, Exponential, Gumbel, Laplace, Normal, Uniform
 from .multivariate import LowRankMultivariateNormal, MultivariateNormal
 from .relaxed import RelaxedBernoulli, RelaxedOneHotCategorical
+from .transform import ComposeTransform, IndependentTransform, Transform, identity_transform
 from .transformed import Independent, MixtureSameFamily, TransformedDistribution
 from .transforms import (
     AbsTransform,
     AffineTransform,
-    ComposeTransform,
     ExpTransform,
-    IndependentTransform,
     LowerCholeskyTransform,
     PowerTransform,
     SigmoidTransform,
@@ -46,8 +45,6 @@ from .transforms import (
     SoftplusTransform,
     StickBreakingTransform,
     TanhTransform,
-    Transform,
-    identity_transform,
 )
 from .trials import Bernoulli, Binomial, ContinuousBernoulli, Geometric, NegativeBinomial, Poisson
 

@@ -93,7 +93,11 @@ class Categorical(Distribution):
 
 
 class OneHotCategorical(Distribution):
-    """A Categorical whose values are one-hot vectors."""
+    """A Categorical whose values are one-hot vectors.
+
+    >>> gf.distributions.OneHotCategorical(gf.tensor([0.0, 1.0])).sample()
+    tensor([0., 1.])
+    """
 
     arg_constraints: ClassVar[dict[str, Any]] = {"probs": constraints.simplex, "logits": constraints.real_vector}
     support = constraints.one_hot
@@ -145,7 +149,11 @@ class OneHotCategorical(Distribution):
 
 
 class OneHotCategoricalStraightThrough(OneHotCategorical):
-    """One-hot samples whose gradient is that of the probabilities (Bengio et al., 2013)."""
+    """One-hot samples whose gradient is that of the probabilities (Bengio et al., 2013).
+
+    >>> gf.distributions.OneHotCategoricalStraightThrough(gf.tensor([0.0, 1.0])).rsample()
+    tensor([0., 1.])
+    """
 
     has_rsample = True
 
@@ -155,7 +163,11 @@ class OneHotCategoricalStraightThrough(OneHotCategorical):
 
 
 class Multinomial(Distribution):
-    """How often each category came in ``total_count`` draws."""
+    """How often each category came in ``total_count`` draws.
+
+    >>> gf.distributions.Multinomial(4, gf.tensor([0.25, 0.75])).mean
+    tensor([1., 3.])
+    """
 
     arg_constraints: ClassVar[dict[str, Any]] = {"probs": constraints.simplex, "logits": constraints.real_vector}
 

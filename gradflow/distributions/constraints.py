@@ -15,7 +15,11 @@ from ..tensor import Tensor
 
 
 class Constraint:
-    """A set of values, whose last ``event_dim`` axes belong to one value."""
+    """A set of values, whose last ``event_dim`` axes belong to one value.
+
+    >>> gf.distributions.constraints.positive.check(gf.tensor([1.0, -1.0]))
+    tensor([ True, False])
+    """
 
     is_discrete = False
     event_dim = 0
@@ -42,7 +46,11 @@ class _Dependent(Constraint):
 
 
 class dependent_property(property, _Dependent):
-    """A support that is computed from the parameters."""
+    """A support that is computed from the parameters.
+
+    >>> gf.distributions.constraints.is_dependent(gf.distributions.Uniform.support)
+    True
+    """
 
     def __init__(self, fn: Any = None, *, is_discrete: bool = False, event_dim: int = 0) -> None:
         super().__init__(fn)
@@ -53,7 +61,11 @@ class dependent_property(property, _Dependent):
 
 
 def is_dependent(constraint: Any) -> bool:
-    """Does the set depend on parameters?"""
+    """Does the set depend on parameters?
+
+    >>> gf.distributions.constraints.is_dependent(gf.distributions.constraints.positive)
+    False
+    """
     return isinstance(constraint, _Dependent)
 
 
@@ -69,7 +81,11 @@ class _Simple(Constraint):
 
 
 class Bounded(Constraint):
-    """Numbers between bounds, either of which may be missing."""
+    """Numbers between bounds, either of which may be missing.
+
+    >>> gf.distributions.constraints.unit_interval.check(gf.tensor([0.5, 2.0]))
+    tensor([ True, False])
+    """
 
     def __init__(
         self, kind: str, lower: Any = None, upper: Any = None, closed: tuple[bool, bool] = (True, True), integer: bool = False
@@ -90,37 +106,65 @@ class Bounded(Constraint):
 
 
 def greater_than(lower_bound: Any) -> Bounded:
-    """Numbers above a bound."""
+    """Numbers above a bound.
+
+    >>> gf.distributions.constraints.greater_than(1.0).check(gf.tensor([1.0, 2.0]))
+    tensor([False,  True])
+    """
     return Bounded("GreaterThan", lower_bound, closed=(False, True))
 
 
 def greater_than_eq(lower_bound: Any) -> Bounded:
-    """Numbers from a bound on."""
+    """Numbers from a bound on.
+
+    >>> gf.distributions.constraints.greater_than_eq(1.0).check(gf.tensor([1.0, 0.0]))
+    tensor([ True, False])
+    """
     return Bounded("GreaterThanEq", lower_bound)
 
 
 def less_than(upper_bound: Any) -> Bounded:
-    """Numbers below a bound."""
+    """Numbers below a bound.
+
+    >>> gf.distributions.constraints.less_than(1.0).check(gf.tensor([1.0, 0.0]))
+    tensor([False,  True])
+    """
     return Bounded("LessThan", None, upper_bound, (True, False))
 
 
 def interval(lower_bound: Any, upper_bound: Any) -> Bounded:
-    """Numbers between two bounds, which belong to them."""
+    """Numbers between two bounds, which belong to them.
+
+    >>> gf.distributions.constraints.interval(0.0, 1.0).check(gf.tensor([0.5, 2.0]))
+    tensor([ True, False])
+    """
     return Bounded("Interval", lower_bound, upper_bound)
 
 
 def half_open_interval(lower_bound: Any, upper_bound: Any) -> Bounded:
-    """Numbers between two bounds, the lower of which belongs to them."""
+    """Numbers between two bounds, the lower of which belongs to them.
+
+    >>> gf.distributions.constraints.half_open_interval(0.0, 1.0).check(gf.tensor([0.0, 1.0]))
+    tensor([ True, False])
+    """
     return Bounded("HalfOpenInterval", lower_bound, upper_bound, (True, False))
 
 
 def integer_interval(lower_bound: Any, upper_bound: Any) -> Bounded:
-    """Whole numbers between two bounds, which belong to them."""
+    """Whole numbers between two bounds, which belong to them.
+
+    >>> gf.distributions.constraints.integer_interval(0, 3).check(gf.tensor([1.0, 1.5]))
+    tensor([ True, False])
+    """
     return Bounded("IntegerInterval", lower_bound, upper_bound, integer=True)
 
 
 class independent(Constraint):
-    """Values whose last ``reinterpreted_batch_ndims`` axes must all be in a set."""
+    """Values whose last ``reinterpreted_batch_ndims`` axes must all be in a set.
+
+    >>> gf.distributions.constraints.independent(gf.distributions.constraints.positive, 1).check(gf.tensor([1.0, -1.0]))
+    tensor(False)
+    """
 
     def __init__(self, base_constraint: Any, reinterpreted_batch_ndims: int) -> None:
         self.base_constraint, self.reinterpreted_batch_ndims = base_constraint, reinterpreted_batch_ndims
@@ -137,7 +181,11 @@ class independent(Constraint):
 
 
 class multinomial(Constraint):
-    """Counts that sum to at most a number."""
+    """Counts that sum to at most a number.
+
+    >>> gf.distributions.constraints.multinomial(3).check(gf.tensor([1.0, 2.0]))
+    tensor(True)
+    """
 
     is_discrete, event_dim = True, 1
 

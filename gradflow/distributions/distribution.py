@@ -20,6 +20,10 @@ class Distribution:
 
     A sample of ``sample_shape`` has shape sample_shape + batch_shape + event_shape. `rsample` passes gradients from the
     sample to the parameters, `sample` does not. Parameters and values are checked (ValueError) unless validate_args is False.
+
+    >>> normal = gf.distributions.Normal(gf.zeros(3), 1.0)
+    >>> normal.batch_shape, normal.sample((2,)).shape
+    (torch.Size([3]), torch.Size([2, 3]))
     """
 
     has_rsample = False
@@ -169,4 +173,8 @@ class Distribution:
 
 
 class ExponentialFamily(Distribution):
-    """Those whose density is h(x) exp(eta . t(x) - A(eta)); a mark."""
+    """Those whose density is h(x) exp(eta . t(x) - A(eta)); a mark.
+
+    >>> isinstance(gf.distributions.Normal(0.0, 1.0), gf.distributions.ExponentialFamily)
+    True
+    """

@@ -118,7 +118,12 @@ class MultivariateNormal(Distribution):
 
 
 class LowRankMultivariateNormal(Distribution):
-    """Normal vectors whose covariance is cov_factor @ cov_factor.T + diag(cov_diag); no matrix of full size is made."""
+    """Normal vectors whose covariance is cov_factor @ cov_factor.T + diag(cov_diag); no matrix of full size is made.
+
+    >>> gf.distributions.LowRankMultivariateNormal(gf.zeros(2), gf.ones(2, 1), gf.ones(2)).covariance_matrix
+    tensor([[2., 1.],
+            [1., 2.]])
+    """
 
     arg_constraints: ClassVar[dict[str, Any]] = {
         "loc": constraints.real_vector,

@@ -47,7 +47,11 @@ class LogitRelaxedBernoulli(Distribution):
 
 
 class RelaxedBernoulli(TransformedDistribution):
-    """Bernoulli made differentiable: sigmoid((logits + logistic noise) / temperature) (Maddison et al., 2017)."""
+    """Bernoulli made differentiable: sigmoid((logits + logistic noise) / temperature) (Maddison et al., 2017).
+
+    >>> gf.distributions.RelaxedBernoulli(gf.tensor(0.5), gf.tensor([0.3, 0.7])).rsample().shape
+    torch.Size([2])
+    """
 
     arg_constraints: ClassVar[dict[str, Any]] = {"probs": constraints.unit_interval, "logits": constraints.real}
     support = constraints.unit_interval
@@ -105,7 +109,12 @@ class ExpRelaxedCategorical(Distribution):
 
 
 class RelaxedOneHotCategorical(TransformedDistribution):
-    """OneHotCategorical made differentiable: softmax((logits + Gumbel noise) / temperature) (Jang et al., 2017)."""
+    """OneHotCategorical made differentiable: softmax((logits + Gumbel noise) / temperature) (Jang et al., 2017).
+
+    >>> sample = gf.distributions.RelaxedOneHotCategorical(gf.tensor(0.5), gf.tensor([0.3, 0.7])).rsample()
+    >>> gf.allclose(sample.sum(), gf.tensor(1.0))
+    True
+    """
 
     arg_constraints: ClassVar[dict[str, Any]] = {"probs": constraints.simplex, "logits": constraints.real_vector}
     support = constraints.simplex

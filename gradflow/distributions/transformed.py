@@ -11,7 +11,7 @@ from ..tensor import Size, Tensor
 from . import constraints
 from .categorical import Categorical
 from .distribution import Distribution
-from .transforms import ComposeTransform, Transform
+from .transform import ComposeTransform, Transform
 from .utils import as_size, sum_rightmost
 
 
@@ -88,7 +88,13 @@ class Independent(Distribution):
 
 
 class TransformedDistribution(Distribution):
-    """The distribution of ``t(x)``, x of another distribution, for one transform or several in turn."""
+    """The distribution of ``t(x)``, x of another distribution, for one transform or several in turn.
+
+    >>> normal = gf.distributions.Normal(gf.tensor(0.0), 1.0)
+    >>> exponential = gf.distributions.TransformedDistribution(normal, gf.distributions.ExpTransform())
+    >>> exponential.log_prob(gf.tensor(1.0)).exp()
+    tensor(0.3989)
+    """
 
     def __init__(self, base_distribution: Distribution, transforms: Any, validate_args: bool | None = None) -> None:
         self.transforms: list[Transform] = [transforms] if isinstance(transforms, Transform) else list(transforms)
@@ -165,7 +171,12 @@ class TransformedDistribution(Distribution):
 
 
 class MixtureSameFamily(Distribution):
-    """One of several distributions of a family, along the last batch axis, chosen by a Categorical."""
+    """One of several distributions of a family, along the last batch axis, chosen by a Categorical.
+
+    >>> mixture = gf.distributions.Categorical(gf.tensor([0.25, 0.75]))
+    >>> gf.distributions.MixtureSameFamily(mixture, gf.distributions.Normal(gf.tensor([0.0, 4.0]), 1.0)).mean
+    tensor(3.)
+    """
 
     def __init__(self, mixture_distribution: Categorical, component_distribution: Distribution, validate_args: bool | None = None) -> None:
         if not isinstance(mixture_distribution, Categorical):

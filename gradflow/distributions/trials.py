@@ -91,7 +91,11 @@ class Bernoulli(Binary, ExponentialFamily):
 
 
 class Geometric(Binary):
-    """How many failures before the first success."""
+    """How many failures before the first success.
+
+    >>> gf.distributions.Geometric(gf.tensor(0.25)).mean
+    tensor(3.)
+    """
 
     support = constraints.nonnegative_integer
 
@@ -129,7 +133,11 @@ class Geometric(Binary):
 
 
 class Binomial(Binary):
-    """How many of ``total_count`` trials succeed."""
+    """How many of ``total_count`` trials succeed.
+
+    >>> gf.distributions.Binomial(4, gf.tensor(0.5)).log_prob(gf.tensor(2.0)).exp()
+    tensor(0.3750)
+    """
 
     has_enumerate_support = True
     arg_constraints: ClassVar[dict[str, Any]] = {"total_count": constraints.nonnegative_integer, **Binary.arg_constraints}
@@ -182,7 +190,11 @@ class Binomial(Binary):
 
 
 class NegativeBinomial(Binary):
-    """How many successes before ``total_count`` failures."""
+    """How many successes before ``total_count`` failures.
+
+    >>> gf.distributions.NegativeBinomial(2.0, gf.tensor(0.5)).mean
+    tensor(2.)
+    """
 
     support = constraints.nonnegative_integer
     arg_constraints: ClassVar[dict[str, Any]] = {
@@ -223,7 +235,11 @@ class NegativeBinomial(Binary):
 
 
 class Poisson(ExponentialFamily):
-    """How many events there are, of ``rate`` on average."""
+    """How many events there are, of ``rate`` on average.
+
+    >>> gf.distributions.Poisson(gf.tensor(2.0)).log_prob(gf.tensor(0.0)).exp()
+    tensor(0.1353)
+    """
 
     arg_constraints: ClassVar[dict[str, Any]] = {"rate": constraints.nonnegative}
     support = constraints.nonnegative_integer
@@ -256,7 +272,11 @@ class Poisson(ExponentialFamily):
 
 
 class ContinuousBernoulli(Binary):
-    """Numbers in [0, 1] whose density is in proportion to p^x (1 - p)^(1 - x) (Loaiza-Ganem and Cunningham, 2019)."""
+    """Numbers in [0, 1] whose density is in proportion to p^x (1 - p)^(1 - x) (Loaiza-Ganem and Cunningham, 2019).
+
+    >>> gf.distributions.ContinuousBernoulli(gf.tensor(0.3)).mean
+    tensor(0.4302)
+    """
 
     support = constraints.unit_interval
     has_rsample = True

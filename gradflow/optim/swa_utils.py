@@ -29,7 +29,11 @@ def _checked_decay(decay: float) -> float:
 
 
 def get_ema_avg_fn(decay: float = 0.999) -> Callable[[Tensor, Tensor, Any], Tensor]:
-    """decay * average + (1 - decay) * value, for `AveragedModel`."""
+    """decay * average + (1 - decay) * value, for `AveragedModel`.
+
+    >>> gf.optim.swa_utils.get_ema_avg_fn(0.5)(gf.tensor(1.0), gf.tensor(3.0), 1)
+    tensor(2.)
+    """
     _checked_decay(decay)
 
     @no_grad()
@@ -40,7 +44,11 @@ def get_ema_avg_fn(decay: float = 0.999) -> Callable[[Tensor, Tensor, Any], Tens
 
 
 def get_swa_avg_fn() -> Callable[[Tensor, Tensor, Any], Tensor]:
-    """The mean of all values so far, for `AveragedModel`."""
+    """The mean of all values so far, for `AveragedModel`.
+
+    >>> gf.optim.swa_utils.get_swa_avg_fn()(gf.tensor(1.0), gf.tensor(3.0), 1)
+    tensor(2.)
+    """
 
     @no_grad()
     def swa_update(averaged_param: Tensor, current_param: Tensor, num_averaged: Any) -> Tensor:
@@ -50,7 +58,13 @@ def get_swa_avg_fn() -> Callable[[Tensor, Tensor, Any], Tensor]:
 
 
 def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable[[Any, Any, Any], None]:
-    """`get_ema_avg_fn` in place, for lists of tensors."""
+    """`get_ema_avg_fn` in place, for lists of tensors.
+
+    >>> average = [gf.tensor([1.0])]
+    >>> gf.optim.swa_utils.get_ema_multi_avg_fn(0.5)(average, [gf.tensor([3.0])], 1)
+    >>> average
+    [tensor([2.])]
+    """
     _checked_decay(decay)
 
     @no_grad()
@@ -62,7 +76,13 @@ def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable[[Any, Any, Any], None
 
 
 def get_swa_multi_avg_fn() -> Callable[[Any, Any, Any], None]:
-    """`get_swa_avg_fn` in place, for lists of tensors."""
+    """`get_swa_avg_fn` in place, for lists of tensors.
+
+    >>> average = [gf.tensor([1.0])]
+    >>> gf.optim.swa_utils.get_swa_multi_avg_fn()(average, [gf.tensor([3.0])], 1)
+    >>> average
+    [tensor([2.])]
+    """
 
     @no_grad()
     def swa_update(averaged_param_list: Any, current_param_list: Any, num_averaged: Any) -> None:
@@ -133,7 +153,13 @@ class AveragedModel(gf.nn.Module):
 
 @no_grad()
 def update_bn(loader: Iterable[Any], model: gf.nn.Module, device: Any = None) -> None:
-    """Compute the running statistics of the model's batch norms anew, as the means over the batches of a loader."""
+    """Compute the running statistics of the model's batch norms anew, as the means over the batches of a loader.
+
+    >>> model = gf.nn.BatchNorm1d(1)
+    >>> gf.optim.swa_utils.update_bn([gf.tensor([[1.0], [3.0]])], model)
+    >>> model.running_mean
+    tensor([2.])
+    """
     momenta: dict[Any, Any] = {}
     for module in model.modules():
         if isinstance(module, NORMS):

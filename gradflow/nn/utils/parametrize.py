@@ -42,7 +42,13 @@ depth = 0
 
 @contextlib.contextmanager
 def cached() -> Iterator[None]:
-    """Within it every parametrized tensor is computed once."""
+    """Within it every parametrized tensor is computed once.
+
+    >>> layer = gf.nn.utils.parametrizations.weight_norm(gf.nn.Linear(2, 1))
+    >>> with gf.nn.utils.parametrize.cached():
+    ...     print(layer.weight is layer.weight)
+    True
+    """
     global depth
     depth += 1
     try:
@@ -63,6 +69,14 @@ def _register(module: Module, name: str, tensor: Tensor) -> None:
 class ParametrizationList(ModuleList):
     """The parametrizations of one tensor, in the order in which they are computed, and what they start from: `original`,
     or `original0`, `original1`, ... where the first takes several tensors.
+
+    >>> class Doubled(gf.nn.Module):
+    ...     def forward(self, w):
+    ...         return 2 * w
+    >>> layer = gf.nn.Linear(2, 1)
+    >>> _ = gf.nn.utils.parametrize.register_parametrization(layer, "weight", Doubled())
+    >>> len(layer.parametrizations["weight"])
+    1
     """
 
     def __init__(self, modules: Sequence[Module], original: Tensor, unsafe: bool = False) -> None:
@@ -182,6 +196,15 @@ def register_parametrization(module: Module, tensor_name: str, parametrization: 
     Several on one tensor are computed in the order in which they were registered. `right_inverse`, if the parametrization has
     it, says what to start from, also when the tensor is assigned to: ``module.weight = value``. Unless unsafe, shape and type
     must stay.
+
+    >>> class Doubled(gf.nn.Module):
+    ...     def forward(self, w):
+    ...         return 2 * w
+    >>> layer = gf.nn.Linear(2, 1)
+    >>> _ = gf.nn.init.ones_(layer.weight)
+    >>> _ = gf.nn.utils.parametrize.register_parametrization(layer, "weight", Doubled())
+    >>> layer.weight.detach()
+    tensor([[2., 2.]])
     """
     parametrization.train(module.training)
     if is_parametrized(module, tensor_name):
@@ -211,7 +234,12 @@ def register_parametrization(module: Module, tensor_name: str, parametrization: 
 
 
 def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
-    """Has the module parametrizations, of this tensor or of any?"""
+    """Has the module parametrizations, of this tensor or of any?
+
+    >>> layer = gf.nn.utils.parametrizations.weight_norm(gf.nn.Linear(2, 1))
+    >>> gf.nn.utils.parametrize.is_parametrized(layer, "weight")
+    True
+    """
     parametrizations = getattr(module, "parametrizations", None)
     if not isinstance(parametrizations, ModuleDict):
         return False
@@ -219,7 +247,12 @@ def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
 
 
 def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized: bool = True) -> Module:
-    """Make the tensor an ordinary one again: with the value computed now, or with what it started from."""
+    """Make the tensor an ordinary one again: with the value computed now, or with what it started from.
+
+    >>> layer = gf.nn.utils.parametrizations.weight_norm(gf.nn.Linear(2, 1))
+    >>> gf.nn.utils.parametrize.remove_parametrizations(layer, "weight")
+    Linear(in_features=2, out_features=1, bias=True)
+    """
     if not is_parametrized(module, tensor_name):
         raise ArgumentError(f"Module {module} does not have a parametrization on {tensor_name}")
     parametrizations: Any = module.parametrizations
@@ -247,12 +280,23 @@ def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized
 
 
 def type_before_parametrizations(module: Module) -> type:
-    """The class that the module was made of."""
+    """The class that the module was made of.
+
+    >>> layer = gf.nn.utils.parametrizations.weight_norm(gf.nn.Linear(2, 1))
+    >>> gf.nn.utils.parametrize.type_before_parametrizations(layer).__name__
+    'Linear'
+    """
     return getattr(type(module), "_before_parametrizations", type(module))
 
 
 def transfer_parametrizations_and_params(from_module: Module, to_module: Module, tensor_name: str | None = None) -> Module:
-    """Give a module another's parametrizations, of one tensor or of all, and what they start from."""
+    """Give a module another's parametrizations, of one tensor or of all, and what they start from.
+
+    >>> layer = gf.nn.utils.parametrizations.weight_norm(gf.nn.Linear(2, 1))
+    >>> other = gf.nn.utils.parametrize.transfer_parametrizations_and_params(layer, gf.nn.Linear(2, 1))
+    >>> gf.nn.utils.parametrize.is_parametrized(other, "weight")
+    True
+    """
     if not is_parametrized(from_module):
         return to_module
     source: Any = from_module.parametrizations
