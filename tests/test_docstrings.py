@@ -29,7 +29,8 @@ def public(place):
         value = inspect.getattr_static(holder, name) if isinstance(holder, type) else getattr(holder, name)
         value = getattr(value, "__func__", value)
         ours = listed or place in ("gradflow", "gradflow.Tensor") or getattr(value, "__module__", None) == place
-        if ours and (isinstance(value, property) or callable(value)) and not isinstance(value, types.ModuleType):
+        borrowed = not (getattr(value, "__module__", None) or "gradflow").startswith("gradflow")  # typing's, functools's
+        if ours and not borrowed and (isinstance(value, property) or callable(value)) and not isinstance(value, types.ModuleType):
             yield name, value
 
 

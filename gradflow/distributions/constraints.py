@@ -33,7 +33,11 @@ class Constraint:
 
 
 class _Dependent(Constraint):
-    """A set that depends on the parameters of a distribution: asked of an instance."""
+    """A set that depends on the parameters of a distribution: asked of an instance.
+
+    >>> gf.distributions.constraints.is_dependent(gf.distributions.constraints.dependent)
+    True
+    """
 
     def __init__(self, *, is_discrete: bool = False, event_dim: int = 0) -> None:
         self.is_discrete, self.event_dim = is_discrete, event_dim

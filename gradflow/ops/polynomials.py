@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -99,7 +100,8 @@ def family(
             y = per_example(evaluated, 2 * a - 1 if shifted else a, degree, first, step, inside, ends, most)
         return wrap(asarray(y.astype(dtype)))
 
-    call.__name__ = call.__qualname__ = call.__wrapped__.__qualname__ = name
+    for function in (call, inspect.unwrap(call)):
+        function.__name__ = function.__qualname__ = name
     call.__doc__ = (
         f"{text}, for a degree ``n`` that may be a tensor; 0 where it is negative. Has no derivative.\n\n"
         f">>> gf.special.{name}(gf.tensor([0.0, 0.5, 1.0]), 2)\ntensor({EXAMPLES[name]})\n"
