@@ -36,3 +36,58 @@ def current_accelerator(check_available: bool = False) -> Any:
     from .tensor import device
 
     return device("cuda") if is_available() else None
+
+
+def current_device_index() -> int:
+    """The number of the device in use.
+
+    >>> if gf.accelerator.is_available():
+    ...     index = gf.accelerator.current_device_index()
+    """
+    from . import cuda
+
+    return cuda.current_device()
+
+
+def set_device_index(device: Any) -> None:
+    """Choose the device in use.
+
+    >>> if gf.accelerator.is_available():
+    ...     gf.accelerator.set_device_index(0)
+    """
+    from . import cuda
+
+    cuda.set_device(device)
+
+
+def synchronize(device: Any = None) -> None:
+    """Wait until everything asked of the device is done.
+
+    >>> if gf.accelerator.is_available():
+    ...     gf.accelerator.synchronize()
+    """
+    from . import cuda
+
+    cuda.synchronize(device)
+
+
+def current_stream(device: Any = None) -> Any:
+    """The stream that operations on the device go to.
+
+    >>> if gf.accelerator.is_available():
+    ...     stream = gf.accelerator.current_stream()
+    """
+    from . import cuda
+
+    return cuda.current_stream(device)
+
+
+def set_stream(stream: Any) -> None:
+    """Operations go to this stream from now on.
+
+    >>> if gf.accelerator.is_available():
+    ...     gf.accelerator.set_stream(gf.accelerator.current_stream())
+    """
+    from . import cuda
+
+    cuda.set_stream(stream)

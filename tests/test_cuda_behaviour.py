@@ -422,6 +422,12 @@ def test_wrong_indices_are_reported_with_their_line(device):
         with pytest.raises(IndexError, match="index 4 is out of bounds"):
             wait()
     assert x[indices(-1, 3)].tolist() == [x[3].tolist()] * 2
+    side = gf.cuda.Stream()
+    side.wait_stream(gf.cuda.current_stream())
+    with gf.cuda.stream(side):
+        x[indices(4)]
+    with pytest.raises(IndexError, match="index 4 is out of bounds"):
+        gf.cuda.synchronize()
 
 
 def test_targets_on_the_device(device):

@@ -15,7 +15,7 @@ PLACES = """
     gradflow.autograd gradflow.autograd.graph gradflow.autograd.functional gradflow.autograd.forward_ad
     gradflow.nn gradflow.nn.functional gradflow.nn.init gradflow.nn.utils gradflow.nn.utils.rnn gradflow.nn.utils.parametrize
     gradflow.optim gradflow.optim.lr_scheduler gradflow.optim.swa_utils
-    gradflow.distributions gradflow.distributions.constraints gradflow.distributions.transforms gradflow.amp gradflow.cuda.amp gradflow.jit
+    gradflow.distributions gradflow.distributions.constraints gradflow.distributions.transforms gradflow.cuda.amp gradflow.jit
     gradflow.utils.data gradflow.utils.checkpoint gradflow.utils.hooks gradflow.utils.dlpack
     gradflow.cuda gradflow.accelerator gradflow.graph gradflow.memory gradflow.profiler gradflow.testing gradflow.errors gradflow.mxnet
 """.split()

@@ -226,11 +226,11 @@ def synchronize(device: Any = None) -> None:
     """
     index = number(device)
     backend().synchronize(index)
-    check(index)
+    check(index, everything=True)
 
 
-def check(index: int) -> None:
+def check(index: int, everything: bool = False) -> None:
     """Raise what kernels of the device found wrong."""
     from ..backends.cuda import array
 
-    array.check(index)
+    array.check(index, everything)

@@ -22,7 +22,7 @@ from .folds import kernel_of
 from .launch import BLOCKS, Launch, c_steps, int64, layout, merged, overlaps, steps, walk_of
 
 numbers = count(1)
-ASKED = 10_000  # calls between two times that somebody waits, of which is known where they were
+ASKED = 10_000  # calls of which is known where they were
 
 
 class Errors:
@@ -31,31 +31,34 @@ class Errors:
     def __init__(self, device: int):
         self.memory = array.allocate(24, device)
         array.driver.clear(self.memory.pointer, 24, device)
-        self.asked: dict[int, tuple[str, int, Any]] = {}  # by id: the operation, its axis, and where it was called; of the last calls
+        array.driver.synchronize(device)  # for kernels on every stream
+        self.news = False  # was a kernel launched since somebody looked?
+        self.asked: dict[int, tuple[int, str, int, Any]] = {}  # of the last calls: the id, the operation, its axis, and where it was called
 
     def ask(self, op: str, axis: int) -> int:
         """The id of a call, which its kernel leaves if an index is out of range."""
         number = next(numbers)
-        self.asked[number] = op, axis, owners.caller(4)
-        if len(self.asked) > ASKED:
-            del self.asked[next(iter(self.asked))]
+        self.asked[number % ASKED] = number, op, axis, owners.caller(4)
+        self.news = True
         return number
 
 
 errors: dict[tuple[int, int], Errors] = {}
 
 
-def check(device: int) -> None:
-    """Raise if an index of a kernel that is done was out of range."""
+def check(device: int, everything: bool = False) -> None:
+    """Raise if an index of a kernel that is done was out of range. ``everything``: kernels of all streams are done, also those asked for long ago."""
     found = errors.get((id(array.driver), device))
-    if found is None or not found.asked:
+    if found is None or not (found.news or everything):
         return
-    asked, found.asked = found.asked, {}
+    found.news = False
     host = np.zeros(3, np.int64)
     array.driver.to_host(host.ctypes.data, found.memory.pointer, 24, device)
     if host[0]:
         array.driver.clear(found.memory.pointer, 24, device)
-        op, axis, place = asked.get(int(host[0]), ("an operation long ago", 0, None))
+        number, op, axis, place = found.asked[int(host[0]) % ASKED]
+        if number != host[0]:
+            op, axis, place = "an operation long ago", 0, None
         raise OutOfRangeError(
             f"{op}: index {host[1]} is out of bounds for axis {axis} with size {host[2]}; asked for in {owners.words(place)}, noticed now that the "
             "device was waited for"
