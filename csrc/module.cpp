@@ -34,6 +34,7 @@ GF_BOUND(add_rows)
 GF_BOUND(scan)
 GF_BOUND(expand)
 GF_BOUND(sizes)
+GF_BOUND(outside)
 GF_BOUND(set_tape)
 GF_BOUND(set_watcher)
 GF_BOUND(set_tensor)
@@ -266,6 +267,7 @@ PyMethodDef functions[] = {
     GF_METHOD("zeros", zeros, "zeros(shape, dtype code, plain=False)"),
     GF_METHOD("expand", expand, "expand(array, shape): a read-only view with axes of size 1 repeated"),
     GF_METHOD("sizes", sizes, "sizes(args, n): the shape asked for, None if it is wrong"),
+    GF_METHOD("outside", outside, "outside(indices, low, high): is one not in low ... high - 1?"),
     GF_METHOD("irregular", irregular, "irregular(out, inputs): (shape, dtype code) of floating inputs unlike out"),
     GF_METHOD("result_type", result_type, "result_type(inputs) -> dtype code"),
     GF_METHOD("philox", philox_numbers, "philox(seed, offset, n): random numbers 0 ... 2**32 - 1"),

@@ -80,4 +80,17 @@ PyObject* sizes(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return result.release();
 }
 
+// outside(indices, low, high): is one of them not in low ... high - 1? None for what is not adjacent int64 of NumPy's.
+PyObject* outside(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  if (count != 3) raise(ErrorKind::Type, "outside: takes (indices, low, high)");
+  if (!is_array(args[0])) Py_RETURN_NONE;
+  auto* array = reinterpret_cast<PyArrayObject*>(args[0]);
+  if (dtype_code(array) != kInt64 || !PyArray_ISCARRAY_RO(array)) Py_RETURN_NONE;
+  const int64_t low = int_argument(args[1], "outside", "low"), high = int_argument(args[2], "outside", "high");
+  const auto* values = static_cast<const int64_t*>(PyArray_DATA(array));
+  bool wrong = false;
+  for (npy_intp i = 0, n = PyArray_SIZE(array); i < n; ++i) wrong |= values[i] < low || values[i] >= high;
+  return PyBool_FromLong(wrong);
+}
+
 }  // namespace gf

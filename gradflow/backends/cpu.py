@@ -48,6 +48,7 @@ zeros = _ext.zeros
 irregular = _ext.irregular
 expand = _ext.expand
 sizes = _ext.sizes
+outside = _ext.outside
 result_type = _ext.result_type
 TapeNode = _ext.TapeNode
 set_tape = _ext.set_tape

@@ -7,6 +7,7 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
+from .. import backends
 from ..backends import sizes
 from ..errors import ArgumentError, AxisError, DTypeError, NumberError, ShapeError
 
@@ -88,6 +89,12 @@ def new_shape(op: str, size: Sequence[Any]) -> tuple[int, ...]:
         if math.prod(n for n in shape if n) >= 2**63:
             raise ShapeError(f"{op}: the sizes multiply to more than 64 bits hold: {list(shape)}")
     return shape
+
+
+def outside(indices: Any, low: int, high: int) -> bool:
+    """Is one of the indices, an array of integers, not in ``low ... high - 1``?"""
+    found = backends.outside(indices, low, high)
+    return bool(indices.size and (indices.min() < low or indices.max() >= high)) if found is None else found
 
 
 def shape_for(op: str, size: tuple[Any, ...], numel: int) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ from ..scalar import primitives as s
 from ..tape.node import identity, named
 from ..tensor import Tensor, note, unrecorded, wrap
 from . import pointwise as p
+from .axes import outside
 from .convert import element
 from .gathering import rows_at
 
@@ -88,7 +89,7 @@ def from_front(index: Any, n: int) -> Any:
     """Indices into an axis of size ``n``, negative ones counted from its end, as adjacent int64."""
     if backends.place_of(index) is not None:
         return backends.dense(backends.elementwise(counted, (index, n)), dtype=np.int64)
-    return backends.dense(index % n if index.size and index.min() < 0 else index, dtype=np.int64)
+    return backends.dense(index % n if outside(index, 0, 2**63 - 1) else index, dtype=np.int64)
 
 
 @linear(grad_name="IndexBackward0")
@@ -172,7 +173,7 @@ def check_index(a: Any, key: tuple) -> None:
                 axis += k.ndim
                 continue
             n = a.shape[axis]
-            if k.size and (k.min() < -n or k.max() >= n):
+            if outside(k, -n, n):
                 bad = k[(k < -n) | (k >= n)].flat[0]
                 raise OutOfRangeError(f"index: index {bad} is out of bounds for dimension {axis} with size {n}")
             axis += 1

@@ -113,15 +113,32 @@ def direct_div(other: Any, *, rounding_mode: str | None = None) -> Any:
     return (pointwise.div.op, (other,)) if rounding_mode is None else None
 
 
-DIRECT_ADD, DIRECT_SUB = direct_add(1), direct_add(-1)
-for _direct, _name in ((direct_div, "div_"), (DIRECT_ADD, "add_"), (DIRECT_SUB, "sub_")):  # what Python says of wrong arguments
-    _direct.__qualname__ = _name
+def direct_clamp(min: Any = None, max: Any = None) -> Any:
+    if not all(x is None or isinstance(x, int | float) for x in (min, max)) or min is max is None:
+        return None
+    if max is None:
+        return pointwise.clamp_below.op, (min,)
+    return (pointwise.clamp_above.op, (max,)) if min is None else (pointwise.clamp_of.op, (min, max))
+
+
+def direct_addcmul(tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
+    return pointwise.addcmul_of.op, (tensor1, tensor2, value)
+
+
+def direct_addcdiv(tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
+    return None if pointwise.integers(tensor1, tensor2) else (pointwise.addcdiv_of.op, (tensor1, tensor2, value))
+
 
 DIRECT: dict[Callable, Callable] = {
-    pointwise.scaled_add: DIRECT_ADD,
-    pointwise.scaled_sub: DIRECT_SUB,
+    pointwise.scaled_add: direct_add(1),
+    pointwise.scaled_sub: direct_add(-1),
+    pointwise.clamp: direct_clamp,
+    pointwise.addcmul: direct_addcmul,
+    pointwise.addcdiv: direct_addcdiv,
     pointwise.true_divide: direct_div,
 }
+for _name, _function in zip("add sub clamp addcmul addcdiv div".split(), DIRECT, strict=True):  # what Python says of wrong arguments
+    DIRECT[_function].__qualname__ = f"{_name}_"
 
 
 def in_place(function: Callable, name: str) -> Callable:
@@ -138,12 +155,14 @@ def in_place(function: Callable, name: str) -> Callable:
                     formulas.tensor_expected(x, name)
         if plain is not None and not kwargs and update(plain.kernel, self, (self, *args), numeric):
             return self
-        recorded = change_in_place(self, name, *args, *kwargs.values()) if kwargs else change_in_place(self, name, *args)
         formula, operands = op, args
-        if direct is not None and self.array.dtype.kind != "b" and len(args) == 1:
+        if direct is not None and self.array.dtype.kind != "b":
             formula, operands = direct(*args, **kwargs) or (None, args)
+            if formula is not None and update(formula.kernel, self, (self, *operands), True):
+                return self
         elif kwargs:
             formula = None
+        recorded = change_in_place(self, name, *args, *kwargs.values()) if kwargs else change_in_place(self, name, *args)
         if formula is not None and len(operands) == formula.program.inputs - 1:
             done = (record if recorded else compute)(self, formula, operands, name)
             if done:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from ..kinds import linear
 from ..tape.node import named
 from ..tensor import Tensor, wrap
 from . import pointwise as p
-from .axes import axis_of, integer, shape_of
+from .axes import axis_of, integer, outside, shape_of
 from .convert import element
 from .gathering import rows_at
 from .indexing import embed, from_front, part
@@ -222,14 +223,19 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     return diagonal_embed(input, tuple(shape), offset, i, j)
 
 
+@functools.lru_cache(maxsize=32)
+def triangle(keep: Any, m: int, n: int, diagonal: int) -> np.ndarray:
+    return keep(np.arange(n, dtype=np.int32), np.arange(diagonal, m + diagonal, dtype=np.int32)[:, None])
+
+
 def tri(op: str, input: Tensor, diagonal: int, keep: Any) -> Tensor:
     diagonal = integer(op, "diagonal", diagonal)
     if input.array.ndim < 2:
         raise ShapeError(f"{op}: input tensor must have at least 2 dimensions")
     m, n = input.array.shape[-2:]
     diagonal = builtin_min(builtin_max(diagonal, -m), n)  # further out nothing changes
-    mask = keep(np.arange(n, dtype=np.int32), np.arange(diagonal, m + diagonal, dtype=np.int32)[:, None])
-    kept = p.where(wrap(backends.beside(mask, input.array)), input, False if input.array.dtype.kind == "b" else 0)
+    mask = (triangle if m * n <= 4096 else triangle.__wrapped__)(keep, m, n, diagonal)
+    kept = p.where_of(wrap(backends.beside(mask, input.array)), input, False if input.array.dtype.kind == "b" else 0)
     return named(kept, f"{op.capitalize()}Backward0")
 
 
@@ -357,7 +363,7 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     if index.array.dtype != np.int64:
         raise DTypeError(f"take: Expected a long tensor for index, but got {index.dtype}")
     i, n = index.array, input.array.size
-    if i.size and (i.min() < -n or i.max() >= n):
+    if outside(i, -n, n):
         raise OutOfRangeError(f"take: index out of range: tried to access an element outside of {n} elements")
     return rows_at(input.reshape(-1), 0, from_front(i.reshape(-1), n)).reshape(i.shape)
 

@@ -15,7 +15,7 @@ from ..kinds import custom
 from ..scalar.types import BOOL, INT64
 from ..tensor import Tensor, wrap
 from . import pointwise as p
-from .axes import axis_of
+from .axes import axis_of, outside
 from .convert import element
 from .gathering import gather_at, index_array, rows_at, rows_zeros
 from .hosted import hosted
@@ -55,7 +55,7 @@ def check_scatter(op: str, input: Tensor, dim: Any, index: Tensor, src: Any) -> 
                 + (f" and to be no larger size than src {list(given)}" if isinstance(src, Tensor) else "")
             )
     n = a.shape[axis]
-    if i.min() < 0 or i.max() >= n:
+    if outside(i, 0, n):
         bad = i[(i < 0) | (i >= n)].flat[0]
         raise OutOfRangeError(f"{op}: index {bad} is out of bounds for dimension {axis} with size {n}")
     return axis, input, i, src
@@ -283,7 +283,7 @@ def index_vector(op: str, input: Tensor, dim: Any, index: Tensor, source: Tensor
     axis = axis_of(op, dim, input.array.ndim)
     n = padded(input)[axis]
     low = -n if op == "index_fill" else 0
-    if i.size and (i.min() < low or i.max() >= n):
+    if outside(i, low, n):
         raise OutOfRangeError(f"{op}: index out of range in self: {i[(i < low) | (i >= n)][0]} for dimension {axis} with size {n}")
     if op == "index_fill":
         return i, axis
@@ -396,7 +396,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
     """
     i = index_array("put", index)
     n = input.array.size
-    if i.size and (i.min() < -n or i.max() >= n):
+    if outside(i, -n, n):
         raise OutOfRangeError(f"put: out of range: tried to access an element outside of {n} elements")
     if source.array.size != i.size:
         raise OutOfRangeError(f"put: Expected source and index to have the same number of elements, but got {source.numel()} and {i.size}")
