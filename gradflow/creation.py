@@ -10,7 +10,7 @@ import numpy as np
 from . import backends, dtypes
 from .devices import default
 from .errors import ArgumentError, DTypeError, NumberError
-from .ops.axes import integer, new_shape
+from .ops.axes import flag, integer, new_shape
 from .ops.convert import LIMITS, element, on_device
 from .scalar.types import INT64, UINT8, category
 from .tensor import Tensor, new, wrap
@@ -186,7 +186,8 @@ def sized(op: str, size: tuple, kwargs: dict) -> tuple[int, ...]:
 def options(op: str, kwargs: dict) -> tuple[int, Want]:
     """(type code, what else is wanted) from the keyword arguments that all creation functions share."""
     code = code_of(op, kwargs.pop("dtype", None))
-    want = Want(bool(kwargs.pop("requires_grad", False)), on_device(op, kwargs.pop("device", None)), bool(kwargs.pop("pin_memory", False)))
+    grad, pinned = (flag(op, name, kwargs.pop(name, False)) for name in ("requires_grad", "pin_memory"))
+    want = Want(grad, on_device(op, kwargs.pop("device", None)), pinned)
     for ignored in ("layout", "memory_format"):
         kwargs.pop(ignored, None)
     if kwargs:
@@ -259,6 +260,8 @@ def full(size: Any, fill_value: Any, **kwargs: Any) -> Tensor:
     >>> gf.full((2,), 3.5)
     tensor([3.5000, 3.5000])
     """
+    if not isinstance(size, tuple | list):
+        raise DTypeError(f"full: argument 'size' must be tuple of ints, not {type(size).__name__}")
     shape = new_shape("full", (size,))
     if isinstance(fill_value, Tensor) and not fill_value.array.ndim:
         fill_value = fill_value.item()

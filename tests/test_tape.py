@@ -1,6 +1,8 @@
 """The tape: gradients and their memory, version counters, modes, depth, and what a failed call leaves behind."""
 
 import gc
+import os
+import signal
 import sys
 import threading
 import weakref
@@ -10,6 +12,7 @@ import pytest
 
 import gradflow as gf
 from gradflow.tape.node import Node
+from gradflow.tape.walk import arriving
 
 
 def test_no_objects_are_left_when_a_graph_dies():
@@ -308,3 +311,26 @@ def test_the_hot_path_is_three_frames():
 
     step()
     assert calls(step) <= 40
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of forks among threads
+def test_a_child_forked_during_another_threads_backward_goes_backward():
+    inside, done = threading.Event(), threading.Event()
+
+    def busy():
+        with arriving:  # as a backward is
+            inside.set()
+            done.wait(0.2)
+
+    thread = threading.Thread(target=busy)
+    thread.start()
+    inside.wait()
+    child = os.fork()
+    if not child:
+        signal.alarm(20)
+        x = gf.ones(3, requires_grad=True)
+        (x * x).sum().backward()
+        os._exit(0 if x.grad.tolist() == [2, 2, 2] else 1)
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0

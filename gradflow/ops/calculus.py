@@ -22,6 +22,8 @@ def panels(op: str, y: Tensor, x: Tensor | None, dx: Any, dim: Any) -> tuple[Ten
     axis = axis_of(op, dim, y.array.ndim)
     if not y.array.ndim:
         raise AxisError(f"{op}: Dimension specified as {dim} but tensor has no dimensions")
+    if any(isinstance(t, Tensor) and t.array.dtype.kind == "b" for t in (y, x)):
+        raise DTypeError(f"{op}: received a bool input, but bool is not supported; convert with .float()")
     n = y.array.shape[axis]
     both = y.narrow(axis, 0, max(n - 1, 0)) + y.narrow(axis, min(1, n), max(n - 1, 0))
     if x is None:
@@ -36,6 +38,8 @@ def panels(op: str, y: Tensor, x: Tensor | None, dx: Any, dim: Any) -> tuple[Ten
         step = x[1:] - x[:-1]
         return mul(both, step.reshape([-1 if i == axis else 1 for i in range(y.array.ndim)])), axis
     along = axis - y.array.ndim + x.array.ndim
+    if along < 0:
+        raise ShapeError(f"{op}: x has no axis for dim {dim} of y: their shapes are {tuple(x.shape)} and {tuple(y.shape)}")
     m = x.array.shape[along]
     return mul(both, x.narrow(along, min(1, m), max(m - 1, 0)) - x.narrow(along, 0, max(m - 1, 0))), axis
 

@@ -17,7 +17,7 @@ from ..kinds.history import Overwrite, change_in_place, overwrite
 from ..scalar import primitives as s
 from ..scalar.types import BOOL, FLOAT32, FLOAT64, INT64
 from ..tensor import Tensor, note, wrap
-from .axes import integer
+from .axes import flag, integer
 from .convert import LIMITS, element, on_device
 
 TWO_PI = 2 * math.pi
@@ -269,7 +269,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         raise DTypeError(f"dropout: argument 'p' must be a number, not {type(p).__name__}")
     if not 0 <= p <= 1:
         raise ArgumentError(f"dropout: dropout probability has to be between 0 and 1, but got {p}")
-    if not training or p == 0:
+    if not flag("dropout", "training", training) or p == 0:
         return input
     if inplace:
         change_in_place(input, "dropout")

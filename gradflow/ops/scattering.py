@@ -15,7 +15,7 @@ from ..kinds import custom
 from ..scalar.types import BOOL, INT64
 from ..tensor import Tensor, wrap
 from . import pointwise as p
-from .axes import axis_of, outside
+from .axes import axis_of, flag, outside
 from .convert import element
 from .gathering import gather_at, index_array, rows_at, rows_zeros
 from .hosted import hosted
@@ -394,7 +394,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
     tensor([[2., 0.],
             [0., 1.]])
     """
-    i = index_array("put", index)
+    accumulate, i = flag("put", "accumulate", accumulate), index_array("put", index)
     n = input.array.size
     if outside(i, -n, n):
         raise OutOfRangeError(f"put: out of range: tried to access an element outside of {n} elements")

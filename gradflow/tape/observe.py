@@ -5,6 +5,7 @@ While nobody does, recording pays nothing: the extension calls :func:`recorded` 
 
 from __future__ import annotations
 
+import os
 import threading
 import traceback
 from collections.abc import Callable
@@ -33,6 +34,8 @@ class Anomaly:
 anomaly = Anomaly()
 watching = Watching()
 lock = threading.Lock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
 watchers = 0
 
 

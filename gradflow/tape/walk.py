@@ -5,6 +5,7 @@ First the graph is collected and checked, then gradients flow: a graph that cann
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable
 from operator import attrgetter
@@ -22,6 +23,8 @@ by_number = attrgetter("number")
 # Held while gradients arrive in leaves. A walk that calls no code of the user's holds it from its beginning to its end and adds to the
 # leaves' arrays directly; the others take it for each leaf, so that a hook may wait for another thread's backward.
 arriving = threading.RLock()
+if hasattr(os, "register_at_fork"):  # a child of a fork has no other thread that would release it
+    os.register_at_fork(before=arriving.acquire, after_in_parent=arriving.release, after_in_child=arriving.release)
 
 
 class Walks(threading.local):
