@@ -42,7 +42,7 @@ if SANITIZE:
 else:
     FLAGS += ["-O3", "-DNDEBUG"]
 # nan and inf are honoured; only the exception flags and errno, which nobody reads, are given up
-KERNEL_FLAGS = ["-fno-math-errno", "-fno-trapping-math"]
+KERNEL_FLAGS = ["-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd", "-fno-split-loops"]
 
 
 def is_kernel(source: Path) -> bool:

@@ -104,6 +104,37 @@ struct ArgFold {
   void (*combine)(void* value, int64_t* index, const void* value2, const int64_t* index2, int64_t n);
 };
 
+// What is to be fetched of the next tile while this one is worked on, a piece of each array at every step.
+struct Ahead {
+  struct Piece {
+    const char *at, *end;
+    int64_t bytes;  // a step
+    bool write;
+  };
+  Piece piece[48];
+  int n = 0;
+
+  void step() {
+    asm volatile("");  // g++ takes a function that only prefetches for one without effect, and drops its calls
+    for (int k = 0; k < n; ++k) {
+      Piece& a = piece[k];
+      const char* end = a.at + a.bytes < a.end ? a.at + a.bytes : a.end;
+      if (a.write)
+        for (; a.at < end; a.at += 64) __builtin_prefetch(a.at, 1, 2);
+      else
+        for (; a.at < end; a.at += 64) __builtin_prefetch(a.at, 0, 2);
+    }
+  }
+};
+
+// A whole program over tiles, in few loops: scalar/loops.py says how the arguments lie.
+struct Compiled {
+  const char* digest;
+  void (*fn)(void* const* in, void* const* out, int64_t n, int64_t rows, const int64_t* row_step, Ahead& ahead);
+  int steps;            // of `ahead`, for a row
+  uint32_t row_inputs;  // those with one value for a row
+};
+
 struct Kernels {
   TileFn op[kOpPrimitives][kRegs];  // column: type of the operands; null where undefined
   RowFn row_op[kOpPrimitives][kRegs][8];
@@ -118,6 +149,8 @@ struct Kernels {
   void (*iota)(int64_t* dst, int64_t start, int64_t step, int64_t n);
   void (*random)(int64_t* dst, int64_t seed, int64_t start, int64_t n);  // consecutive counters
   void (*random_at)(int64_t* dst, const int64_t* index, int64_t seed, int64_t offset, int64_t n);
+  const Compiled* compiled;
+  int n_compiled;
 };
 
 // One table per instruction set, filled by one function per kernels_*.cpp.
@@ -128,6 +161,7 @@ struct Kernels {
   void fill_folds(Kernels& k);       \
   void fill_args(Kernels& k);        \
   void fill_rows(Kernels& k);        \
+  void fill_compiled(Kernels& k);    \
   }
 GF_DECLARE_KERNELS(v2)
 GF_DECLARE_KERNELS(v3)

@@ -343,6 +343,9 @@ PYBIND11_MODULE(_ext, m) {
   for (int op = 0; op < kOpcodes; ++op) opcodes[kOpcodeNames[op]] = op;
   for (int kind = 0; kind < kKinds; ++kind) kinds[kKindNames[kind]] = kind;
   m.attr("opcodes") = opcodes;
+  py::dict compiled;
+  for (int k = 0; k < kernels->n_compiled; ++k) compiled[kernels->compiled[k].digest] = k;
+  m.attr("compiled") = compiled;
   m.attr("kinds") = kinds;
 
   m.def("isa", [] { return isa_name(); });

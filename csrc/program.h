@@ -34,9 +34,10 @@ struct Typed {
   // Slot that holds output k's tile after the last instruction: its own, or the input or constant it copies.
   int out_slot[kMaxOutputs];
   uint32_t read_after[kMaxOutputs];  // inputs read after output k has been written
-  bool simple;             // every output has a slot of its own and a register type's dtype; no special opcodes
-  int64_t cost;            // work per element, in simple operations
-  int64_t register_bytes;  // of the widest register type in use
+  bool simple;               // every output has a slot of its own and a register type's dtype; no special opcodes
+  const Compiled* compiled;  // the same in a few loops, or null
+  int64_t cost;              // work per element, in simple operations
+  int64_t register_bytes;    // of the widest register type in use
   std::vector<uint8_t> register_width;  // bytes per element of each tile register
   std::vector<int64_t> register_place;  // where each begins, in bytes per element of a tile
   int64_t registers_width;              // of all of them

@@ -10,6 +10,7 @@ namespace {
 constexpr int64_t kTileElements = 1024;
 constexpr int64_t kRowBytes = 1 << 18;  // tiles of a whole row must fit the second-level cache
 constexpr int64_t kChunkCost = 1 << 17;
+constexpr int64_t kCompiledTile = 4096;     // elements of whole rows that a compiled program gets at a time
 constexpr int64_t kSumsElements = 1 << 20;  // of all pieces together
 
 class RowWorker {
@@ -47,17 +48,8 @@ class RowWorker {
     for (int64_t tile = begin;;) {
       rows_ = runner_.count();
       runner_.load();
-      if (prefetch_) runner_.start_prefetch(int64_t(r_.plan.steps.size()));
-      for (const RowStep& step : r_.plan.steps) {
-        runner_.prefetch();
-        if (step.reduces()) {
-          start(step);
-          take(step);
-          finish(step);
-        } else {
-          execute(step);
-        }
-      }
+      if (prefetch_) runner_.start_prefetch(r_.compiled ? rows_ * r_.compiled->steps : int64_t(r_.plan.steps.size()));
+      r_.compiled ? compute() : interpret();
       for (int k = 0; k < r_.typed.n_outputs; ++k) r_.is_summed(k) ? add_up(k, 0, rows_) : store(k);
       if (r_.summed) make_room(rows_ / 4 + rows_ % 4);
       if (++tile == end) return;
@@ -110,6 +102,27 @@ class RowWorker {
   }
   static size_t lane_bytes(const RowRun& r) { return (size_t(r.row) * 8 + 63) & ~size_t(63); }
   static int count_summed(const RowRun& r) { return __builtin_popcount(r.summed); }
+
+  void interpret() {
+    for (const RowStep& step : r_.plan.steps) {
+      runner_.prefetch();
+      if (step.reduces()) {
+        start(step);
+        take(step);
+        finish(step);
+      } else {
+        execute(step);
+      }
+    }
+  }
+
+  void compute() {
+    const Typed& t = r_.typed;
+    void* out[kMaxOutputs];
+    for (int k = 0; k < t.n_outputs; ++k) out[k] = runner_.slot()[r_.plan.out_slot[k]];
+    r_.compiled->fn(runner_.slot() + t.input_slot(0), out, runner_.length() / rows_, rows_, r_.row_step,
+                    runner_.ahead());
+  }
 
   void add_up(int k, int64_t first, int64_t rows) {
     const int64_t n = runner_.length() / rows, size = item_size(register_of(r_.typed.out_dtype[k]));
@@ -224,6 +237,14 @@ class RowWorker {
   }
 };
 
+// The program in few loops, if what does not change along these rows is what it was compiled for.
+const Compiled* compiled_for(const RowRun& r) {
+  const Compiled* compiled = r.typed.compiled;
+  bool fits = compiled && compiled->row_inputs == r.plan.row_inputs;
+  for (int k = 0; k < r.typed.n_outputs; ++k) fits &= !r.plan.first_only(k);
+  return fits ? compiled : nullptr;
+}
+
 void choose_box(RowRun* r) {
   Loop& loop = r->loop;
   const int64_t widest = r->plan.shared_width + r->typed.register_bytes * (r->typed.n_inputs + 1);
@@ -232,7 +253,8 @@ void choose_box(RowRun* r) {
     r->box = make_box_at(loop, 0, kTileElements);
     return;
   }
-  int64_t rows = kTileElements / r->row;
+  r->compiled = compiled_for(*r);
+  int64_t rows = (r->compiled ? kCompiledTile : kTileElements) / r->row;
   // where the row strides over cache lines, neighbouring rows use the rest of them
   for (int k = 0; k < r->typed.n_inputs + r->typed.n_outputs; ++k)
     if (std::abs(loop.op[k].stride[0]) > 32 && std::abs(loop.op[k].stride[1]) <= 8 && rows < 16) rows = 16;
@@ -262,7 +284,14 @@ void plan(RowRun* r) {
   const Typed& t = r->typed;
   Loop& loop = r->loop;
   for (int k = 0; k < t.n_inputs; ++k) {
-    plan_operand(&loop.op[k], loop, r->box, t.input_reg[k]);
+    Operand& in = loop.op[k];
+    plan_operand(&in, loop, r->box, t.input_reg[k]);
+    r->row_step[k] = r->row;
+    if (r->compiled && in.mode == Mode::Load && in.dtype == t.input_reg[k] && in.aligned && in.stride[1] == 0 &&
+        in.stride[0] == item_size(in.dtype)) {  // one row for all of a tile
+      in.mode = Mode::InPlace;
+      r->row_step[k] = 0;
+    }
     if (!((r->plan.row_inputs >> k) & 1)) continue;
     plan_row_values(&loop.op[k], *r, true);
     if (loop.op[k].mode == Mode::InPlace && loop.op[k].dtype != t.input_reg[k]) loop.op[k].mode = Mode::Load;

@@ -12,11 +12,13 @@ struct RowRun {
   const RowPlan& plan;
   Loop loop;
   Box box;
-  int64_t per_chunk, chunks;  // tiles, or long rows, in a piece of work; the number of these
-  bool whole;                 // rows fit a tile: one pass, `count` rows per tile; else tiles are segments of a row
-  int64_t row;                // its length
-  uint32_t summed = 0;        // outputs whose rows are added up: one row is left of them
-  char* sums = nullptr;       // accumulators of those, for each piece of the work
+  int64_t per_chunk, chunks;           // tiles, or long rows, in a piece of work; the number of these
+  const Compiled* compiled = nullptr;  // the steps in few loops, if these rows are as it expects
+  int64_t row_step[kMaxInputs];        // from one row of an input to the next, in elements; only where it is compiled
+  bool whole;            // rows fit a tile: one pass, `count` rows per tile; else tiles are segments of a row
+  int64_t row;           // its length
+  uint32_t summed = 0;   // outputs whose rows are added up: one row is left of them
+  char* sums = nullptr;  // accumulators of those, for each piece of the work
 
   RowRun(const Typed& t, const RowPlan& p, int64_t length) : typed(t), plan(p), row(length) {}
   bool is_summed(int k) const { return (summed >> k) & 1; }

@@ -107,8 +107,12 @@ PyObject* rows(PyObject*, PyObject* const* args, Py_ssize_t count) {
     }
     read_view(reinterpret_cast<PyArrayObject*>(results[k].get()), "rows", &views[k]);
     bool clash = false;
-    for (int j = 0; is_given[k] && j < in.n; ++j)
-      clash |= !in.is_scalar[j] && overlap(in.views[j], views[k]) == Overlap::Partial;
+    for (int j = 0; is_given[k] && j < in.n; ++j) {
+      const Overlap shared = in.is_scalar[j] ? Overlap::None : overlap(in.views[j], views[k]);
+      clash |= shared == Overlap::Partial;
+      for (int other = 0; other < t.n_outputs; ++other)  // another output is this very input
+        clash |= shared != Overlap::None && other != k && t.out_slot[other] == t.input_slot(j);
+    }
     for (int j = 0; is_given[k] && j < k; ++j) clash |= overlap(views[j], views[k]) != Overlap::None;
     if (!clash) continue;
     temporaries[k] = Ref(new_array(ndim, shape, t.out_dtype[k]));

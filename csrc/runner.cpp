@@ -211,23 +211,15 @@ void Runner::load(uint32_t inputs) {
 // loads are under way while these compute.
 void Runner::start_prefetch(int64_t steps) {
   const Typed& t = run_.typed;
-  n_ahead_ = 0;
-  for (int k = 0; k < t.n_inputs; ++k) {
+  ahead_.n = 0;
+  for (int k = 0; k < t.n_inputs + (run_.outputs ? t.n_outputs : 0); ++k) {
     const Operand& op = run_.loop.op[k];
-    if (op.mode != Mode::InPlace) continue;
-    const int slot = k < t.n_inputs ? t.input_slot(k) : run_.out_slot[k - t.n_inputs];
+    const bool write = k >= t.n_inputs;
+    if (op.mode != Mode::InPlace || op.stride[run_.box.dim] == 0) continue;
+    const int slot = write ? run_.out_slot[k - t.n_inputs] : t.input_slot(k);
     const int64_t bytes = length_ * item_size(op.dtype);
     const char* next = static_cast<const char*>(slot_[slot]) + bytes;
-    ahead_[n_ahead_++] = {next, next + bytes, (bytes / steps + 64) & ~int64_t(63)};
-  }
-}
-
-void Runner::prefetch() {
-  asm volatile("");  // g++ takes a function that only prefetches for one without effect, and drops its calls
-  for (int k = 0; k < n_ahead_; ++k) {
-    Ahead& a = ahead_[k];
-    const char* end = a.at + a.bytes < a.end ? a.at + a.bytes : a.end;
-    for (; a.at < end; a.at += 64) __builtin_prefetch(a.at, 0, 2);
+    ahead_.piece[ahead_.n++] = {next, next + bytes, (bytes / steps + 64) & ~int64_t(63), write};
   }
 }
 
@@ -235,6 +227,13 @@ void Runner::execute() {
   const Typed& t = run_.typed;
   void** slot = slot_;
   const int64_t n = length_;
+  if (t.compiled) {
+    if (run_.prefetch) start_prefetch(t.compiled->steps);
+    void* out[kMaxOutputs];
+    for (int k = 0; k < t.n_outputs; ++k) out[k] = slot[t.out_slot[k]];
+    t.compiled->fn(slot + t.input_slot(0), out, n, 1, nullptr, ahead_);
+    return;
+  }
   if (run_.prefetch) start_prefetch(int64_t(t.code.size()));
   for (const Instr& in : t.code) {
     prefetch();

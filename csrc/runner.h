@@ -63,7 +63,8 @@ class Runner {
 
   // Called before each of the steps of a tile, of which there are `steps`.
   void start_prefetch(int64_t steps);
-  void prefetch();
+  void prefetch() { ahead_.step(); }
+  Ahead& ahead() { return ahead_; }
   void store();  // outputs that were not written in place
   void store_output(int k, const void* tile, int64_t length, int64_t count);
 
@@ -90,12 +91,7 @@ class Runner {
   char** tile_of_output_;
   int64_t tile_ = 0, segment_ = 0, count_, length_, first_, start_;
   int64_t coordinate_[kMaxDims];
-  struct Ahead {
-    const char *at, *end;
-    int64_t bytes;  // a step
-  };
-  Ahead ahead_[kMaxOperands];
-  int n_ahead_ = 0;
+  Ahead ahead_;
 
   void carry();
   void locate();

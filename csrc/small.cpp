@@ -99,7 +99,11 @@ PyObject* small_elementwise(const Inputs& in, PyObject* out, int64_t accumulate)
     slot[t.output_slot(k)] = memory;
     memory += length * item_size(t.out_dtype[k]);
   }
-  for (const Instr& i : t.code) i.fn(slot[i.dst], slot[i.a], slot[i.b], slot[i.c], n);
+  Ahead nothing;
+  if (t.compiled)
+    t.compiled->fn(slot + t.input_slot(0), slot + t.output_slot(0), n, 1, nullptr, nothing);
+  else
+    for (const Instr& i : t.code) i.fn(slot[i.dst], slot[i.a], slot[i.b], slot[i.c], n);
   for (int k = 0; k < t.n_outputs; ++k)
     if ((accumulate >> k) & 1)
       kernels->accumulate[t.out_dtype[k]](data[k], slot[t.output_slot(k)], n, item_size(t.out_dtype[k]), 1, 0);

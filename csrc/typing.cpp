@@ -18,13 +18,15 @@ class Reader {
 
   void read(PyObject* answer) {
     PyObject *code, *consts, *const_dtypes, *out_dtypes;
-    int n_registers;
-    if (!PyTuple_Check(answer) || !PyArg_ParseTuple(answer, "SO!O!O!i", &code, &PyTuple_Type, &consts, &PyTuple_Type,
-                                                    &const_dtypes, &PyTuple_Type, &out_dtypes, &n_registers)) {
+    int n_registers, compiled = -1;
+    if (!PyTuple_Check(answer) ||
+        !PyArg_ParseTuple(answer, "SO!O!O!i|i", &code, &PyTuple_Type, &consts, &PyTuple_Type, &const_dtypes,
+                          &PyTuple_Type, &out_dtypes, &n_registers, &compiled)) {
       PyErr_Clear();
       raise(ErrorKind::Argument,
-            "Program: the typer must return (code, consts, const_dtypes, out_dtypes, n_registers)");
+            "Program: the typer must return (code, consts, const_dtypes, out_dtypes, n_registers, compiled=-1)");
     }
+    t_->compiled = compiled >= 0 && compiled < kernels->n_compiled ? &kernels->compiled[compiled] : nullptr;
     t_->row_registers = n_registers;
     t_->row_outputs = uint32_t(program_->flags >> 8);
     // for each value of a row, one more to spread it in
@@ -295,6 +297,7 @@ const Typed* copy_program(DType dtype) {
     t->n_registers = t->n_consts = 0;
     t->n_slots = 2;
     t->simple = false;
+    t->compiled = nullptr;
     t->input_reg[0] = t->out_dtype[0] = dtype;
     t->out_slot[0] = 0;
     t->read_after[0] = 1;

@@ -3,6 +3,7 @@
 from typing import Any
 
 opcodes: dict[str, int]
+compiled: dict[str, int]
 kinds: dict[str, int]
 
 class Program:

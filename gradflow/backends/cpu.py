@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import DTypeError
-from ..scalar.program import Program, trace
+from ..scalar.loops import digest
+from ..scalar.program import Program, Typed, trace
 from .encode import encode, flags
 
 
@@ -78,12 +79,18 @@ def prepare(program: Program) -> Any:
 
     def typer(dtypes: tuple[int, ...], common: int) -> tuple:
         try:
-            return encode(program.typed(dtypes, common, default_float), _ext.opcodes)
+            typed = program.typed(dtypes, common, default_float)
+            return (*encode(typed, _ext.opcodes), compiled(typed))
         except TypeError as error:  # an operation that is not defined for the type; torch calls it a RuntimeError
             raise DTypeError(str(error)) from None
 
     raw = sum(1 << i for i in program.raw)
     return _ext.Program(typer, program.inputs, len(program.outputs), raw, flags(program), program)
+
+
+def compiled(typed: Typed) -> int:
+    """Which of the extension's compiled programs this is; -1 if none."""
+    return _ext.compiled.get(digest(typed), -1) if len(typed.code) > 2 else -1
 
 
 def kernel(formula: Callable | None = None, *, outputs: int | None = None, raw: tuple[str, ...] = ()) -> Any:

@@ -193,7 +193,8 @@ def layer_norm_pull(node, g, walk):
     """One kernel: the gradients of weight and bias are sums of its other outputs over the rows."""
     x, weight, mean, rstd = node.saved
     wanted = [parent if walk.wants(parent) else None for parent in node.parents]
-    once = len(set(wanted)) + wanted.count(None) > len(wanted)  # no tensor stands for two
+    given = [parent for parent in wanted if parent is not None]
+    once = len(set(given)) == len(given)  # no tensor stands for two
     places = [walk.destination(parent) if parent is not None and once else (None, 0) for parent in wanted]
     outs, accumulated = tuple(out for out, _ in places), sum(bool(add) << k for k, (_, add) in enumerate(places))
     inputs = (g, x, mean, rstd, 1.0 if weight is None else weight, node.meta[1][0])
