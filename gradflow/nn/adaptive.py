@@ -27,8 +27,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
     Classes must be sorted by frequency; cutoffs are where clusters begin. Cluster i is computed from in_features /
     div_value^(i + 1) features. input is (N, in_features) or (in_features), target (N) or (); Grave et al., 2017.
 
-    >>> layer = gf.nn.AdaptiveLogSoftmaxWithLoss(8, 20, cutoffs=[5, 10])
-    >>> gf.allclose(layer.log_prob(gf.randn(3, 8)).exp().sum(1), gf.ones(3))
+    >>> layer = gf.nn.AdaptiveLogSoftmaxWithLoss(16, 20, cutoffs=[5, 10])
+    >>> gf.allclose(layer.log_prob(gf.randn(3, 16)).exp().sum(1), gf.ones(3))
     True
     """
 
