@@ -3,6 +3,7 @@
 import importlib
 import os
 import types
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -69,3 +70,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def torch() -> types.ModuleType:
     """PyTorch, to compare with. Not imported by tests that do not ask for it."""
     return importlib.import_module("torch")
+
+
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    """Sets how many threads the kernels use; afterwards it is as it was."""
+    extension = importlib.import_module("gradflow._ext")
+    before = extension.get_num_threads()
+    yield extension.set_num_threads
+    extension.set_num_threads(before)

@@ -16,6 +16,7 @@ WORDS = {"axis": "dim", "keepdims": "keepdim"}
 
 def numpys(function: Callable, name: str) -> Callable:
     """One of ours that takes NumPy's words ``axis`` and ``keepdims``; a list of numbers is an array, as in NumPy."""
+    only_tensors = hasattr(function, "op") and bool(function.op.tensors)
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -23,6 +24,8 @@ def numpys(function: Callable, name: str) -> Callable:
             tuple(gf.tensor(x, dtype=gf.float32) if isinstance(x, list) and x and isinstance(x[0], int | float) else x for x in args[:1])
             + args[1:]
         )
+        if only_tensors:
+            args = tuple(gf.tensor(x) if isinstance(x, int | float) else x for x in args)
         return function(*args, **{WORDS.get(k, k): v for k, v in kwargs.items()})
 
     call.__name__ = call.__qualname__ = name
