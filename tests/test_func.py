@@ -384,3 +384,18 @@ def test_dual_levels_are_refused_as_in_torch(torch, name):
                 wrong()
     with pytest.raises(RuntimeError):
         ad.exit_dual_level()
+
+
+def test_a_cotangent_that_is_one_for_the_row_reaches_every_element():
+    """Of a backward of log_softmax with two outputs: its gradient for an input that is only summed along the row."""
+    x = gf.tensor([0.3, 1.2, 0.5], dtype=gf.float64)
+
+    def inner(x):
+        return gf.func.grad(lambda y: ((0.3 * y).exp().log_softmax(0) * (0.3 * y).exp() * x).sum())(x)
+
+    def f(x):
+        return gf.func.vjp(inner, x)[1](x.sin())[0].sum()
+
+    slope = gf.func.grad(f)(x)
+    step = 1e-6 * gf.eye(3, dtype=gf.float64)
+    assert gf.allclose(slope, gf.stack([(f(x + d) - f(x - d)) / 2e-6 for d in step]), rtol=1e-5, atol=1e-6)

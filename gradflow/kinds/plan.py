@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from ..backends import elementwise as run_kernel
 from ..backends import prepare
 from ..dtypes import FROM_NUMPY
 from ..errors import GradError
-from ..scalar import derive
+from ..scalar import derive, eq, where
 from ..scalar.program import Program
 from ..scalar.trace import Value
 from ..tape.node import Node, Output, identity
@@ -69,6 +69,8 @@ class Plan:
             g, inputs, outputs, cotangents = op.pullback(wanted, present)
         except NotImplementedError as error:
             raise GradError(f"{op.name}: {error}; use an operation that has it") from None
+        if self.rows:
+            cotangents = whole_rows(op.program, wanted, present, g, inputs, outputs, cotangents)
         if safe:
             cotangents = derive.zeros_kept(cotangents, g)
         if tied:  # both operands are the same tensor: one gradient, the sum
@@ -234,6 +236,22 @@ class Plan:
                 if entry is not None and result[i] is not None:
                     result[i] = sum_tensor_to(result[i], *entry)
         return result
+
+
+def whole_rows(program: Program, wanted: Sequence[int], present: Sequence[int], g: list, inputs: list, outputs: list, found: list) -> list:
+    """The cotangents; one that is the same along the row has still an element for each of its input's."""
+    per_row = [inputs[i] for i in program.row_inputs]
+    per_row += [y for y, one in zip(outputs, program.row_outputs, strict=True) if one]
+    per_row += [g[i] for i, k in enumerate(present) if program.row_outputs[k]]
+    is_one = derive.row_predicate(per_row)
+    full = [g[i] for i, k in enumerate(present) if not program.row_outputs[k]]
+    result = []
+    for i, c in zip(wanted, found, strict=True):
+        if c is not None and i not in program.row_inputs and is_one(c):
+            like = (full or [inputs[i]])[0]
+            c = where(eq(like, like), c, c)
+        result.append(c)
+    return result
 
 
 sum_tensor_to: Any = None  # given by ops/reductions.py: a differentiable sum to a shape, and conversion
