@@ -9,7 +9,7 @@ from typing import Any
 from . import dtypes
 from .errors import DTypeError
 from .kinds.out import into
-from .ops.arguments import at_fault, check_options
+from .ops.arguments import at_fault, check_options, in_torchs_words
 from .tensor import Tensor
 
 # New tensors; with ``out=`` of its type.
@@ -37,6 +37,8 @@ def free(name: str, function: Callable, on_tensor: bool) -> Callable:
     first = inspect.unwrap(function).__code__.co_varnames[0] if on_tensor else None
 
     def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+        if kwargs:
+            kwargs = in_torchs_words(function, kwargs)
         if first is not None:
             x = args[0] if args else kwargs.get(first)
             if not isinstance(x, Tensor):

@@ -111,6 +111,17 @@ def names_of(function: Callable) -> tuple[str, ...]:
     return tuple(inspect.signature(function).parameters)
 
 
+NUMPYS_WORDS = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
+
+
+def in_torchs_words(function: Callable, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """NumPy's names of arguments, which torch takes beside its own, as its own."""
+    if NUMPYS_WORDS.keys().isdisjoint(kwargs):
+        return kwargs
+    names = names_of(function)
+    return {NUMPYS_WORDS[k] if k not in names and NUMPYS_WORDS.get(k) in names else k: value for k, value in kwargs.items()}
+
+
 def check_options(op: str, function: Callable, kwargs: dict[str, Any]) -> None:
     """Refuses flags and numbers of a wrong kind, which would do something else than was meant."""
     options = options_of(function)
@@ -127,6 +138,7 @@ def checked(op: str, function: Callable, like: Callable | None = None) -> Callab
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
+            kwargs = in_torchs_words(form, kwargs)
             check_options(op, form, kwargs)
         if len(args) > 1:
             check_options(op, form, dict(zip(names_of(form), args)))
