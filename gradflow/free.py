@@ -23,7 +23,7 @@ WITHOUT_OUT = frozenset(
     allclose argsort atleast_1d atleast_2d atleast_3d bincount cartesian_prod cdist corrcoef count_nonzero cov diag_embed dist einsum equal flip
     index_fill index_put isclose masked_fill masked_scatter positive prelu put relu repeat_interleave roll rot90 rsub std_mean trace unique
     unique_consecutive var_mean
-    alpha_dropout argwhere get_device is_neg as_strided_scatter binomial block_diag broadcast_shapes channel_shuffle combinations constant_pad_nd cumulative_trapezoid
+    alpha_dropout argwhere as_strided_scatter binomial block_diag broadcast_shapes channel_shuffle combinations constant_pad_nd cumulative_trapezoid
     diagflat diagonal_scatter dsplit feature_alpha_dropout feature_dropout fill gradient native_dropout pdist pixel_shuffle pixel_unshuffle poisson
     select_scatter slice_scatter split_with_sizes sum_to_size trapezoid trapz unravel_index adjoint det logdet matrix_exp pinverse vander
     """.split()

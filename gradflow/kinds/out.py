@@ -35,6 +35,8 @@ def into(op: str, out: Any, function: Callable, args: tuple, kwargs: dict) -> An
             raise DTypeError(f"{op}: argument 'out' must be Tensor, not {type(t).__name__}")
     result = function(*args, **kwargs)
     results = result if isinstance(result, tuple) else (result,)
+    if not all(isinstance(r, Tensor) for r in results):
+        raise DTypeError(f"{op}: got an unexpected keyword argument 'out'; the result is no tensor")
     if several != isinstance(result, tuple) or len(outs) != len(results):
         raise DTypeError(
             f"{op}: argument 'out' must be " + (f"a tuple of {len(results)} Tensors" if isinstance(result, tuple) else "one Tensor")

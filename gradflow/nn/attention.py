@@ -71,7 +71,7 @@ def scaled_dot_product_attention(
         raise ArgumentError(f"{op}: Explicit attn_mask should not be set when is_causal=True")
     if enable_gqa:
         heads = query.shape[-3]
-        if heads % key.shape[-3] or heads % value.shape[-3]:
+        if any(not x.shape[-3] or heads % x.shape[-3] for x in (key, value)):
             raise ShapeError(
                 f"{op}: enable_gqa: the number of heads of query ({heads}) must be a multiple of key's ({key.shape[-3]}) and value's ({value.shape[-3]})"
             )

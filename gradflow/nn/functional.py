@@ -270,7 +270,7 @@ def rms_norm(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | No
 
 # These say themselves what is wrong, or have nothing but tensors; the rest does enough work to be asked for its options first.
 QUICK = """
-    conv1d conv2d conv3d cross_entropy dropout embedding gelu hardsigmoid hardswish layer_norm linear log_softmax mish mse_loss nll_loss relu
+    cross_entropy dropout embedding gelu hardsigmoid hardswish layer_norm linear log_softmax mish mse_loss nll_loss relu
     sigmoid silu softmax tanh""".split()
 for _name in set(__all__) - set(QUICK):
     globals()[_name] = checked(_name, globals()[_name])

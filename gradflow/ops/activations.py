@@ -247,7 +247,7 @@ def put(op: str, input: Tensor, result: Tensor, inplace: bool) -> Tensor:
         return result
     from .inplace import become
 
-    return become(input, result, f"{op}(inplace=True)")
+    return become(input, result, op)
 
 
 def needs_tensor(op: str, x: Any, name: str = "input") -> None:

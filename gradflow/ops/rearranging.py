@@ -180,6 +180,8 @@ def repeat_interleave(input: Tensor, repeats: Any, dim: Any = None, *, output_si
         raise ShapeError(
             f"repeat_interleave: repeats must have the same size as input along dim, but got repeats.size(0) = {counts.size} and input.size({axis}) = {n}"
         )
+    if counts.sum(dtype=float) * (n if counts.size == 1 else 1) >= 2**60:  # NumPy multiplies without a look at the result
+        raise MemoryError(f"repeat_interleave: the result has too many elements: {counts.sum(dtype=float):.3g} repetitions of {n}")
     index = np.repeat(np.arange(n), counts.reshape(-1) if counts.size == n and counts.ndim else int(counts.reshape(-1)[0]))
     return rows_at(input, axis, index)
 
