@@ -139,36 +139,10 @@ SPELLINGS: dict[str, Callable] = {
 }
 
 REDUCING = frozenset(
-    [
-        "sum",
-        "mean",
-        "var",
-        "std",
-        "cumsum",
-        "cumprod",
-        "logcumsumexp",
-        "cummax",
-        "cummin",
-        "sort",
-        "argsort",
-        "median",
-        "unique",
-        "var_mean",
-        "std_mean",
-        "prod",
-        "max",
-        "min",
-        "amax",
-        "amin",
-        "argmax",
-        "argmin",
-        "any",
-        "all",
-        "count_nonzero",
-        "norm",
-        "logsumexp",
-        "squeeze",
-    ]
+    """
+    sum mean var std cumsum cumprod logcumsumexp cummax cummin sort argsort median unique var_mean std_mean prod max min amax amin
+    argmax argmin any all count_nonzero norm logsumexp squeeze
+    """.split()
 )
 
 

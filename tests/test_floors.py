@@ -78,7 +78,7 @@ DOORS = {
 DEPENDENCIES = {"numpy", "ml_dtypes", "safetensors", "cupy", "cupy_backends"}
 FILE_LINES = 450
 # Longer than a file should be; not to grow beyond this, and to be divided.
-LONG_FILES = {"methods.py": 474}
+LONG_FILES: dict[str, int] = {}
 
 
 def name_of(path):
