@@ -6,190 +6,23 @@ g++ with CUDA's names; the threads of a block are fibers that change at ``__sync
 """
 
 import ctypes
-import hashlib
 import itertools
 import os
-import re
 import shutil
-import subprocess
 import sys
 import time
 import weakref
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from cuda_emulator import BF16, FP16, ROOT
+from cuda_compiler import CACHE, Compiler
 
 from gradflow.backends import cuda, cupy_driver
 from gradflow.backends.cuda import array
 from gradflow.backends.cuda.array import DTYPES
 
 SHIFT = 1 << 62
-BATCH = 24  # kernels in one compilation
-CACHE = ROOT / "build" / "emulated"
-FLAGS = ["-O1", "-std=c++17", "-shared", "-fPIC", "-w", "-fno-math-errno", "-fno-trapping-math"]
-
-SHIM = r"""
-#include <ucontext.h>
-#include <cstdlib>
-#include <cstring>
-#include <vector>
-#include <csrc/half.h>
-#define __global__ static
-#define __launch_bounds__(threads)
-#define __grid_constant__
-#define GF_SHARED(name) unsigned char* name = gf_shared_memory
-struct Three { unsigned x, y; };
-static Three blockIdx, blockDim, gridDim, threadIdx;
-alignas(16) static unsigned char gf_shared_memory[1 << 14];
-
-static void (*gf_kernel)(void**);
-static void** gf_parameters;
-static ucontext_t gf_scheduler;
-struct Fiber { ucontext_t context; char* stack; bool done; };
-static std::vector<Fiber> gf_fibers;
-static unsigned gf_current;
-
-static __attribute__((noinline)) void __syncthreads() { swapcontext(&gf_fibers[gf_current].context, &gf_scheduler); }
-// A write that others have not read yet stays: two exchanges follow each other without a barrier.
-static unsigned char gf_exchanged[2][1024][8], gf_turn[1024];
-template <class T>
-static __attribute__((noinline)) T __shfl_xor_sync(unsigned warp, T x, int bits) {
-  const unsigned t = threadIdx.y * blockDim.x + threadIdx.x, turn = gf_turn[t] ^= 1;
-  if (!(warp >> t % 32 & 1) || !(warp >> (t ^ bits) % 32 & 1)) abort();  // a thread that the mask does not name
-  memcpy(gf_exchanged[turn][t], &x, sizeof x);
-  __syncthreads();
-  memcpy(&x, gf_exchanged[turn][t ^ bits], sizeof x);
-  return x;
-}
-static void gf_fiber() {
-  gf_kernel(gf_parameters);
-  gf_fibers[gf_current].done = true;
-  swapcontext(&gf_fibers[gf_current].context, &gf_scheduler);
-}
-template <class T>
-static T* gf_pointer(void* p) {
-  const unsigned long long address = *static_cast<unsigned long long*>(p);
-  return address ? reinterpret_cast<T*>(address - (1ull << 62)) : nullptr;
-}
-// 1: some threads of a block are done while others wait for them
-static int gf_run(void (*kernel)(void**), void** parameters, bool waits, bool backwards, unsigned gx, unsigned gy, unsigned bx, unsigned by) {
-  gf_kernel = kernel;
-  gf_parameters = parameters;
-  gridDim = {gx, gy};
-  blockDim = {bx, by};
-  const unsigned n = bx * by;
-  if (waits)
-    while (gf_fibers.size() < n) gf_fibers.push_back({{}, static_cast<char*>(malloc(1 << 16)), false});
-  for (unsigned b = 0; b < gx * gy; ++b) {
-    blockIdx = {b % gx, b / gx};
-    if (!waits) {
-      for (unsigned i = 0; i < n; ++i) {
-        const unsigned t = backwards ? n - 1 - i : i;
-        threadIdx = {t % bx, t / bx};
-        kernel(parameters);
-      }
-      continue;
-    }
-    for (unsigned t = 0; t < n; ++t) {
-      Fiber& f = gf_fibers[t];
-      f.done = false;
-      gf_turn[t] = 0;
-      getcontext(&f.context);
-      f.context.uc_stack.ss_sp = f.stack;
-      f.context.uc_stack.ss_size = 1 << 16;
-      f.context.uc_link = nullptr;
-      makecontext(&f.context, gf_fiber, 0);
-    }
-    for (unsigned done = 0; done < n;) {
-      done = 0;
-      for (unsigned i = 0; i < n; ++i) {
-        const unsigned t = gf_current = backwards ? n - 1 - i : i;
-        threadIdx = {t % bx, t / bx};
-        swapcontext(&gf_scheduler, &gf_fibers[t].context);
-        done += gf_fibers[t].done;
-      }
-      if (done && done < n) return 1;
-    }
-  }
-  return 0;
-}
-"""
-
-
-def entry(name, text):
-    """A function that takes a kernel's parameters as the driver does: pointers to them."""
-    lines = re.search(rf"{name}\((.*?)\) {{", text, re.S).group(1).split(",\n")
-    arguments = []
-    for i, line in enumerate(lines):
-        kind = re.sub(r"__grid_constant__|\w+$", "", line.strip()).strip()
-        if kind.endswith("*"):
-            arguments.append(f"gf_pointer<{kind[:-1]}>(p[{i}])")
-        else:
-            arguments.append(f"*static_cast<{kind}*>(p[{i}])")
-    waits = "true" if "lanes.join" in text or "__syncthreads" in text else "false"
-    return f"""
-static void gf_call_{name}(void** p) {{ {name}({", ".join(arguments)}); }}
-extern "C" int gf_launch_{name}(void** p, bool backwards, unsigned gx, unsigned gy, unsigned bx, unsigned by) {{
-  return gf_run(gf_call_{name}, p, {waits}, backwards, gx, gy, bx, by);
-}}
-"""
-
-
-class Compiler:
-    """Kernels compiled by g++, kept on disk by their text and all that they include."""
-
-    def __init__(self, flags=()):
-        CACHE.mkdir(parents=True, exist_ok=True)
-        self.flags = [*FLAGS, *flags]
-        headers = [*sorted((ROOT / "gradflow" / "include").rglob("*.h")), ROOT / "csrc" / "half.h"]
-        self.base = hashlib.blake2s("".join([SHIM, FP16, BF16, *self.flags, *(h.read_text() for h in headers)]).encode())
-        self.libraries = {}
-        self.functions = {}
-
-    def digest(self, text):
-        h = self.base.copy()
-        h.update(text.encode())
-        return h.hexdigest()[:24]
-
-    def build(self, kernels):
-        """``kernels``: text by name."""
-        todo = {n: t for n, t in kernels.items() if n not in self.functions and not (CACHE / self.digest(t)).exists()}
-        names = list(todo)
-        count = -(-len(names) // BATCH)
-        count += count % 2
-        with ThreadPoolExecutor(2) as pool:
-            list(pool.map(self.batch, [{n: todo[n] for n in names[i::count]} for i in range(count)]))
-        for name, text in kernels.items():
-            if name not in self.functions:
-                library = os.readlink(CACHE / self.digest(text))
-                if library not in self.libraries:
-                    self.libraries[library] = ctypes.CDLL(str(CACHE / library))
-                self.functions[name] = getattr(self.libraries[library], f"gf_launch_{name}")
-
-    def batch(self, kernels):
-        if not kernels:
-            return
-        key = self.digest("".join(kernels.values()))
-        folder = CACHE / f"{key}.{os.getpid()}"
-        folder.mkdir(exist_ok=True)
-        for file, text in (("shim.h", SHIM), ("cuda_fp16.h", FP16), ("cuda_bf16.h", BF16)):
-            (folder / file).write_text(text)
-        body = "\n".join(t.replace('extern "C" ', "") + entry(n, t) for n, t in kernels.items())
-        (folder / "kernels.cpp").write_text(f'#include "shim.h"\n{body}')
-        include = [f"-I{folder}", f"-I{ROOT}", f"-I{ROOT / 'gradflow' / 'include'}"]
-        output = folder / f"{key}.so"
-        subprocess.run(["g++", *self.flags, *include, str(folder / "kernels.cpp"), "-o", str(output)], check=True)
-        os.replace(output, CACHE / f"{key}.so")
-        for text in kernels.values():
-            link = CACHE / self.digest(text)
-            if not link.is_symlink():
-                link.symlink_to(f"{key}.so")
-        for file in folder.iterdir():
-            file.unlink()
-        folder.rmdir()
 
 
 class Stream:
@@ -236,6 +69,22 @@ class Pinned:
         self.ptr = self.bytes.ctypes.data
 
 
+libc = ctypes.CDLL(None)
+libc.memalign.restype, libc.memalign.argtypes = ctypes.c_void_p, [ctypes.c_size_t, ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+
+
+class Block:
+    """Just so many bytes, after which AddressSanitizer keeps watch; they hold whatever the memory held."""
+
+    def __init__(self, nbytes):
+        self.address = libc.memalign(256, nbytes)
+        ctypes.memset(self.address, 0xA5, nbytes)
+
+    def __del__(self):
+        libc.free(self.address)
+
+
 class Memory:
     """Bytes of the device."""
 
@@ -246,8 +95,9 @@ class Memory:
             raise MemoryError
         self.nbytes = nbytes
         driver.reserved[device] += nbytes
-        self.bytes = np.full(nbytes + 256, 0xA5, np.uint8)  # whatever the memory held
-        self.pointer = -(-self.bytes.ctypes.data // 256) * 256 + SHIFT
+        self.block = Block(nbytes)
+        self.pointer = self.block.address + SHIFT
+        driver.living.add(self)
         driver.allocated[device] += nbytes
         driver.peak[device] = max(driver.peak[device], driver.allocated[device])
         driver.allocations += 1
@@ -255,7 +105,7 @@ class Memory:
     def __del__(self):
         self.driver.allocated[self.device] -= self.nbytes
         for stream in self.streams or ():
-            self.driver.hold(self.bytes, stream, self.device)
+            self.driver.hold(self.block, stream, self.device)
 
 
 class Driver:
@@ -270,7 +120,8 @@ class Driver:
         self.current = 0
         self.limit, self.reserved, self.emptied = 1 << 34, [0] * devices, 0
         self.handles, self.log, self.held = itertools.count(1), [], []
-        self.every = weakref.WeakSet()
+        self.every, self.living = weakref.WeakSet(), weakref.WeakSet()
+        self.counted = []  # (kernel, bytes read, bytes written, bytes accessed 16 at a time) of each launch, if the compiler counts
         self.streams = [Stream(self) for _ in range(devices)]
         self.currents = list(self.streams)
 
@@ -405,7 +256,23 @@ class Driver:
         if name not in self.compiler.functions:
             self.compiler.build({name: text})
         run = self.compiler.functions[name]
-        assert run(ctypes.c_void_p(parameters), self.backwards, *grid, *block) == 0, f"{name}: some threads left before a barrier"
+        if self.compiler.counting:
+            library = self.compiler.libraries[os.readlink(CACHE / self.compiler.digest(text))]
+            ranges = [n for m in self.living for n in (m.block.address, m.block.address + m.nbytes)]
+            assert len(ranges) <= 128
+            library.gf_watch(len(ranges) // 2, (ctypes.c_ulonglong * len(ranges))(*ranges))
+        assert run(ctypes.c_void_p(parameters), self.backwards, *grid, *block, shared) == 0, f"{name}: some threads left before a barrier"
+        if self.compiler.counting:
+            library.gf_counted(counts := (ctypes.c_ulonglong * 3)())
+            self.counted.append((name, *counts))
+
+    def argsort(self, order, keys, code, rows, columns, device):
+        if self.collected is not None:
+            return
+        self.currents[device].synchronize()
+        memory = (ctypes.c_char * (rows * columns * DTYPES[code].itemsize)).from_address(keys - SHIFT)
+        places = np.argsort(np.ndarray((rows, columns), DTYPES[code], memory), -1, kind="stable")
+        ctypes.memmove(order - SHIFT, np.ascontiguousarray(places).ctypes.data, places.nbytes)
 
     def gemm(self, code, sizes, a, b, accumulate, c, count, device):
         """As BLAS: columns are dense, c = a b or c + a b."""
@@ -431,7 +298,8 @@ class Driver:
 
 
 def devices(kind, cases=()):
-    """For a fixture: an emulated device, for which the kernels of the cases are compiled, or the real one."""
+    """For a fixture: an emulated device, for which the kernels of the cases are compiled, its threads in order or ``backwards``; or the real
+    one."""
     if kind == "real":
         cupy_driver.collected, cupy_driver.backwards = None, False
         cuda.use(cupy_driver)
@@ -440,6 +308,7 @@ def devices(kind, cases=()):
         if shutil.which("g++") is None:
             pytest.skip("needs g++")
         driver = Driver()
+        driver.backwards = kind == "backwards"
         cuda.use(driver)
         with driver.collect(), np.errstate(all="ignore"):
             for f in cases:

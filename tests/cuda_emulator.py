@@ -35,6 +35,10 @@ static T __shfl_xor_sync(unsigned, T x, int bits) {
   __syncthreads();
   return x;
 }
+template <class T>
+static T __shfl_up_sync(unsigned, T x, int, int);  // nothing here scans
+template <class T>
+static T __shfl_sync(unsigned, T x, int, int);
 
 extern "C" void start(unsigned blocks_x, unsigned blocks_y, unsigned threads_x, unsigned threads_y) {
   gridDim = {blocks_x, blocks_y};
@@ -49,6 +53,7 @@ FP16 = """
 struct __half { unsigned short bits; };
 static inline float __half2float(__half x) { return gf::half_to_float(x.bits); }
 static inline __half __float2half_rn(float x) { return {gf::float_to_half(x)}; }
+static inline __half atomicAdd(__half* to, __half x) { return *to = __float2half_rn(__half2float(*to) + __half2float(x)); }
 """
 BF16 = """
 #pragma once

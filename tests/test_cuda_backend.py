@@ -11,6 +11,7 @@ from cuda_kernels import OPS, programs, stored_types
 import gradflow as gf
 from gradflow import backends
 from gradflow.backends import cuda
+from gradflow.backends.cuda import array
 from gradflow.scalar.types import FLOAT32
 
 CASES = []
@@ -27,9 +28,9 @@ def case(f):
     return test
 
 
-@pytest.fixture(scope="module", params=["emulated", pytest.param("real", marks=pytest.mark.gpu)])
+@pytest.fixture(scope="module", params=["emulated", "backwards", pytest.param("real", marks=pytest.mark.gpu)])
 def device(request):
-    """An emulated device; and a real one, where there is one."""
+    """An emulated device, with its threads in either order: a missing barrier shows as a difference; and a real one, where there is one."""
     yield from devices(request.param, CASES)
 
 
@@ -253,14 +254,14 @@ def test_functions_and_their_gradients_are_the_cpus(driver):
 
 
 def test_threads_in_the_other_order(device):
-    """A barrier that is missing shows as a difference."""
+    """The same bits."""
     x = gf.randn(7, 3000, device="cuda")
     want = [x.sum(0).cpu(), x.sum(1).cpu(), x.sum().cpu(), x.softmax(1).cpu(), x.argmax(0).cpu()]
-    device.backwards = True
+    device.backwards = not device.backwards
     try:
         got = [x.sum(0).cpu(), x.sum(1).cpu(), x.sum().cpu(), x.softmax(1).cpu(), x.argmax(0).cpu()]
     finally:
-        device.backwards = False
+        device.backwards = not device.backwards
     for g, w in zip(got, want, strict=True):
         assert g.tolist() == w.tolist()
 
@@ -316,6 +317,57 @@ def test_values_by_index(driver):
             backends.scatter_add(got, axis, rng.integers(0, 4, (2, 3, 4)) * 0 + 1, up(part))
             backends.scatter_add(want, axis, np.ones((2, 3, 4), np.int64), part)
             close(driver, got, want, 2e-3)
+
+
+@case
+def test_running_folds(driver):
+    """Of rows and columns, short and in chunks, of any strides; of extremes the last of equals, and nan."""
+    rng = np.random.default_rng(5)
+    for dtype in (np.float32, np.float64, np.float16, np.int64, np.int8, np.bool_):
+        for shape, axis in (((3, 40), 1), ((40, 3), 0), ((2, 5, 4), 1), ((1,), 0), ((2, 0), 1), ((9000,), 0)):
+            x = (rng.random(shape) * 3).astype(dtype)
+            for kind in range(4):
+                if kind > 1 and dtype == np.float32 and x.size > 10:
+                    x.flat[7] = np.nan
+                want = backends.scan(kind, x * (dtype(0.5) if kind == 1 and x.dtype.kind == "f" else dtype(1)), axis)
+                close(
+                    driver, backends.scan(kind, up(x * (dtype(0.5) if kind == 1 and x.dtype.kind == "f" else dtype(1))), axis), want, 2e-3
+                )
+    x = rng.random((4, 5, 6)).astype(np.float32)
+    close(driver, backends.scan(0, up(x).transpose(2, 0, 1), 1), backends.scan(0, x.transpose(2, 0, 1), 1))
+
+
+@case
+def test_values_are_added_by_atomics_if_one_says_so(driver):
+    rng, index = np.random.default_rng(3), np.array([3, 0, 3, 3])
+    array.deterministic_scatter = False
+    try:
+        for dtype in (np.float16, np.float32, np.float64, np.int32, np.int64, np.int8):
+            source = (rng.random((4, 6)) * 9).astype(dtype)
+            got, want = up(np.ones((5, 6), dtype)), np.ones((5, 6), dtype)
+            backends.add_rows(got, 0, up(index), up(source))
+            backends.add_rows(want, 0, index, source)
+            close(driver, got, want, 2e-3)
+    finally:
+        array.deterministic_scatter = True
+
+
+def test_indices_of_the_device_are_not_waited_for(device):
+    """Adding by index copies nothing to the host; what is out of range is left out and told later."""
+    if not isinstance(device, Driver):
+        pytest.skip("counted on the emulated device")
+    x, index = gf.zeros(3, 4, device="cuda"), gf.tensor([[0, 1, 7, 0]], device="cuda")
+    x.requires_grad_()
+    copied, device.to_host = device.to_host, None
+    try:
+        y = x.scatter_add(0, index, gf.ones(1, 4, device="cuda"))
+        gf.nn.functional.embedding(index.clamp(max=2), x).sum().backward()
+    finally:
+        device.to_host = copied
+    with pytest.raises(IndexError, match="scatter_add: index 7 is out of bounds for axis 0 with size 3"):
+        y.tolist()
+    assert y.tolist() == [[1, 0, 0, 1], [0, 1, 0, 0], [0, 0, 0, 0]]
+    assert x.grad.tolist() == [[2] * 4, [1] * 4, [1] * 4]
 
 
 def test_indices_out_of_range(device):

@@ -200,7 +200,7 @@ def test_memory_is_kept_for_the_streams_that_use_it(emulated):
     s = gf.cuda.Stream()
     x = gf.zeros(100, device="cuda")
     x.record_stream(s)
-    block = weakref.ref(x.array.memory.bytes)
+    block = weakref.ref(x.array.memory.block)
     s._raw.todo.append(lambda: None)  # the stream is busy
     del x
     gc.collect()

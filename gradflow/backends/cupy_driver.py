@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DeviceError
-from ..scalar.types import BFLOAT16, FLOAT16, FLOAT32, FLOAT64
+from ..scalar.types import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, NAMES, SIZES
 from .owners import products
 
 INSTALL = 'pip install "cupy-cuda13x[ctk]"'
@@ -368,6 +368,22 @@ def launch(function: Any, grid: tuple[int, int], block: tuple[int, int], shared:
         launcher()(function.ptr, grid[0], grid[1], 1, block[0], block[1], 1, shared, stream(device), parameters, 0)
 
 
+# Sorting
+
+
+def argsort(order: int, keys: int, code: int, rows: int, columns: int, device: int) -> None:
+    """Into the int64 at ``order``: the places of each row's elements in order, equals as they came; nan is the largest. Not of bfloat16."""
+    from cupy import argsort as sorting
+    from cupy import ndarray
+    from cupy.cuda import MemoryPointer, UnownedMemory
+
+    dtype = NAMES[code]
+    with On(device):
+        memory = UnownedMemory(keys, rows * columns * SIZES[code], None, device)
+        places = sorting(ndarray((rows, columns) if rows > 1 else (columns,), dtype, MemoryPointer(memory, 0)))
+        runtime().memcpyAsync(order, places.data.ptr, 8 * rows * columns, runtime().memcpyDeviceToDevice, stream(device))
+
+
 # Matrix products
 
 Matrix = tuple[int, bool, int, int]  # address, is it read transposed, leading dimension, elements to the next matrix of the batch
@@ -388,7 +404,8 @@ def gemm(
     count: int,
     device: int,
 ) -> None:
-    """As BLAS, which works by columns: c = a b, or c + a b, for ``count`` matrices; float16 and bfloat16 are summed in float32."""
+    """As BLAS, which works by columns: c = a b, or c + a b, for ``count`` matrices; float16 and bfloat16 are summed in float32, float32 may be
+    computed in TF32."""
     from cupy.cuda.device import get_cublas_handle
     from cupy_backends.cuda.libs import cublas
 

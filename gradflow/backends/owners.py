@@ -24,16 +24,24 @@ OWNERS: list[tuple[type, Any]] = []  # outermost first
 def register(array_type: type, backend: Any, outermost: bool = False) -> None:
     """Arrays of ``array_type`` belong to ``backend``, a module or object. ``outermost``: they may hold arrays of the others."""
     OWNERS.insert(0 if outermost else len(OWNERS), (array_type, backend))
+    RANKS.clear()
+
+
+RANKS: dict[type, int] = {}
 
 
 def rank(values: Iterable[Any]) -> int:
     """The place in OWNERS of the outermost array among the values and in their tuples."""
     best = len(OWNERS)
     for value in values:
+        kind = value.__class__
         if isinstance(value, tuple):
             best = min(best, rank(value))
+        elif kind in RANKS:
+            best = min(best, RANKS[kind])
         else:
-            best = next((k for k in range(best) if isinstance(value, OWNERS[k][0])), best)
+            RANKS[kind] = next((k for k, (owned, _) in enumerate(OWNERS) if isinstance(value, owned)), len(OWNERS))
+            best = min(best, RANKS[kind])
         if not best:
             break
     return best

@@ -30,6 +30,7 @@ FOLD_BYTES = 16  # for each thread, in shared memory; for each partial result
 # In memory, by element type; and what folds (device.h), by the kind of reduction.
 STORED = ("gf::bool8", "unsigned char", "signed char", "short", "gf::int32", "gf::int64", "__half", "__nv_bfloat16", "float", "double")
 FOLDS = {"sum": "Sum", "prod": "Prod", "max": "Max", "min": "Min", "any": "Sum", "all": "Prod", "argmax": "ArgMax", "argmin": "ArgMin"}
+SCANNED = ("sum", "prod", "argmax last", "argmin last")  # what scans fold, by the number of their kind
 
 
 class Kernel(NamedTuple):
@@ -251,7 +252,8 @@ def folded(kind: str, dtype: int) -> int:
 
 
 def fold_type(kind: str, dtype: int) -> str:
-    return f"gf::{FOLDS[kind]}<{register(folded(kind, dtype))}>"
+    name = f"Last{kind[3:6].title()}" if kind.endswith(" last") else FOLDS[kind]
+    return f"gf::{name}<{register(folded(kind, dtype))}>"
 
 
 def grouped(count: str, *body: str) -> list[str]:
@@ -269,7 +271,7 @@ def grouped(count: str, *body: str) -> list[str]:
 
 def finish(kind: str, dtype: int, output: int, to: str) -> str:
     """Stores a fold's result."""
-    result = INT64 if kind in ("argmax", "argmin") else folded(kind, dtype)
+    result = INT64 if kind.startswith("arg") else folded(kind, dtype)
     value = "fold.finish(scale)" if result == REGISTER[output] else f"gf::prim::cast<{register(output)}>(fold.finish(scale))"
     return f"gf::put({to}, {value}, accumulate & 1);"
 

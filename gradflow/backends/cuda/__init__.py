@@ -13,14 +13,15 @@ import numpy as np
 from ...errors import DeviceError, ShapeError
 from ...scalar.types import FLOAT16, promote
 from .. import cpu, owners
-from . import array, folds, launch
+from . import array, folds, launch, moves, scans
 from . import elementwise as _elementwise
 from .array import CODES, DTYPES, DeviceArray, download, upload
 from .elementwise import elementwise
 from .folds import reduce, rows
 from .launch import code_of_scalar, combined
-from .moves import add_rows, gather, scan, scatter_add, take_rows
+from .moves import add_rows, gather, scatter_add, take_rows
 from .products import dot, identity
+from .scans import scan
 
 
 def use(driver: Any) -> None:
@@ -28,7 +29,7 @@ def use(driver: Any) -> None:
     import sys
 
     array.driver = driver
-    for cache in (_elementwise.plans, folds.plans, launch.functions):
+    for cache in (_elementwise.plans, folds.plans, moves.launches, scans.plans, launch.functions):
         cache.clear()
     for kind in (DeviceArray, owners.Place):
         if kind not in [t for t, _ in owners.OWNERS]:
@@ -197,6 +198,7 @@ __all__ = [
     "expand",
     "gather",
     "irregular",
+    "matmul",
     "moved",
     "reduce",
     "result_type",

@@ -21,6 +21,7 @@ DTYPES = tuple(np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name) for 
 CODES = {dtype: code for code, dtype in enumerate(DTYPES)}
 
 check: Any = None  # raises errors that kernels of a device left; given by moves.py
+deterministic_scatter = True  # else values are added by index with atomics, which is faster, in any order
 driver: Any = None  # cupy_driver, or what tests put in its place
 new = object.__new__
 

@@ -97,19 +97,19 @@ def check_out(op: str, out: Any, shape: tuple[int, ...]) -> None:
 def elementwise(program: Any, inputs: tuple, out: Any = None, accumulate: int = 0) -> Any:
     """``program`` over the broadcast inputs, into ``out`` or new arrays; bit k of ``accumulate``: output k is added to."""
     n = len(program.source.outputs)
-    outs: tuple = out if isinstance(out, tuple) else (out,) * n if out is None else (out,)
     found = Inputs(program.source.name, inputs)
-    for o in outs:
-        if o is not None and o.__class__ is not DeviceArray:
-            refuse_host(program.source.name)
-    if any(o is not None and any(overlaps(a, o) for a in found.arrays) for o in outs):
-        return through_copies(program, inputs, outs, accumulate)
-    key = (
-        program,
-        accumulate,
-        found.key,
-        tuple([None if o is None else (o.ghost.dtype, o.ghost.shape, o.ghost.strides, o.pointer & 15, o.memory.device) for o in outs]),
-    )
+    if out is None:
+        outs: tuple = (None,) * n
+        key: tuple = (program, accumulate, found.key)
+    else:
+        outs = out if out.__class__ is tuple else (out,)
+        for o in outs:
+            if o is not None and o.__class__ is not DeviceArray:
+                refuse_host(program.source.name)
+        if any(o is not None and any(overlaps(a, o) for a in found.arrays) for o in outs):
+            return through_copies(program, inputs, outs, accumulate)
+        of_outs = [None if o is None else (o.ghost.dtype, o.ghost.shape, o.ghost.strides, o.pointer & 15, o.memory.device) for o in outs]
+        key = (program, accumulate, found.key, *of_outs)
     plan = plans.get(key)
     if plan is None:
         if len(plans) >= PLANS:

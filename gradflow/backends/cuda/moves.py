@@ -1,7 +1,8 @@
 """Values by index. Indices may be on the host.
 
-What is read by an index that is out of range is reported when the device is next waited for. What is added is sorted by destination first, on the
-host: no atomics, the same bits every time.
+What is read by an index that is out of range is reported when the device is next waited for. What is added is sorted by destination first: no
+atomics, the same bits every time. With ``gradflow.backends.cuda.array.deterministic_scatter = False`` it is added by atomics, which is faster and
+rounds differently from run to run.
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ import numpy as np
 from ...errors import AxisError, DTypeError, OutOfRangeError, ShapeError
 from ...scalar import cuda_moves as text
 from ...scalar.types import INT32, INT64
-from .. import cpu, owners
+from .. import owners
 from . import array
-from .array import CODES, DeviceArray, assign, on_host, same_device, upload
-from .elementwise import check_out
-from .folds import kernel_of
+from .array import CODES, DTYPES, DeviceArray, assign, same_device, upload
+from .elementwise import PLANS, check_out
+from .folds import kernel_of, product
 from .launch import BLOCKS, Launch, c_steps, int64, layout, merged, overlaps, steps, walk_of
 
 numbers = count(1)
 ASKED = 10_000  # calls of which is known where they were
+launches: dict[Any, Launch] = {}
 
 
 class Errors:
@@ -35,15 +37,36 @@ class Errors:
         self.news = False  # was a kernel launched since somebody looked?
         self.asked: dict[int, tuple[int, str, int, Any]] = {}  # of the last calls: the id, the operation, its axis, and where it was called
 
-    def ask(self, op: str, axis: int) -> int:
-        """The id of a call, which its kernel leaves if an index is out of range."""
+    def ask(self, op: str, axis: int) -> tuple[int, int]:
+        """(the address for a kernel's error, the id that the kernel leaves there)"""
         number = next(numbers)
         self.asked[number % ASKED] = number, op, axis, owners.caller(4)
         self.news = True
-        return number
+        return self.memory.pointer, number
 
 
 errors: dict[tuple[int, int], Errors] = {}
+
+
+def errors_of(device: int) -> Errors:
+    key = id(array.driver), device
+    return errors.get(key) or errors.setdefault(key, Errors(device))
+
+
+def launched(key: Any, make: Any) -> Launch:
+    """The launch for a call of this kind, made when it is first seen."""
+    found = launches.get(key)
+    if found is None:
+        if len(launches) >= PLANS:
+            launches.clear()
+        found = launches[key] = make()
+    return found
+
+
+def over(n: int, kernel: Any, device: int, head: str, rest: list[bytes]) -> Launch:
+    """A launch of a thread for each of ``n`` elements."""
+    blocks = min(-(-n // text.ELEMENTWISE_THREADS), BLOCKS)
+    return Launch(kernel, device, head, rest, (blocks, 1), (min(text.ELEMENTWISE_THREADS, n), 1))
 
 
 def check(device: int, everything: bool = False) -> None:
@@ -93,18 +116,16 @@ def taken(
     result = array.empty(shape, table.dtype, device) if out is None else out
     if not result.size:
         return result
-    sizes, strides = merged(op, shape, [*operands, c_steps(shape) if out is None else steps(out, shape)])
-    walk = walk_of(max(result.size, table.size), (sizes, strides))
-    key = id(array.driver), device
-    held = errors.get(key) or errors.setdefault(key, Errors(device))
-    number = held.ask(op, axis)
-    step = table.strides[axis] // table.itemsize
-    rest = [layout(walk, sizes, strides), *int64(step, table.shape[axis], result.size, number)]
-    kernel = kernel_of(text.take, table.itemsize, CODES[index.dtype], walk)
-    blocks = min(-(-result.size // text.ELEMENTWISE_THREADS), BLOCKS)
-    launch = Launch(kernel, device, "PPPP", rest, (blocks, 1), (min(text.ELEMENTWISE_THREADS, result.size), 1))
-    launch.move(3, 3 + len(rest))
-    launch(table.pointer, index.pointer, result.pointer, held.memory.pointer)
+    step, of_out = table.strides[axis] // table.itemsize, c_steps(shape) if out is None else steps(out, shape)
+    key = "take", device, table.itemsize, index.dtype, shape, *map(tuple, (*operands, of_out)), step, table.shape[axis], table.size >> 31
+
+    def make() -> Launch:
+        sizes, strides = merged(op, shape, [*operands, of_out])
+        walk = walk_of(max(result.size, table.size), (sizes, strides))
+        rest = [layout(walk, sizes, strides), *int64(step, table.shape[axis], result.size)]
+        return over(result.size, kernel_of(text.take, table.itemsize, CODES[index.dtype], walk), device, "PPPPq", rest)
+
+    launched(key, make)(table.pointer, index.pointer, result.pointer, *errors_of(device).ask(op, axis))
     return result
 
 
@@ -144,37 +165,60 @@ def take_rows(x: Any, axis: int, index: Any, out: Any = None) -> Any:
     return taken("take_rows", table, index, axis, out, shape, [of_table, of_index])
 
 
-def scan(kind: int, x: DeviceArray, axis: int) -> Any:
-    return upload(cpu.scan(kind, on_host(x), axis), x.memory.device)
+def order_of(index: DeviceArray) -> DeviceArray:
+    """The places of an index's elements in order, equals as they came."""
+    order = array.empty(index.shape, DTYPES[INT64], index.memory.device)
+    array.driver.argsort(order.pointer, index.pointer, CODES[index.dtype], 1, index.size, index.memory.device)
+    return order
 
 
-def added(op: str, out: DeviceArray, axis: int, index: np.ndarray, src: DeviceArray, at: int) -> None:
-    """``out``, along ``axis``, at ``index`` (on the host, one dimension) gets what ``src`` has along its dimension ``at``; both have the same others."""
-    size = out.shape[axis]
-    if index.size and (index.min() < 0 or index.max() >= size):
-        wrong = index[(index < 0) | (index >= size)][0]
-        raise OutOfRangeError(f"{op}: index {wrong} is out of bounds for axis {axis} with size {size}")
+def added(op: str, out: DeviceArray, axis: int, index: DeviceArray, src: DeviceArray, at: int, reported: bool = False) -> None:
+    """``out``, along ``axis``, at ``index`` (contiguous, one dimension) gets what ``src`` has along its dimension ``at``; both have the same others.
+
+    ``reported``: what was out of range is -1 in the index, and has been told.
+    """
     if not src.size:
         return
-    order = np.argsort(index, kind="stable")
-    sorted_ = index[order]
-    starts = np.flatnonzero(np.concatenate([[True], sorted_[1:] != sorted_[:-1]]))
-    device = out.memory.device
-    # one array, so that one copy goes over
-    plan = upload(np.concatenate([order, starts, [index.size], sorted_[starts]]).astype(np.int64), device)
-    others = [[s // a.itemsize for d, s in enumerate(a.strides) if d != k] for a, k in ((out, axis), (src, at))]
-    shape = [n for d, n in enumerate(out.shape) if d != axis]
-    sizes, strides = merged(op, shape, others)
-    columns = 1
-    for n in shape:
-        columns *= n
-    walk = walk_of(max(out.size, src.size), (sizes, strides))
-    kernel = kernel_of(text.add_segments, CODES[out.dtype], walk)
-    rest = [layout(walk, sizes, strides), *int64(out.strides[axis] // out.itemsize, src.strides[at] // src.itemsize, starts.size, columns)]
-    blocks = min(-(-starts.size * columns // text.ELEMENTWISE_THREADS), BLOCKS)
-    launch = Launch(kernel, device, "PPPPP", rest, (blocks, 1), (min(text.ELEMENTWISE_THREADS, starts.size * columns), 1))
-    first = plan.pointer
-    launch(out.pointer, src.pointer, first, first + 8 * order.size, first + 8 * (order.size + starts.size + 1))
+    device, dtype = out.memory.device, CODES[out.dtype]
+    others = [tuple(s // a.itemsize for d, s in enumerate(a.strides) if d != k) for a, k in ((out, axis), (src, at))]
+    shape = tuple(n for d, n in enumerate(out.shape) if d != axis)
+    from_row_to_row = out.strides[axis] // out.itemsize, src.strides[at] // src.itemsize
+    sorts = array.deterministic_scatter or dtype not in text.ATOMIC
+    key = (
+        "add",
+        sorts,
+        device,
+        dtype,
+        index.dtype,
+        shape,
+        *others,
+        *from_row_to_row,
+        out.shape[axis],
+        index.size,
+        max(out.size, src.size) >> 31,
+    )
+
+    def make() -> Launch:
+        sizes, strides = merged(op, shape, others)
+        walk = walk_of(max(out.size, src.size), (sizes, strides))
+        columns = product(shape)
+        rest = [layout(walk, sizes, strides), *int64(*from_row_to_row, out.shape[axis], index.size, columns)]
+        kernel = kernel_of(text.add_segments if sorts else text.add_atomically, dtype, CODES[index.dtype], walk)
+        return over(index.size * columns, kernel, device, "PPPPPq" if sorts else "PPPPq", rest)
+
+    launch = launched(key, make)
+    order = order_of(index) if sorts else None
+    error, number = errors_of(device).ask(op, axis)
+    between = () if order is None else (order.pointer,)
+    launch(out.pointer, src.pointer, *between, index.pointer, error, 0 if reported else number)
+
+
+def on_device_checked(op: str, index: Any, size: int, axis: int, device: int) -> DeviceArray:
+    """The index on the device; one of the host's is checked at once."""
+    if isinstance(index, np.ndarray) and index.size and (index.min() < 0 or index.max() >= size):
+        wrong = index[(index < 0) | (index >= size)].flat[0]
+        raise OutOfRangeError(f"{op}: index {wrong} is out of bounds for axis {axis} with size {size}")
+    return indices(op, index, device)
 
 
 def checked(op: str, out: Any, src: Any) -> DeviceArray:
@@ -190,46 +234,61 @@ def checked(op: str, out: Any, src: Any) -> DeviceArray:
 def scatter_add(out: Any, axis: int, index: Any, src: Any) -> Any:
     """out[index[i][j]][j] += src[i][j] for axis 0"""
     src = checked("scatter_add", out, src)
-    host = on_host(index)
     table = out if out.ndim else out.reshape(1)
     axis = axis_of("scatter_add", axis, table.ndim)
-    if not host.ndim and src.ndim == 0:
-        host, src = host.reshape((1,) * table.ndim), src.reshape((1,) * table.ndim)
-    fits = host.ndim == src.ndim == table.ndim and all(
-        n <= m and (d == axis or n <= k) for d, (n, m, k) in enumerate(zip(host.shape, src.shape, table.shape))
+    if not index.ndim and src.ndim == 0:
+        index, src = index.reshape((1,) * table.ndim), src.reshape((1,) * table.ndim)
+    fits = index.ndim == src.ndim == table.ndim and all(
+        n <= m and (d == axis or n <= k) for d, (n, m, k) in enumerate(zip(index.shape, src.shape, table.shape))
     )
     if not fits:
         raise ShapeError(
-            f"scatter_add: the shapes do not fit: the table is {list(out.shape)}, index is {list(host.shape)}, the source is {list(src.shape)}; all "
+            f"scatter_add: the shapes do not fit: the table is {list(out.shape)}, index is {list(index.shape)}, the source is {list(src.shape)}; all "
             "need as many dimensions, and index is nowhere longer than the source, nor than the table but along the axis"
         )
-    if host.size and (host.min() < 0 or host.max() >= table.shape[axis]):
-        wrong = host[(host < 0) | (host >= table.shape[axis])][0]
-        raise OutOfRangeError(f"scatter_add: index {wrong} is out of bounds for axis {axis} with size {table.shape[axis]}")
-    where = sum(
-        step * (host if d == axis else np.arange(n).reshape([-1 if k == d else 1 for k in range(host.ndim)]))
-        for d, (n, step) in enumerate(zip(host.shape, c_steps(table.shape), strict=True))
-    )
-    part = src[tuple(slice(0, n) for n in host.shape)]
+    device = out.memory.device
+    index = on_device_checked("scatter_add", index, table.shape[axis], axis, device)
+    if not index.size:
+        return out
     dense = table if table.flags.c_contiguous else table.copy()
-    added("scatter_add", dense.reshape(-1), 0, np.broadcast_to(where, host.shape).reshape(-1), part.reshape(-1), 0)
+    part = src[tuple(slice(0, n) for n in index.shape)]
+    where = places_of("scatter_add", index, axis, dense.shape)
+    added("scatter_add", dense.reshape(-1), 0, where, part.reshape(-1), 0, reported=True)
     if dense is not table:
         assign(table, dense)
     return out
 
 
+def places_of(op: str, index: DeviceArray, axis: int, shape: tuple[int, ...]) -> DeviceArray:
+    """Where the elements of an index along an axis lie in a contiguous table of ``shape``, which they do not leave otherwise."""
+    device, table = index.memory.device, c_steps(shape)
+    where = array.empty((index.size,), DTYPES[INT64], device)
+    operands = [[0 if d == axis else s for d, s in enumerate(table)], [s // index.itemsize for s in index.strides]]
+    key = "places", device, index.dtype, index.shape, shape, axis, tuple(operands[1])
+
+    def make() -> Launch:
+        sizes, strides = merged(op, index.shape, operands)
+        walk = walk_of(max(index.size, product(shape)), (sizes, strides))
+        rest = [layout(walk, sizes, strides), *int64(table[axis], shape[axis], index.size)]
+        return over(index.size, kernel_of(text.places, CODES[index.dtype], walk), device, "PPPq", rest)
+
+    launched(key, make)(index.pointer, where.pointer, *errors_of(device).ask(op, axis))
+    return where
+
+
 def add_rows(out: Any, axis: int, index: Any, src: Any) -> Any:
     """out[..., index, ...] += src"""
     src = checked("add_rows", out, src)
-    host = on_host(index)
     table = out if out.ndim else out.reshape(1)
     axis = axis_of("add_rows", axis, table.ndim)
-    shape = (*table.shape[:axis], *host.shape, *table.shape[axis + 1 :])
+    shape = (*table.shape[:axis], *index.shape, *table.shape[axis + 1 :])
     if src.shape != shape:
         raise ShapeError(
-            f"add_rows: the shapes do not fit: the table is {list(out.shape)}, index is {list(host.shape)}, the source is {list(src.shape)}; the "
+            f"add_rows: the shapes do not fit: the table is {list(out.shape)}, index is {list(index.shape)}, the source is {list(src.shape)}; the "
             "source needs the index's shape in place of the axis"
         )
-    rows = src.reshape((*table.shape[:axis], host.size, *table.shape[axis + 1 :]))
-    added("add_rows", table, axis, host.reshape(-1), rows, axis)
+    index = on_device_checked("add_rows", index, table.shape[axis], axis, out.memory.device)
+    rows = src.reshape((*table.shape[:axis], index.size, *table.shape[axis + 1 :]))
+    flat = index if index.ndim == 1 and index.flags.c_contiguous else index.dense().reshape(-1)
+    added("add_rows", table, axis, flat, rows, axis)
     return out

@@ -242,15 +242,16 @@ struct Min {
   GF_METHOD T finish(double) const { return best; }
 };
 
-// The position of the extreme: the first of equals, the first nan; so the order of merging does not matter.
-template <class T, bool largest>
+// The position of the extreme: the first of equals, the first nan, or the last; so the order of merging does not
+// matter.
+template <class T, bool largest, bool last = false>
 struct Arg {
   T best = 0;
   int64 index = -1;
   GF_METHOD bool wins(T x, int64 i) const {
     const bool equal = x == best || (x != x && best != best);
     const bool better = largest ? x > best : x < best;
-    return index < 0 || (equal ? i < index : better || (x != x && best == best));
+    return index < 0 || (equal ? (i < index) != last : better || (x != x && best == best));
   }
   GF_METHOD void take(T x, int64 i) {
     if (!wins(x, i)) return;
@@ -270,6 +271,10 @@ template <class T>
 using ArgMax = Arg<T, true>;
 template <class T>
 using ArgMin = Arg<T, false>;
+template <class T>
+using LastMax = Arg<T, true, true>;
+template <class T>
+using LastMin = Arg<T, false, true>;
 
 // --- the threads of a block -----------------------------------------------------------------------------------
 
@@ -285,6 +290,30 @@ struct Across {
       return T(__shfl_xor_sync(warp, int32(x), bit));
     else
       return __shfl_xor_sync(warp, x, bit);
+  }
+};
+
+// A value of the thread that stands so many before this one, in groups of `count`; and one of a group's last thread.
+struct Before {
+  int32 distance, count;
+  uint32 warp;
+  template <class T>
+  GF_METHOD T operator()(T x) const {
+    if constexpr (sizeof(T) == 1)
+      return T(__shfl_up_sync(warp, int32(x), distance, count));
+    else
+      return __shfl_up_sync(warp, x, distance, count);
+  }
+};
+struct Last {
+  int32 count;
+  uint32 warp;
+  template <class T>
+  GF_METHOD T operator()(T x) const {
+    if constexpr (sizeof(T) == 1)
+      return T(__shfl_sync(warp, int32(x), count - 1, count));
+    else
+      return __shfl_sync(warp, x, count - 1, count);
   }
 };
 
@@ -305,14 +334,32 @@ struct Lanes {
   GF_METHOD int64 first() const { return int64(blockIdx.x) * groups; }
   GF_METHOD int64 stride() const { return int64(gridDim.x) * groups; }
 
+  // The threads of this warp.
+  GF_METHOD uint32 mask() const { return count * groups < kWarp ? (1u << count * groups) - 1 : ~0u; }
+
+  // The fold of each lane of at most 32 along x with those of the lanes before it and what came before these, which
+  // becomes that of the last. Every thread of the block must come here.
+  template <class Fold>
+  GF_METHOD Fold scan(Fold fold, Fold& before) const {
+    for (int32 distance = 1; distance < count; distance *= 2) {
+      Fold sum = fold.each(Before{distance, count, mask()});
+      sum.merge(fold);
+      if (lane >= distance) fold = sum;
+    }
+    before.merge(fold);
+    fold = before;
+    if (count > 1) before = fold.each(Last{count, mask()});
+    return fold;
+  }
+
   // The folds of a group's lanes as one, known to all of them, always merged in the same order: first by the threads of
   // a warp, then from what each warp has for each of its groups. Every thread of the block must come here; `memory` has
   // kFoldBytes for each.
   template <class Fold>
   GF_METHOD Fold join(Fold fold, unsigned char* memory) const {
     static_assert(sizeof(Fold) <= kFoldBytes, "a fold must fit its place in shared memory");
-    const int32 threads = count * groups, span = count * step;
-    const uint32 warp = threads < kWarp ? (1u << threads) - 1 : ~0u;
+    const int32 span = count * step;
+    const uint32 warp = mask();
     for (int32 apart = step; apart < span && apart < kWarp; apart *= 2) {
       Fold low = fold, high = fold.each(Across{apart, warp});
       if (thread & apart) {
