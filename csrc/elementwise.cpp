@@ -1,6 +1,8 @@
 // elementwise(program, inputs, out, accumulate): a program over the elements of broadcast arrays.
 #include "elementwise.h"
 
+#include <cstring>
+
 #include "runner.h"
 
 namespace gf {
@@ -46,8 +48,16 @@ void plan(const Typed& t, Loop* loop, const Box& box) {
   }
 }
 
-bool needs_tiles(const Typed& t, const Loop& loop) {
-  if (t.code.size() > 1) return true;
+// A copy that is loaded straight into the output.
+bool is_load(const Typed& t, const Loop& loop, const Box& box) {
+  return t.code.empty() && t.n_inputs == 1 && t.n_outputs == 1 && loop.op[0].mode != Mode::InPlace &&
+         loop.op[1].dtype == t.out_dtype[0] && loop.op[1].aligned && !loop.op[1].accumulate &&
+         register_of(loop.op[1].dtype) == loop.op[1].dtype && dense_in(loop.op[1], loop, box);
+}
+
+bool needs_tiles(const Typed& t, const Loop& loop, const Box& box) {
+  if (is_load(t, loop, box)) return false;
+  if (t.code.size() > 1 || t.n_consts > 0) return true;
   for (int k = 0; k < t.n_inputs; ++k)
     if (loop.op[k].mode != Mode::InPlace) return true;
   for (int k = 0; k < t.n_outputs; ++k) {
@@ -59,10 +69,7 @@ bool needs_tiles(const Typed& t, const Loop& loop) {
 
 void run_box(const Typed& t, Loop* loop, const Box& box) {
   guard_aliases(t, loop);
-  if (t.code.empty() && t.n_inputs == 1 && t.n_outputs == 1 && loop->op[0].mode != Mode::InPlace &&
-      loop->op[1].dtype == t.out_dtype[0] && loop->op[1].aligned && !loop->op[1].accumulate &&
-      register_of(loop->op[1].dtype) == loop->op[1].dtype && dense_in(loop->op[1], *loop, box))
-    loop->op[0].mode = loop->op[1].mode = Mode::FromLoad;
+  if (is_load(t, *loop, box)) loop->op[0].mode = loop->op[1].mode = Mode::FromLoad;
   Run run{t, *loop, box, true};
   const size_t bytes = scratch_bytes(run);
   const int64_t tiles = box.tiles();
@@ -132,9 +139,31 @@ void run_blocked(const Typed& t, const Loop& loop, int dim) {
   }
 }
 
+// Short types are copied without a detour through wider registers where both sides are dense, or the source is one value.
+bool copy_short(const Typed& t, const Loop& loop) {
+  const Operand &from = loop.op[0], &to = loop.op[1];
+  const int64_t item = item_size(to.dtype);
+  if (!t.code.empty() || t.n_inputs != 1 || t.n_outputs != 1 || from.dtype != to.dtype || to.dtype != t.out_dtype[0] ||
+      to.accumulate || item > 2 || loop.ndim != 1 || to.stride[0] != item || (from.stride[0] != item && from.stride[0] != 0))
+    return false;
+  const int64_t n = loop.size[0], chunks = n / kChunkCost + 1;
+  parallel_for(chunks, [&](int64_t i) {
+    const int64_t first = n * i / chunks, last = n * (i + 1) / chunks;
+    char* start = to.data + first * item;
+    if (from.stride[0] != 0)
+      memmove(start, from.data + first * item, size_t((last - first) * item));
+    else if (item == 1)
+      memset(start, *reinterpret_cast<unsigned char*>(from.data), size_t(last - first));
+    else
+      for (int64_t k = 0; k < last - first; ++k) memcpy(start + 2 * k, from.data, 2);
+  });
+  return true;
+}
+
 }  // namespace
 
 void run_elementwise(const Typed& t, Loop* loop, bool in_order) {
+  if (copy_short(t, *loop)) return;
   int64_t tile = kTileBytes / t.register_bytes;
   if (!in_order) {
     if (int dim = transposed_dim(*loop)) return run_blocked(t, *loop, dim);
@@ -142,7 +171,7 @@ void run_elementwise(const Typed& t, Loop* loop, bool in_order) {
   if (t.code.size() <= 1) {
     Box box = make_box(*loop, kLongTile);
     plan(t, loop, box);
-    if (box.length() <= tile || !needs_tiles(t, *loop)) return run_box(t, loop, box);
+    if (box.length() <= tile || !needs_tiles(t, *loop, box)) return run_box(t, loop, box);
   }
   Box box = make_box(*loop, tile);
   plan(t, loop, box);
@@ -368,7 +397,17 @@ void copy_view(const View& src, const View& out, bool accumulate) {
     from = &copied;
   }
   if (out.size() == 0) return;
-  const Typed& t = *copy_program(register_of(src.dtype));
+  alignas(8) char one[8];
+  if (from->size() == 1 && from->dtype != out.dtype && out.size() > 1) {  // converted once
+    View first = *from;
+    first.ndim = copied.ndim = 0;
+    copied.data = one;
+    copied.dtype = out.dtype;
+    copied.aligned = true;
+    copy_view(first, copied);
+    from = &copied;
+  }
+  const Typed& t = *copy_program(register_of(from->dtype));
   Loop loop;
   loop.set_shape(out.ndim, out.shape);
   loop.add(*from, out.ndim, out.shape);

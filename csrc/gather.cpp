@@ -1,4 +1,4 @@
-// gather, scatter_add, take_rows, add_rows: their arguments. What they do with them is in walk.h.
+// gather, scatter, scatter_add, take_rows, add_rows: their arguments. What they do with them is in walk.h.
 #include <algorithm>
 #include <atomic>
 #include <initializer_list>
@@ -209,9 +209,11 @@ PyObject* gather(PyObject*, PyObject* const* args, Py_ssize_t count) {
                    [&](const View& dense) { return element_walk(table, axis, indices, dense); });
 }
 
-// scatter_add(out, axis, index, src): out[index[i][j]][j] += src[i][j] for axis 0; returns out
-PyObject* scatter_add(PyObject*, PyObject* const* args, Py_ssize_t count) {
-  constexpr const char* op = "scatter_add";
+namespace {
+
+using ToTable = void (*)(const Walk&, DType);
+
+PyObject* write_elements(const char* op, ToTable write, PyObject* const* args, Py_ssize_t count) {
   require_count(count, 4, 4, op);
   if (!all_arrays(args, {0, 2, 3})) return call_fallback(op, args, count);
   View table = table_of(args[0], op), dense = view_of(args[3], op);
@@ -229,9 +231,21 @@ PyObject* scatter_add(PyObject*, PyObject* const* args, Py_ssize_t count) {
   require_writeable(args[0], op);
   indices.check(table.shape[axis], axis, op);
   Ref copy = unshared(&dense, table, op);
-  add_to_table(element_walk(table, axis, indices, dense), table.dtype);
+  write(element_walk(table, axis, indices, dense), table.dtype);
   Py_INCREF(args[0]);
   return args[0];
+}
+
+}  // namespace
+
+// scatter_add(out, axis, index, src): out[index[i][j]][j] += src[i][j] for axis 0; returns out
+PyObject* scatter_add(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  return write_elements("scatter_add", add_to_table, args, count);
+}
+
+// scatter(out, axis, index, src): out[index[i][j]][j] = src[i][j] for axis 0, of equal indices the last; returns out
+PyObject* scatter(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  return write_elements("scatter", write_table, args, count);
 }
 
 // take_rows(x, axis, index, out=None): x.take(index, axis)

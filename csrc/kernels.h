@@ -10,7 +10,16 @@
 
 namespace gf {
 
-// Pairs of arithmetic operations in one loop, for float and double: half the trips of a tile through the cache.
+// min(max(x, low), high) in which nan wins: each condition about a number of its own, so that g++ does not nest them.
+template <class T>
+inline __attribute__((always_inline)) T clamp(T x, T low, T high) {
+  T y = x < low ? low : x;
+  y = high < y ? high : y;
+  y = low != low ? low : y;
+  return high != high ? high : y;
+}
+
+// Pairs of operations in one loop, for float and double: half the trips of a tile through the cache.
 #define GF_PAIRS(P)          \
   P(mul_add, x * y + z)      \
   P(mul_sub, x * y - z)      \
@@ -18,7 +27,8 @@ namespace gf {
   P(add_mul, (x + y) * z)    \
   P(sub_mul, (x - y) * z)    \
   P(mul_mul, x * y * z)      \
-  P(add_add, x + y + z)
+  P(add_add, x + y + z)      \
+  P(max_min, clamp(x, y, z))
 
 // ---- opcodes: the primitives in the order of the X-macro, pairs, then those the interpreters know ------
 enum Opcode : int {

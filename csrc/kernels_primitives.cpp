@@ -44,23 +44,35 @@ namespace {
     }                                                                                       \
   }
 
-// Remainders of float32: in vectors where all quotients of the tile are moderate, else the library's, one by one.
-#define GF_DIVISION_FN(near, exact)                                                         \
+// In vectors where all of the tile is moderate, else the library's, one by one: remainders, and sines of float64.
+#define GF_NEAR_FN(T, is_near, near, exact)                                                 \
   [](void* dst, const void* a, const void* b, const void*, int64_t n) {                     \
-    float* d = static_cast<float*>(dst);                                                    \
-    const float* p = static_cast<const float*>(a);                                          \
-    const float* q = static_cast<const float*>(b);                                          \
-    int far = 0;                                                                            \
-    for (int64_t i = 0; i < n; ++i) far += !float32::is_near(p[i], q[i]);                   \
+    T* d = static_cast<T*>(dst);                                                            \
+    const T *p = static_cast<const T*>(a), *q = static_cast<const T*>(b);                   \
+    int64_t far = 0;                                                                        \
+    for (int64_t i = 0; i < n; ++i) {                                                       \
+      const T x = p[i], y = q[i];                                                           \
+      (void)y;                                                                              \
+      far += !(is_near);                                                                    \
+    }                                                                                       \
     if (far == 0) {                                                                         \
       GF_LOOP {                                                                             \
-        const float x = p[i], y = q[i], m = float32::fmod_near(x, y);                       \
+        const T x = p[i], y = q[i];                                                         \
+        (void)y;                                                                            \
         d[i] = near;                                                                        \
       }                                                                                     \
     } else {                                                                                \
-      for (int64_t i = 0; i < n; ++i) d[i] = exact(p[i], q[i]);                             \
+      for (int64_t i = 0; i < n; ++i) {                                                     \
+        const T x = p[i], y = q[i];                                                         \
+        (void)y;                                                                            \
+        d[i] = exact;                                                                       \
+      }                                                                                     \
     }                                                                                       \
   }
+
+inline __attribute__((always_inline)) int64 integer_remainder_of(int64 q, int64 a, int64 b) {
+  return prim::remainder_of(prim::fmod_of(q, a, b), b);
+}
 
 // M(type, name) for each register type of the primitive's domain sets one entry of the table.
 #define GF_SET_UNARY(T, name) k.op[kOp_##name][RegOf<T>::value] = GF_UNARY_FN(name, T);
@@ -81,9 +93,27 @@ void fill_primitives(Kernels& k) {
   k.op[kOp_##name][kRegFloat32] = GF_PAIR_FN(float, formula); \
   k.op[kOp_##name][kRegFloat64] = GF_PAIR_FN(double, formula);
   GF_PAIRS(GF_SET_PAIR)
-  k.op[kOp_fmod][kRegFloat32] = GF_DIVISION_FN(m, prim::fmod);
-  k.op[kOp_remainder][kRegFloat32] = GF_DIVISION_FN(prim::remainder_of(m, y), prim::remainder);
-  k.op[kOp_floor_divide][kRegFloat32] = GF_DIVISION_FN(prim::floor_divide_of(m, x, y), prim::floor_divide);
+#define GF_SET_DIVISIONS(T, library)                                                                               \
+  k.op[kOp_fmod][RegOf<T>::value] =                                                                                \
+      GF_NEAR_FN(T, library::is_near(x, y), library::fmod_near(x, y), prim::fmod(x, y));                           \
+  k.op[kOp_remainder][RegOf<T>::value] = GF_NEAR_FN(                                                               \
+      T, library::is_near(x, y), prim::remainder_of(library::fmod_near(x, y), y), prim::remainder(x, y));          \
+  k.op[kOp_floor_divide][RegOf<T>::value] = GF_NEAR_FN(                                                            \
+      T, library::is_near(x, y), prim::floor_divide_of(library::fmod_near(x, y), x, y), prim::floor_divide(x, y));
+  GF_SET_DIVISIONS(float, float32)
+  GF_SET_DIVISIONS(double, float64)
+#define GF_SET_QUOTIENT(name, of)                                                                                  \
+  k.op[kOp_##name][kRegInt64] =                                                                                    \
+      GF_NEAR_FN(int64, float64::is_near(x, y), of(float64::quotient_near(x, prim::safe_divisor(y)), x, y),        \
+                 prim::name(x, y));
+  GF_SET_QUOTIENT(fmod, prim::fmod_of)
+  GF_SET_QUOTIENT(floor_divide, prim::floor_of)
+  GF_SET_QUOTIENT(remainder, integer_remainder_of)
+#define GF_SET_ANGLE(name) \
+  k.op[kOp_##name][kRegFloat64] = GF_NEAR_FN(double, float64::is_near(x), float64::name##_near(x), prim::name(x));
+  GF_SET_ANGLE(sin)
+  GF_SET_ANGLE(cos)
+  GF_SET_ANGLE(tan)
 }
 
 }  // namespace GF_ISA

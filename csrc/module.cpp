@@ -29,9 +29,12 @@ GF_BOUND(dot)
 GF_BOUND(blas_info)
 GF_BOUND(gather)
 GF_BOUND(scatter_add)
+GF_BOUND(scatter)
 GF_BOUND(take_rows)
 GF_BOUND(add_rows)
 GF_BOUND(scan)
+GF_BOUND(top)
+GF_BOUND(shuffle)
 GF_BOUND(expand)
 GF_BOUND(sizes)
 GF_BOUND(outside)
@@ -253,9 +256,12 @@ PyMethodDef functions[] = {
     GF_METHOD("blas_info", blas_info, "The BLAS in use."),
     GF_METHOD("gather", gather, "gather(x, axis, index, out=None)"),
     GF_METHOD("scatter_add", scatter_add, "scatter_add(out, axis, index, src)"),
+    GF_METHOD("scatter", scatter, "scatter(out, axis, index, src)"),
     GF_METHOD("take_rows", take_rows, "take_rows(x, axis, index, out=None)"),
     GF_METHOD("add_rows", add_rows, "add_rows(out, axis, index, src)"),
     GF_METHOD("scan", scan, "scan(kind, x, axis): running sums (0), products (1); places of maxima (2), minima (3)"),
+    GF_METHOD("top", top, "top(x, k, largest): places of the first k along the last axis, in order"),
+    GF_METHOD("shuffle", shuffle, "shuffle(draws): a permutation from as many random numbers of 62 bits"),
     GF_METHOD("lu", lu, "lu(work) -> (pivots, info): factors stacks of transposed matrices in place"),
     GF_METHOD("lu_permutation", lu_permutation, "lu_permutation(pivots, rows) -> the rows' order"),
     GF_METHOD("cholesky", cholesky, "cholesky(work) -> info: factors stacks of matrices in place"),

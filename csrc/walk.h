@@ -1,4 +1,4 @@
-// The walk that gather, scatter_add, take_rows and add_rows share: over "dense" elements that each have a place in a
+// The walk that gather, scatter, scatter_add, take_rows and add_rows share: over "dense" elements that each have a place in a
 // table, known from their position in the other dimensions and from an index along the table's axis.
 #pragma once
 
@@ -135,6 +135,16 @@ void read_table(const Walk& w) {
   });
 }
 
+template <class T>
+void write_table(const Walk& w) {
+  npy_intp along = w.axis_stride;
+  walk_rows(w, [along](int64_t n, const char* dense, char* table, const int64_t* index, npy_intp dense_stride,
+                       npy_intp table_stride, npy_intp index_stride) {
+    for (int64_t i = 0; i < n; ++i)
+      store(table + index[i * index_stride] * along + i * table_stride, load<T>(dense + i * dense_stride));
+  });
+}
+
 // Sums as the dtype has them: integers wrap, booleans are or-ed, short floats are rounded after every sum.
 template <DType D>
 struct Adder {
@@ -207,7 +217,21 @@ inline void read_table(const Walk& w, DType dtype) {
 }
 
 // Where the table moves with the position, two positions never meet; along the index's dimensions the order of
-// the sums is kept. So the bits do not depend on the number of threads.
+// the sums, or of what is written, is kept. So the bits do not depend on the number of threads.
+inline void write_table(const Walk& w, DType dtype) {
+  auto moves = [&w](int d) { return w.table[d] != 0; };
+  switch (item_size(dtype)) {
+    case 1:
+      return share(w, w.table, moves, write_table<uint8_t>);
+    case 2:
+      return share(w, w.table, moves, write_table<uint16_t>);
+    case 4:
+      return share(w, w.table, moves, write_table<uint32_t>);
+    default:
+      return share(w, w.table, moves, write_table<uint64_t>);
+  }
+}
+
 inline void add_to_table(const Walk& w, DType dtype) {
   auto moves = [&w](int d) { return w.table[d] != 0; };
   switch (dtype) {

@@ -12,7 +12,8 @@ from .devices import default
 from .errors import ArgumentError, DTypeError, NumberError
 from .ops.axes import flag, integer, new_shape
 from .ops.convert import LIMITS, element, on_device
-from .scalar.types import INT64, UINT8, category
+from .scalar import primitives as s
+from .scalar.types import FLOAT64, INT64, UINT8, category
 from .tensor import Tensor, new, wrap
 
 
@@ -368,10 +369,19 @@ def arange(*args: Any, start: Any = None, end: Any = None, step: Any = None, **k
         raise ArgumentError(f"arange: upper bound and lower bound inconsistent with step sign: start {first}, end {last}, step {by}")
     n = -((first - last) // by) if code == INT64 else math.ceil((last - first) / by)
     first, _, by = whole if exact else values
-    array = backends.empty((n,), code)
-    if n:
-        array[...] = np.arange(first, last, by, dtype=np.int64) if code == INT64 else first + by * np.arange(n)
-    return done(array, want)
+    ends = np.array((first, by), np.int64 if exact else np.float64)
+    return done(backends.elementwise(counted, (ends[0:1], ends[1:2]), backends.empty((n,), code)), want)
+
+
+@backends.kernel
+def counted(first, step):
+    return first + step * s.linear_index()
+
+
+@backends.kernel
+def between(first, last, step, n):
+    i = s.linear_index()
+    return s.where(s.lt(2 * i, n), first + step * i, last - step * (n - 1 - i))
 
 
 def linspace(start: Any, end: Any, steps: int, **kwargs: Any) -> Tensor:
@@ -381,20 +391,17 @@ def linspace(start: Any, end: Any, steps: int, **kwargs: Any) -> Tensor:
     tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
     """
     code, want = options("linspace", kwargs)
-    values = spaced("linspace", start, end, steps, code)
-    array = backends.empty(values.shape, code)
-    array[...] = values
-    return done(array, want)
+    first, last, step, n = spacing("linspace", start, end, steps, code)
+    return done(backends.elementwise(between, (*np.array((first, last, step)).reshape(3, 1), n), backends.empty((n,), code)), want)
 
 
-def spaced(op: str, start: Any, end: Any, steps: Any, code: int) -> np.ndarray:
-    """In float64, counted from both ends; the ends are elements of the type first."""
+def spacing(op: str, start: Any, end: Any, steps: Any, code: int) -> tuple[float, float, float, int]:
+    """(start, end, step, number) in float64, to be counted from both ends; the ends are elements of the type first."""
     n = integer(op, "steps", steps)
     if n < 0:
         raise ArgumentError(f"{op}: number of steps must be non-negative, got {n}")
     first, last = (float(element(op, v, dtypes.BY_CODE[code])) for v in (start, end))
-    step, half = (last - first) / (n - 1) if n > 1 else 0.0, (n + 1) // 2
-    return np.concatenate((first + step * np.arange(half), last - step * np.arange(n - half)[::-1]))
+    return first, last, (last - first) / (n - 1) if n > 1 else 0.0, n
 
 
 def logspace(start: Any, end: Any, steps: int, base: float = 10.0, **kwargs: Any) -> Tensor:
@@ -404,10 +411,9 @@ def logspace(start: Any, end: Any, steps: int, base: float = 10.0, **kwargs: Any
     tensor([  1.,  10., 100.])
     """
     code, want = options("logspace", kwargs)
-    values = np.power(float(base), spaced("logspace", start, end, steps, code))
-    array = backends.empty(values.shape, code)
-    array[...] = values
-    return done(array, want)
+    first, last, step, n = spacing("logspace", start, end, steps, code)
+    array = backends.elementwise(between, (*np.array((first, last, step)).reshape(3, 1), n), backends.empty((n,), FLOAT64))
+    return done(backends.copy(np.power(float(base), array), backends.empty((n,), code)), want)
 
 
 def eye(n: int, m: int | None = None, **kwargs: Any) -> Tensor:

@@ -14,7 +14,7 @@ from .ops import random as r
 from .ops.axes import integer, new_shape
 from .ops.convert import element
 from .ops.reductions import float_only
-from .scalar.types import FLOAT64, INT64
+from .scalar.types import FLOAT64
 from .tensor import Tensor, wrap
 
 
@@ -104,11 +104,7 @@ def randperm(n: int, *, generator: Any = None, **kwargs: Any) -> Tensor:
         kwargs["dtype"] = dtypes.int64
     code, want = options("randperm", kwargs)
     element("randperm", max(n - 1, 0), dtypes.BY_CODE[code])
-    keys = r.fill_integers(backends.empty((n,), INT64), 0, 2**62, generator)
-    if n < 2**20:  # the lowest bits tell the place, what is left is random enough: to sort is quicker than to find the order
-        order = np.sort((keys & -(2**20)) | np.arange(n)) & (2**20 - 1)
-    else:
-        order = np.argsort(keys, kind="stable")
+    order = r.permutation(n, generator)
     return done(order.astype(dtypes.BY_CODE[code].numpy, copy=False), want)
 
 

@@ -92,6 +92,7 @@ PAIRS = {
     ("sub", "mul", 1): "sub_mul",
     ("mul", "mul", 0): "mul_mul",
     ("add", "add", 0): "add_add",
+    ("maximum", "minimum", 0): "max_min",
 }
 
 

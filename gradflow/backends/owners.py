@@ -188,7 +188,16 @@ def as_strided(a: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
 
 def duplicate(a: Any) -> Any:
     """A copy in C order."""
-    return np.array(a, order="C") if issubclass(type(a), np.ndarray | np.generic) else a.copy()
+    if not issubclass(type(a), np.ndarray | np.generic):
+        return a.copy()
+    if a.nbytes < LARGE:
+        return np.array(a, order="C")
+    out = _ext.empty(a.shape, _ext.result_type((a,)), None, True)  # from the pool: its pages are there already
+    _ext.copy(a, out)
+    return out
+
+
+LARGE = 1 << 18
 
 
 def hand_over(name: str) -> Callable:

@@ -250,6 +250,15 @@ def put(op: str, input: Tensor, result: Tensor, inplace: bool) -> Tensor:
     return become(input, result, op)
 
 
+def applied(op: str, function: Any, input: Tensor, *operands: Any, inplace: bool) -> Tensor:
+    """``function(input, *operands)``, in the place of the input if asked for; formulas are computed there."""
+    if not inplace:
+        return function(input, *operands)
+    from .inplace import in_place
+
+    return in_place(function, f"{op}(inplace=True)")(input, *operands)
+
+
 def needs_tensor(op: str, x: Any, name: str = "input") -> None:
     if not isinstance(x, Tensor):
         raise DTypeError(f"{op}: argument '{name}' must be Tensor, not {type(x).__name__}")
@@ -270,7 +279,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     """
     needs_tensor("leaky_relu", input)
     numbers_only("leaky_relu", negative_slope=negative_slope)
-    return put("leaky_relu", input, leaky_relu_of(input, negative_slope), inplace)
+    return applied("leaky_relu", leaky_relu_of, input, negative_slope, inplace=inplace)
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
@@ -281,7 +290,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """
     float_only("elu", input)
     numbers_only("elu", alpha=alpha)
-    return put("elu", input, elu_of(input, alpha, 1.0, 1.0), inplace)
+    return applied("elu", elu_of, input, alpha, 1.0, 1.0, inplace=inplace)
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -291,7 +300,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
     tensor([-1.1113,  2.1014])
     """
     float_only("selu", input)
-    return put("selu", input, elu_of(input, 1.6732632423543772848170429916717, 1.0507009873554804934193349852946, 1.0), inplace)
+    return applied("selu", elu_of, input, 1.6732632423543772848170429916717, 1.0507009873554804934193349852946, 1.0, inplace=inplace)
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
@@ -304,7 +313,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     numbers_only("celu", alpha=alpha)
     if alpha == 0:
         raise ArgumentError("celu: ZeroDivisionError; alpha cannot be 0 for CELU")
-    return put("celu", input, named(elu_of(input, alpha, 1.0, 1 / alpha), "CeluBackward0"), inplace)
+    return applied("celu", lambda x: named(elu_of(x, alpha, 1.0, 1 / alpha), "CeluBackward0"), input, inplace=inplace)
 
 
 def gelu(input: Tensor, approximate: str = "none", *, out: Any = None) -> Tensor:
@@ -348,7 +357,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
                 f"hardtanh: cannot do hardtanh on {input.dtype} with the limits {min_val} and {max_val}; convert with .float()"
             )
         min_val, max_val = element("hardtanh", min_val, input.dtype), element("hardtanh", max_val, input.dtype)
-    return put("hardtanh", input, hardtanh_of(input, min_val, max_val), inplace)
+    return applied("hardtanh", hardtanh_of, input, min_val, max_val, inplace=inplace)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
@@ -392,7 +401,7 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     """
     needs_tensor("threshold", input)
     numbers_only("threshold", threshold=threshold, value=value)
-    return put("threshold", input, threshold_of(input, threshold, value), inplace)
+    return applied("threshold", threshold_of, input, threshold, value, inplace=inplace)
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
@@ -424,7 +433,7 @@ def act(name: str, function: Callable[[Tensor], Tensor]) -> Callable[..., Tensor
     """``function`` with torch's ``inplace`` argument."""
 
     def call(input: Tensor, inplace: bool = False) -> Tensor:
-        return put(name, input, function(input), inplace) if inplace else function(input)
+        return applied(name, function, input, inplace=inplace)
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = function.__doc__

@@ -129,6 +129,10 @@ def direct_addcdiv(tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
     return None if pointwise.integers(tensor1, tensor2) else (pointwise.addcdiv_of.op, (tensor1, tensor2, value))
 
 
+def direct_neg() -> Any:
+    return pointwise.negative.op, ()
+
+
 DIRECT: dict[Callable, Callable] = {
     pointwise.scaled_add: direct_add(1),
     pointwise.scaled_sub: direct_add(-1),
@@ -136,8 +140,9 @@ DIRECT: dict[Callable, Callable] = {
     pointwise.addcmul: direct_addcmul,
     pointwise.addcdiv: direct_addcdiv,
     pointwise.true_divide: direct_div,
+    pointwise.neg: direct_neg,
 }
-for _name, _function in zip("add sub clamp addcmul addcdiv div".split(), DIRECT, strict=True):  # what Python says of wrong arguments
+for _name, _function in zip("add sub clamp addcmul addcdiv div neg".split(), DIRECT, strict=True):  # what Python says of wrong arguments
     DIRECT[_function].__qualname__ = f"{_name}_"
 
 

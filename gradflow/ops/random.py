@@ -182,11 +182,23 @@ def bits64(seed, offset, more):
     return s.bit_or(s.shift_left(s.random(seed, offset), 32), s.random(seed, more))
 
 
+def bits62(seed, offset, more):
+    return s.bit_or(s.shift_left(s.shift_right(s.random(seed, offset), 2), 32), s.random(seed, more))
+
+
+draws62 = backends.kernel(bits62, raw=("seed", "offset", "more"))
+
+
 @backends.kernel(raw=("low", "span", "seed", "offset", "more"))
 def integers64(low, span, seed, offset, more):
     """low + (62 random bits) mod span"""
-    bits = s.bit_or(s.shift_left(s.shift_right(s.random(seed, offset), 2), 32), s.random(seed, more))
-    return low + s.remainder(bits, span)
+    return low + s.remainder(bits62(seed, offset, more), span)
+
+
+@backends.kernel(raw=("low", "span", "seed", "offset"))
+def integers32(low, span, seed, offset):
+    """low + floor(span u), u in [0, 1) from 32 random bits: even enough for a small span"""
+    return low + s.shift_right(s.random(seed, offset) * span, 32)
 
 
 def stream(generator: Any) -> Generator:
@@ -215,12 +227,22 @@ def fill_normal(array: Any, mean: Any, std: Any, generator: Generator | None) ->
 
 def fill_integers(array: Any, low: int, high: int, generator: Generator | None) -> Any:
     g = stream(generator)
-    (seed, offset), (_, more) = g.take(array.size), g.take(array.size)
+    seed, offset = g.take(array.size)
+    if high - low <= 2**20:
+        return backends.elementwise(integers32, (low, high - low, seed, offset), array)
+    _, more = g.take(array.size)
     if high - low <= 2**62:
         return backends.elementwise(integers64, (low, high - low, seed, offset, more), array)
     bits = backends.elementwise(bits64, (seed, offset, more), backends.empty(array.shape, INT64, array)).view("uint64")
     array[...] = (bits % np.uint64(high - low) + np.uint64(low % 2**64)).view("int64")  # both wrap, to what is meant
     return array
+
+
+def permutation(n: int, generator: Generator | None) -> np.ndarray:
+    """The numbers below ``n`` in random order."""
+    g = stream(generator)
+    (seed, offset), (_, more) = g.take(n), g.take(n)
+    return backends.cpu.shuffle(backends.elementwise(draws62, (seed, offset, more), backends.cpu.empty((n,), INT64, None, True)))
 
 
 def check_integers(op: str, low: int, high: int, dtype: Any) -> None:

@@ -74,9 +74,13 @@ def overlap(src: Any, index: Any) -> Any:
 
 @custom(inputs=2, grad_name="ScatterBackward0")
 def scatter_to(a, src, axis, index):
-    out = dense(a)
-    out[places(index, axis)] = overlap(src, index) if isinstance(src, np.ndarray) else src
-    return out, (src.shape if isinstance(src, np.ndarray) else None,)
+    out, shape = dense(a), getattr(src, "shape", None)
+    values = src if shape is None else overlap(src, index)
+    if isinstance(out, np.ndarray):
+        backends.cpu.scatter(out, axis, index, np.broadcast_to(np.asarray(values, out.dtype), index.shape))
+    else:
+        out[places(index, axis)] = values
+    return out, (shape,)
 
 
 @scatter_to.vjp

@@ -39,7 +39,8 @@ def order_of(a: Any, axis: int, descending: bool) -> Any:
     return a.shape[axis] - 1 - np.flip(flipped, axis)
 
 
-FEW = 64  # so many are sorted, of more the first are selected
+FEW, MANY = 64, 1024  # so many are sorted, of more the first are selected; by a heap if they are not more than the second number
+HEAPED = {**dict.fromkeys("?bBh", np.int32), "e": np.float32}  # as what the others are compared
 
 
 def first_places(a: Any, axis: int, k: int, descending: bool) -> Any:
@@ -48,6 +49,9 @@ def first_places(a: Any, axis: int, k: int, descending: bool) -> Any:
     if not 0 < 4 * k < n or n <= FEW:
         return order_of(a, axis, descending)[(*ahead, slice(0, k))]
     a = a.astype(np.float32) if a.dtype.kind == "V" else a
+    if k <= MANY and isinstance(a, np.ndarray):
+        rows = np.ascontiguousarray(np.moveaxis(a, axis, -1), HEAPED.get(a.dtype.char))
+        return np.moveaxis(backends.cpu.top(rows, k, descending), -1, axis)
     some = np.argpartition(a, n - k if descending else k - 1, axis)[(*ahead, slice(n - k, None) if descending else slice(0, k))]
     some = np.sort(some, axis)
     return np.take_along_axis(some, order_of(np.take_along_axis(a, some, axis), axis, descending), axis)

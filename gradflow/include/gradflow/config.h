@@ -3,11 +3,13 @@
 
 #ifdef __CUDACC_RTC__
 #define GF_FN static __device__ __forceinline__
+#define GF_ONE(name) ::name
 #define GF_CALL static __device__ __noinline__  // a long one: a copy in every kernel would cost more than the call
 #else
 #include <cmath>
 #include <cstdint>
 #define GF_FN static inline __attribute__((always_inline))
+#define GF_ONE(name) std::name  // of one number: float64.h's take longer for one, and a fraction of that for eight
 #define GF_CALL [[maybe_unused]] static __attribute__((noinline))
 #endif
 

@@ -2,7 +2,7 @@
 // free of branches, so that g++ vectorises a plain loop over them at -O3 -fno-math-errno -fno-trapping-math.
 // The hot ones are computed in float32, the others in double through wide.h.
 #pragma once
-#include "wide.h"
+#include "float64.h"
 
 namespace gf::float32 {
 
@@ -174,6 +174,7 @@ GF_FN float atan(float x) { return float(wide::atan(x)); }
 GF_FN float atan2(float y, float x) { return float(wide::atan2(y, x)); }
 GF_FN float erfc(float x) { return float(wide::erfc(x)); }
 GF_FN float erfinv(float x) { return float(wide::erfinv(x)); }
+GF_FN float lgamma(float x) { return float(float64::lgamma_near(x)); }
 
 GF_FN float sinh(float x) {
   double a = abs(x), m = wide::expm1(a > 100 ? 100 : a);  // where it is infinite, m / (m + 1) must not be nan

@@ -1,7 +1,7 @@
 // The scalar primitives of gradflow: the one place where a number's sine is taken, for g++ and NVRTC alike.
 //
 // GF_PRIMITIVES lists them; an opcode is a position in the list. Register types are bool8, int32, int64, float
-// and double. A primitive has two bodies only where the hardware differs: float32.h on the CPU, CUDA's on CUDA.
+// and double. A primitive has two bodies only where the hardware differs: float32.h and float64.h on the CPU, CUDA's on CUDA.
 #pragma once
 #include "config.h"
 #include "philox.h"
@@ -34,7 +34,7 @@
 
 namespace gf::prim {
 
-// --- functions that the hardware's library or float32.h gives ----------------------------------------------
+// --- functions that the hardware's library, or float32.h and float64.h give ----------------------------------------------
 
 #ifdef __CUDACC_RTC__
 #define GF_LIBRARY_UNARY(name)                                                                                         \
@@ -46,10 +46,10 @@ namespace gf::prim {
 #else
 #define GF_LIBRARY_UNARY(name)                                                                                         \
     GF_FN float name(float x) { return float32::name(x); }                                                             \
-    GF_FN double name(double x) { return std::name(x); }
+    GF_FN double name(double x) { return float64::name(x); }
 #define GF_LIBRARY_BINARY(name)                                                                                        \
     GF_FN float name(float x, float y) { return float32::name(x, y); }                                                 \
-    GF_FN double name(double x, double y) { return std::name(x, y); }
+    GF_FN double name(double x, double y) { return float64::name(x, y); }
 #endif
 
 GF_LIBRARY_UNARY(exp)
@@ -73,11 +73,12 @@ GF_LIBRARY_UNARY(atanh)
 GF_LIBRARY_UNARY(tanh)
 GF_LIBRARY_UNARY(erf)
 GF_LIBRARY_UNARY(erfc)
-GF_LIBRARY_BINARY(atan2)
-
-#ifdef __CUDACC_RTC__
 GF_LIBRARY_UNARY(erfinv)
 GF_LIBRARY_UNARY(lgamma)
+GF_LIBRARY_BINARY(atan2)
+GF_LIBRARY_BINARY(pow)
+
+#ifdef __CUDACC_RTC__
 GF_LIBRARY_UNARY(sqrt)
 GF_LIBRARY_UNARY(floor)
 GF_LIBRARY_UNARY(ceil)
@@ -89,7 +90,6 @@ GF_FN double round(double x) { return ::rint(x); }
 GF_FN float copysign(float x, float s) { return ::copysignf(x, s); }
 GF_FN double copysign(double x, double s) { return ::copysign(x, s); }
 GF_LIBRARY_BINARY(fmod)
-GF_LIBRARY_BINARY(pow)
 GF_FN int32 quotient(int32 a, int32 b) { return a / b; }
 #else
 GF_FN float sqrt(float x) { return __builtin_sqrtf(x); }
@@ -108,24 +108,7 @@ GF_FN float copysign(float x, float s) { return __builtin_copysignf(x, s); }
 GF_FN double copysign(double x, double s) { return __builtin_copysign(x, s); }
 GF_FN float fmod(float x, float y) { return std::fmod(x, y); }
 GF_FN double fmod(double x, double y) { return std::fmod(x, y); }
-GF_LIBRARY_BINARY(pow)
 GF_FN int32 quotient(int32 a, int32 b) { return int32(double(a) / double(b)); }  // exact, and in vectors
-
-GF_FN double lgamma(double x) {
-  int sign;
-  return ::lgamma_r(x, &sign);  // std::lgamma writes a global
-}
-GF_FN float lgamma(float x) { return float(lgamma(double(x))); }
-
-GF_FN float erfinv(float x) { return float32::erfinv(x); }
-GF_FN double erfinv(double x) {
-  double a = abs(x), y = wide::erfinv(a);
-  for (int step = 0; step < 2; ++step) {  // Newton, from nine digits
-    double error = a < 0.5 ? std::erf(y) - a : (1 - a) - std::erfc(y);
-    y -= error / (1.1283791670955126 * std::exp(-y * y));
-  }
-  return a < 1 ? copysign(y, x) : (a == 1 ? copysign(wide::INF, x) : wide::NaN);
-}
 #endif
 
 // --- arithmetic ---------------------------------------------------------------------------------------------
@@ -191,14 +174,16 @@ GF_FN int64 trunc(int64 x) { return x; }
 GF_FN int32 round(int32 x) { return x; }
 GF_FN int64 round(int64 x) { return x; }
 
-// nan wins
+// nan wins; in two steps, of which the first is one instruction
 template <class T>
 GF_FN T maximum(T a, T b) {
-  return a > b || a != a ? a : b;
+  T larger = a > b ? a : b;
+  return a != a ? a : larger;
 }
 template <class T>
 GF_FN T minimum(T a, T b) {
-  return a < b || a != a ? a : b;
+  T smaller = a < b ? a : b;
+  return a != a ? a : smaller;
 }
 
 // --- division: of integers by 0 it gives 0, and the least number by -1 wraps ------------------------------------
@@ -209,13 +194,13 @@ template <class T>
 GF_FN T safe_divisor(T b) {
   return b == 0 || b == -1 ? 1 : b;
 }
+// What is left when q, the quotient by the safe divisor, has been taken.
 template <class T>
-GF_FN T integer_fmod(T a, T b) {
-  T c = safe_divisor(b);
-  return a - quotient(a, c) * c;
+GF_FN T fmod_of(T q, T a, T b) {
+  return a - q * safe_divisor(b);
 }
-GF_FN int32 fmod(int32 a, int32 b) { return integer_fmod(a, b); }
-GF_FN int64 fmod(int64 a, int64 b) { return integer_fmod(a, b); }
+GF_FN int32 fmod(int32 a, int32 b) { return fmod_of(quotient(a, safe_divisor(b)), a, b); }
+GF_FN int64 fmod(int64 a, int64 b) { return fmod_of(quotient(a, safe_divisor(b)), a, b); }
 
 // The sign of the divisor, as Python's %; m is a fmod b.
 template <class T>
@@ -237,13 +222,17 @@ GF_FN T floor_divide_of(T m, T a, T b) {
   return b == 0 ? a / b : y;
 }
 template <class T>
+GF_FN T floor_of(T q, T a, T b) {  // of integers; q as in fmod_of
+  T m = fmod_of(q, a, b);
+  q = m != 0 && (m < 0) != (b < 0) ? q - 1 : q;
+  return b == 0 ? 0 : b == -1 ? neg(a) : q;
+}
+template <class T>
 GF_FN T floor_divide(T a, T b) {
   if constexpr (is_float_v<T>) {
     return floor_divide_of(fmod(a, b), a, b);
   } else {
-    T c = safe_divisor(b), q = quotient(a, c), m = a - q * c;
-    q = m != 0 && (m < 0) != (c < 0) ? q - 1 : q;
-    return b == 0 ? 0 : b == -1 ? neg(a) : q;
+    return floor_of(quotient(a, safe_divisor(b)), a, b);
   }
 }
 
@@ -357,14 +346,14 @@ GF_FN double digamma(double x) {
   double reflected = 0;
   if (x < 0) {
     if (x == floor(x)) return (x - x) / (x - x);  // a pole, or -inf
-    reflected = pi / tan(pi * (x - round(x)));
+    reflected = pi / GF_ONE(tan)(pi * (x - round(x)));
     x = 1 - x;
   }
   double y = 0;
   for (; x < 10; x += 1) y -= 1 / x;  // psi(x) = psi(x + 1) - 1/x, up to where the asymptotic series holds
   double z = 1 / (x * x), series = 1.0 / 240 - z * (1.0 / 132 - z * (691.0 / 32760 - z / 12));
   series = z * (1.0 / 12 - z * (1.0 / 120 - z * (1.0 / 252 - z * series)));
-  return y + log(x) - 0.5 / x - series - reflected;
+  return y + GF_ONE(log)(x) - 0.5 / x - series - reflected;
 }
 GF_FN float digamma(float x) { return float(digamma(double(x))); }
 
@@ -392,10 +381,10 @@ GF_CALL double zeta(double x, double q) {
     if (q == floor(q)) return infinite;
     if (x != floor(x)) return infinite - infinite;
   }
-  double a = q, b = pow(q, -x), s = b;
+  double a = q, b = GF_ONE(pow)(q, -x), s = b;
   for (int i = 0; i < 9 || a <= 9; ++i) {
     a += 1;
-    b = pow(a, -x);
+    b = GF_ONE(pow)(a, -x);
     s += b;
     if (abs(b) <= epsilon * abs(s)) return s;
   }
@@ -420,17 +409,17 @@ constexpr int kGammaSteps = 200000;  // about 6 sqrt(a) are needed where x is ne
 
 // x^a e^-x / gamma(a + 1). From 10 on by Stirling's series, in which nothing large cancels.
 GF_CALL double gamma_weight(double a, double x) {
-  if (a < 10) return exp(a * log(x) - x - lgamma(a + 1));
+  if (a < 10) return GF_ONE(exp)(a * GF_ONE(log)(x) - x - lgamma(a + 1));
   double u = (x - a) / a, r = u / (2 + u), exponent;
   if (abs(u) < 0.5) {  // log(1 + u) - u
     double power = r * r * r, sum = 0;
     for (int k = 3; k < 40; k += 2, power *= r * r) sum += power / k;
     exponent = 2 * sum - u * r;
   } else
-    exponent = log(x / a) - u;
+    exponent = GF_ONE(log)(x / a) - u;
   double z = 1 / (a * a), tail = 1.0 / 1188 - z * (691.0 / 360360 - z / 156);
   tail = (1.0 / 12 - z * (1.0 / 360 - z * (1.0 / 1260 - z * (1.0 / 1680 - z * tail)))) / a;
-  return exp(a * exponent - tail) / sqrt(6.28318530717958648 * a);
+  return GF_ONE(exp)(a * exponent - tail) / sqrt(6.28318530717958648 * a);
 }
 
 // The lower function by its power series.
@@ -442,14 +431,14 @@ GF_CALL double gamma_below(double a, double x) {
 
 // The upper one for small x, where its continued fraction is slow: what the power series leaves of 1.
 GF_CALL double gamma_above_small(double a, double x) {
-  double factor = 1, sum = 0, l = log(x);
+  double factor = 1, sum = 0, l = GF_ONE(log)(x);
   for (int k = 1; k < 200; ++k) {
     factor *= -x / k;
     sum += factor / (a + k);
     if (abs(factor) < 1e-18) break;
   }
   double b = 1 + a, log_gamma = lgamma(b) + digamma(b) * (a - (b - 1));  // with what the sum rounded away
-  return -expm1(a * l - log_gamma) - exp(a * l - log_gamma) * a * sum;
+  return -GF_ONE(expm1)(a * l - log_gamma) - GF_ONE(exp)(a * l - log_gamma) * a * sum;
 }
 
 // The upper one by Legendre's continued fraction, evaluated as Lentz does.
@@ -478,7 +467,7 @@ GF_FN bool gamma_inside(double a, double x) { return a > 0 && x > 0 && a - a == 
 GF_CALL double igammac(double a, double x) {
   if (!gamma_inside(a, x)) return gamma_edge(a, x, 1, 0);
   if (x > 1.1) return x < a ? 1 - gamma_below(a, x) : gamma_above_large(a, x);
-  bool mostly_above = x <= 0.5 ? -0.4 / log(x) < a : x * 1.1 < a;
+  bool mostly_above = x <= 0.5 ? -0.4 / GF_ONE(log)(x) < a : x * 1.1 < a;
   return mostly_above ? 1 - gamma_below(a, x) : gamma_above_small(a, x);
 }
 GF_FN double igamma(double a, double x) {
