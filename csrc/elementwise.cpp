@@ -139,12 +139,14 @@ void run_blocked(const Typed& t, const Loop& loop, int dim) {
   }
 }
 
-// Short types are copied without a detour through wider registers where both sides are dense, or the source is one value.
+// Short types are copied without a detour through wider registers where both sides are dense, or the source is one
+// value.
 bool copy_short(const Typed& t, const Loop& loop) {
   const Operand &from = loop.op[0], &to = loop.op[1];
   const int64_t item = item_size(to.dtype);
   if (!t.code.empty() || t.n_inputs != 1 || t.n_outputs != 1 || from.dtype != to.dtype || to.dtype != t.out_dtype[0] ||
-      to.accumulate || item > 2 || loop.ndim != 1 || to.stride[0] != item || (from.stride[0] != item && from.stride[0] != 0))
+      to.accumulate || item > 2 || loop.ndim != 1 || to.stride[0] != item ||
+      (from.stride[0] != item && from.stride[0] != 0))
     return false;
   const int64_t n = loop.size[0], chunks = n / kChunkCost + 1;
   parallel_for(chunks, [&](int64_t i) {

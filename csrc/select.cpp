@@ -87,7 +87,8 @@ PyObject* top(PyObject*, PyObject* const* args, Py_ssize_t count) {
   View x = dense_view(args[0], op);
   const int64_t n = x.shape[x.ndim - 1], k = int_argument(args[1], op, "k");
   const bool largest = int_argument(args[2], op, "largest") != 0;
-  if (k < 0 || k > n) raise(ErrorKind::Argument, "%s: k is %lld, the rows have %lld elements", op, (long long)k, (long long)n);
+  if (k < 0 || k > n)
+    raise(ErrorKind::Argument, "%s: k is %lld, the rows have %lld elements", op, (long long)k, (long long)n);
   npy_intp shape[kMaxDims];
   std::copy(x.shape, x.shape + x.ndim, shape);
   shape[x.ndim - 1] = k;

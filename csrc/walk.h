@@ -1,5 +1,5 @@
-// The walk that gather, scatter, scatter_add, take_rows and add_rows share: over "dense" elements that each have a place in a
-// table, known from their position in the other dimensions and from an index along the table's axis.
+// The walk that gather, scatter, scatter_add, take_rows and add_rows share: over "dense" elements that each have a
+// place in a table, known from their position in the other dimensions and from an index along the table's axis.
 #pragma once
 
 #include <algorithm>

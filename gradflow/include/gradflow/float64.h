@@ -1,6 +1,6 @@
-// float64 functions for the CPU: within 2 ulp (acosh, erfc and erfinv 3), right for nan, inf, -0 and subnormals, and free of branches, so that
-// g++ vectorises a plain loop over them. The ways are those of fdlibm; polynomials are fits near minimax on the range named
-// beside them. Where one number is not enough, a second holds what it rounded away.
+// float64 functions for the CPU: within 2 ulp (acosh, erfc and erfinv 3), right for nan, inf, -0 and subnormals, and
+// free of branches, so that g++ vectorises a plain loop over them. The ways are those of fdlibm; polynomials are fits
+// near minimax on the range named beside them. Where one number is not enough, a second holds what it rounded away.
 #pragma once
 #include "wide.h"
 
@@ -111,9 +111,9 @@ GF_FN double whole(uint64 exponent) { return from_bits(exponent | 0x433000000000
 // log(1 + f) = f - f^2/2 + this
 GF_FN double log_rest(double f, double half_square) {
   double s = f / (2 + f), z = s * s;
-  double p = z * poly(z, 1.479819860511658591e-01, 1.531383769920937332e-01, 1.818357216161805012e-01,
-                      2.222219843214978396e-01, 2.857142874366239149e-01, 3.999999999940941908e-01,
-                      6.666666666666735130e-01);
+  double p =
+      z * poly(z, 1.479819860511658591e-01, 1.531383769920937332e-01, 1.818357216161805012e-01,
+               2.222219843214978396e-01, 2.857142874366239149e-01, 3.999999999940941908e-01, 6.666666666666735130e-01);
   return s * (half_square + p);
 }
 
@@ -256,10 +256,10 @@ GF_FN double tan(double x) { return is_near(x) ? tan_near(x) : std::tan(x); }
 
 GF_FN double atan_rest(double t) {  // atan(t) - t, |t| <= 1/2
   double z = t * t;
-  double p = poly(z, -0.009215792047089858, 0.025006503566489507, -0.03806653672057366, 0.04628024868570153,
-                  -0.05240099507994713, 0.05879578429582425, -0.06666435677235948, 0.07692294712540285,
-                  -0.09090908620322523, 0.11111111100917376, -0.14285714285599188, 0.19999999999999488,
-                  -0.3333333333333333);
+  double p =
+      poly(z, -0.009215792047089858, 0.025006503566489507, -0.03806653672057366, 0.04628024868570153,
+           -0.05240099507994713, 0.05879578429582425, -0.06666435677235948, 0.07692294712540285, -0.09090908620322523,
+           0.11111111100917376, -0.14285714285599188, 0.19999999999999488, -0.3333333333333333);
   return z * t * p;
 }
 // The angle of (x, y), both >= 0: from whichever of y/x, (y - x)/(y + x) and -x/y is small.
@@ -286,10 +286,10 @@ GF_FN double atan2(double y, double x) {
 }
 
 GF_FN double asin_rest(double x, double z) {  // asin(x) - x, |x| <= 1/2, z = x^2
-  double p = poly(z, 0.028757851367421566, -0.014851887071247204, 0.01740087944269402, 0.005457506718640358,
-                  0.01032281435018578, 0.011479177415184906, 0.013971212973552933, 0.017352392720869973,
-                  0.02237217294214989, 0.030381944138531247, 0.04464285714635543, 0.07499999999998433,
-                  0.16666666666666669);
+  double p =
+      poly(z, 0.028757851367421566, -0.014851887071247204, 0.01740087944269402, 0.005457506718640358,
+           0.01032281435018578, 0.011479177415184906, 0.013971212973552933, 0.017352392720869973, 0.02237217294214989,
+           0.030381944138531247, 0.04464285714635543, 0.07499999999998433, 0.16666666666666669);
   return z * x * p;
 }
 // For |x| > 1/2 from the half angle of its complement: asin(a) = pi/2 - 2 asin(s), s = sqrt((1 - a) / 2) = high + low.
@@ -329,7 +329,7 @@ GF_FN double erf_near(double x) {  // |x| <= 1
   return fma(x, p, x);
 }
 GF_FN double erfc_far(double a) {  // a >= 1/4: e^(-a^2) p / (1 + 2 a)
-  a = a > 27.5 ? 27.5 : a;  // where it is 0
+  a = a > 27.5 ? 27.5 : a;         // where it is 0
   double t = (a - 3) / (a + 3);
   double p = poly(t, -5.640949906992056e-09, -9.773137378720256e-09, 3.8097207729882034e-08, 9.63581983778071e-08,
                   -1.3927814567399058e-07, -6.11824329727144e-07, 3.563301110465678e-07, 3.469798276168954e-06,
@@ -364,8 +364,8 @@ GF_FN double erfinv(double x) {
 
 // --- the gamma function -----------------------------------------------------------------------------------------
 
-// log|gamma(x)| up to 1e-14: exact enough for a float32 result. By Stirling's series beyond 8, to which a product leads, and a
-// polynomial where zeros are near; from 1 - x where x < 1/2.
+// log|gamma(x)| up to 1e-14: exact enough for a float32 result. By Stirling's series beyond 8, to which a product
+// leads, and a polynomial where zeros are near; from 1 - x where x < 1/2.
 GF_FN double lgamma_near(double x) {
   bool mirrored = x < 0.5;
   double z = mirrored ? 1 - x : x;
@@ -377,11 +377,11 @@ GF_FN double lgamma_near(double x) {
   double series = poly(v, 1.0 / 156, -691.0 / 360360, 1.0 / 1188, -1.0 / 1680, 1.0 / 1260, -1.0 / 360, 1.0 / 12) / y;
   double above = (fma(y - 0.5, log(y), -y) + 0.91893853320467274178) + series;
   double u = z - 1.5;
-  double centre = poly(u, 0.00012026345663843277, -0.00018975517988016315, 1.2732965687560347e-05,
-                       -2.2905622356454564e-05, 0.000324314275744138, -0.0005213203501362432, 0.0006949105675981777,
-                       -0.001138321563784508, 0.0019258107757808608, -0.0032166202708521813, 0.005446193542476531,
-                       -0.009425207379497407, 0.01679710937495467, -0.031308504372617084, 0.0629114009480566,
-                       -0.14595989571564588, 0.4831289505409809);
+  double centre =
+      poly(u, 0.00012026345663843277, -0.00018975517988016315, 1.2732965687560347e-05, -2.2905622356454564e-05,
+           0.000324314275744138, -0.0005213203501362432, 0.0006949105675981777, -0.001138321563784508,
+           0.0019258107757808608, -0.0032166202708521813, 0.005446193542476531, -0.009425207379497407,
+           0.01679710937495467, -0.031308504372617084, 0.0629114009480566, -0.14595989571564588, 0.4831289505409809);
   above = middle ? (z - 1) * (z - 2) * centre : above;
   double rest = abs(x - __builtin_rint(x));  // the sine of pi rest, by that or by the cosine of the complement
   Angle small = {2 * PI_HALF * rest, 0, 0}, large = {2 * PI_HALF * (0.5 - rest), 0, 0};
@@ -396,7 +396,8 @@ GF_FN double lgamma(double x) {
   return ::lgamma_r(x, &sign);  // std::lgamma writes a global
 }
 
-// --- division and powers -----------------------------------------------------------------------------------------------------
+// --- division and powers
+// -----------------------------------------------------------------------------------------------------
 
 GF_FN double product_rest(double a, double b, double product) {  // a b - product
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
@@ -443,7 +444,9 @@ GF_FN double pow(double x, double y) {
   double cube_low = product_rest(z, s, cube) + z_low * s + 3 * z * s_low;
   constexpr double THIRD = 0.6666666666666666, THIRD_LOW = 3.700743415417188e-17;
   double third = cube * THIRD, third_low = product_rest(cube, THIRD, third) + cube * THIRD_LOW + cube_low * THIRD;
-  double q = z * cube * poly(z, 0.1291402279901737, 0.1328592464999957, 0.15385575783064118, 0.1818180823399923, 0.22222222271185343, 0.28571428571338325, 0.40000000000000024);
+  double q = z * cube *
+             poly(z, 0.1291402279901737, 0.1328592464999957, 0.15385575783064118, 0.1818180823399923,
+                  0.22222222271185343, 0.28571428571338325, 0.40000000000000024);
   double base = k * LN2_HIGH, sum = base + 2 * s, low = (base - sum) + 2 * s, more = sum + third;
   low += ((sum - more) + third) + (third_low + 2 * s_low + fma(k, LN2_LOW, q));
   double high = more + low;

@@ -1,7 +1,8 @@
 // The scalar primitives of gradflow: the one place where a number's sine is taken, for g++ and NVRTC alike.
 //
 // GF_PRIMITIVES lists them; an opcode is a position in the list. Register types are bool8, int32, int64, float
-// and double. A primitive has two bodies only where the hardware differs: float32.h and float64.h on the CPU, CUDA's on CUDA.
+// and double. A primitive has two bodies only where the hardware differs: float32.h and float64.h on the CPU, and
+// CUDA's own.
 #pragma once
 #include "config.h"
 #include "philox.h"
@@ -34,7 +35,7 @@
 
 namespace gf::prim {
 
-// --- functions that the hardware's library, or float32.h and float64.h give ----------------------------------------------
+// --- functions that the hardware's library, or float32.h and float64.h give -----------------------------------------
 
 #ifdef __CUDACC_RTC__
 #define GF_LIBRARY_UNARY(name)                                                                                         \
