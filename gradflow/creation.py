@@ -391,17 +391,21 @@ def linspace(start: Any, end: Any, steps: int, **kwargs: Any) -> Tensor:
     tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
     """
     code, want = options("linspace", kwargs)
-    first, last, step, n = spacing("linspace", start, end, steps, code)
-    return done(backends.elementwise(between, (*np.array((first, last, step)).reshape(3, 1), n), backends.empty((n,), code)), want)
+    return done(spaced("linspace", start, end, steps, code, code), want)
 
 
-def spacing(op: str, start: Any, end: Any, steps: Any, code: int) -> tuple[float, float, float, int]:
-    """(start, end, step, number) in float64, to be counted from both ends; the ends are elements of the type first."""
+def spaced(op: str, start: Any, end: Any, steps: Any, code: int, wide: int) -> Any:
+    """An array of type ``wide`` of numbers from start to end, which are elements of the type ``code`` first; counted from both ends."""
     n = integer(op, "steps", steps)
     if n < 0:
         raise ArgumentError(f"{op}: number of steps must be non-negative, got {n}")
     first, last = (float(element(op, v, dtypes.BY_CODE[code])) for v in (start, end))
-    return first, last, (last - first) / (n - 1) if n > 1 else 0.0, n
+    step = (last - first) / (n - 1) if n > 1 else 0.0
+    try:
+        array = backends.empty((n,), wide)
+    except MemoryError as error:
+        raise MemoryError(f"{op}: {error}") from None
+    return backends.elementwise(between, (*np.array((first, last, step)).reshape(3, 1), n), array)
 
 
 def logspace(start: Any, end: Any, steps: int, base: float = 10.0, **kwargs: Any) -> Tensor:
@@ -411,9 +415,8 @@ def logspace(start: Any, end: Any, steps: int, base: float = 10.0, **kwargs: Any
     tensor([  1.,  10., 100.])
     """
     code, want = options("logspace", kwargs)
-    first, last, step, n = spacing("logspace", start, end, steps, code)
-    array = backends.elementwise(between, (*np.array((first, last, step)).reshape(3, 1), n), backends.empty((n,), FLOAT64))
-    return done(backends.copy(np.power(float(base), array), backends.empty((n,), code)), want)
+    array = spaced("logspace", start, end, steps, code, FLOAT64)
+    return done(backends.copy(np.power(float(base), array), backends.empty(array.shape, code)), want)
 
 
 def eye(n: int, m: int | None = None, **kwargs: Any) -> Tensor:

@@ -414,6 +414,7 @@ def test_foreign_arrays_go_to_their_owners(monkeypatch):
             return self.name, inputs
 
     monkeypatch.setattr(b.owners, "OWNERS", [])
+    monkeypatch.setattr(b.owners, "RANKS", {})
     b.register(Foreign, Backend("inner"))
     b.register(Outer, Backend("outer"), outermost=True)
     ones, add = np.ones(3), b.kernel(lambda p, q: p + q)

@@ -27,21 +27,21 @@ def register(array_type: type, backend: Any, outermost: bool = False) -> None:
     RANKS.clear()
 
 
-RANKS: dict[type, int] = {}
+RANKS: dict[type, int | None] = {}  # None: nobody's, or NumPy's
 
 
 def rank(values: Iterable[Any]) -> int:
     """The place in OWNERS of the outermost array among the values and in their tuples."""
     best = len(OWNERS)
     for value in values:
-        kind = value.__class__
+        kind = type(value)  # a BatchedArray calls its class that of NumPy's
         if isinstance(value, tuple):
             best = min(best, rank(value))
-        elif kind in RANKS:
-            best = min(best, RANKS[kind])
-        else:
-            RANKS[kind] = next((k for k, (owned, _) in enumerate(OWNERS) if isinstance(value, owned)), len(OWNERS))
-            best = min(best, RANKS[kind])
+            continue
+        if kind not in RANKS:
+            RANKS[kind] = next((k for k, (owned, _) in enumerate(OWNERS) if isinstance(value, owned)), None)
+        if (own := RANKS[kind]) is not None:
+            best = min(best, own)
         if not best:
             break
     return best

@@ -238,11 +238,12 @@ def fill_integers(array: Any, low: int, high: int, generator: Generator | None) 
     return array
 
 
-def permutation(n: int, generator: Generator | None) -> np.ndarray:
-    """The numbers below ``n`` in random order."""
+def permutation(n: int, generator: Generator | None) -> Any:
+    """The numbers below ``n`` in random order, inside of vmaps one order for every example."""
     g = stream(generator)
     (seed, offset), (_, more) = g.take(n), g.take(n)
-    return backends.cpu.shuffle(backends.elementwise(draws62, (seed, offset, more), backends.cpu.empty((n,), INT64, None, True)))
+    draws = backends.elementwise(draws62, (seed, offset, more), backends.empty((n,), INT64))
+    return backends.cpu.shuffle(draws) if type(draws) is np.ndarray else np.argsort(draws, -1)
 
 
 def check_integers(op: str, low: int, high: int, dtype: Any) -> None:

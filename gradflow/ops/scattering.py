@@ -76,7 +76,7 @@ def overlap(src: Any, index: Any) -> Any:
 def scatter_to(a, src, axis, index):
     out, shape = dense(a), getattr(src, "shape", None)
     values = src if shape is None else overlap(src, index)
-    if isinstance(out, np.ndarray):
+    if type(out) is type(index) is np.ndarray and (shape is None or type(src) is np.ndarray):
         backends.cpu.scatter(out, axis, index, np.broadcast_to(np.asarray(values, out.dtype), index.shape))
     else:
         out[places(index, axis)] = values

@@ -49,7 +49,7 @@ def first_places(a: Any, axis: int, k: int, descending: bool) -> Any:
     if not 0 < 4 * k < n or n <= FEW:
         return order_of(a, axis, descending)[(*ahead, slice(0, k))]
     a = a.astype(np.float32) if a.dtype.kind == "V" else a
-    if k <= MANY and isinstance(a, np.ndarray):
+    if k <= MANY and type(a) is np.ndarray:
         rows = np.ascontiguousarray(np.moveaxis(a, axis, -1), HEAPED.get(a.dtype.char))
         return np.moveaxis(backends.cpu.top(rows, k, descending), -1, axis)
     some = np.argpartition(a, n - k if descending else k - 1, axis)[(*ahead, slice(n - k, None) if descending else slice(0, k))]
