@@ -113,6 +113,11 @@ class Rows:
         return lines + (loop("if (lanes.lane == 0 && o < rows)", *(put(k, "start") for k in rows)) if rows else [])
 
 
+def threads(strides: int) -> int:
+    """The most that a block may have: the places of many operands take registers."""
+    return FOLD_THREADS if strides <= 8 else FOLD_THREADS // 2
+
+
 def rows(typed: Typed, inputs: Sequence[int], outputs: Sequence[int], walk: str, cached: bool) -> Kernel:
     """A row program. ``cached``: rows have at most ROW_ITEMS elements for each lane, and are read once.
 
@@ -132,4 +137,4 @@ def rows(typed: Typed, inputs: Sequence[int], outputs: Sequence[int], walk: str,
     step = f"const gf::Place<{INDEX[walk]}, {operands.strides}> step"
     parameters = [*operands.parameters(), operands.layout(walk, "kept"), step, "const gf::int64 rows", "const gf::int64 length"]
     parameters += ["const bool along_y", "const gf::uint32 accumulate"]
-    return kernel(f"{typed.program.name}_{'cached' if cached else 'passes'}_{walk}", parameters, body, threads=FOLD_THREADS)
+    return kernel(f"{typed.program.name}_{'cached' if cached else 'passes'}_{walk}", parameters, body, threads=threads(operands.strides))

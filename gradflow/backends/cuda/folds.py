@@ -268,9 +268,10 @@ class Rows:
         along_y = nearer(kept_layout, ([length], [[s] for s in step]))
         items = cuda_rows.ROW_ITEMS
         groups = min(32, power_of_two(count)) if along_y else 1
-        lanes = min(FOLD_THREADS // groups, power_of_two(-(-length // items)))
+        threads = cuda_rows.threads(len(operands))
+        lanes = min(threads // groups, power_of_two(-(-length // items)))
         if not along_y:
-            groups = max(min(FOLD_THREADS // 2 // lanes, power_of_two(count)), 1)
+            groups = max(min(threads // 2 // lanes, power_of_two(count)), 1)
         outputs = [CODES[d] if o is None else CODES[o.dtype] for d, o in zip(self.dtypes, outs, strict=True)]
         kernel = kernel_of(cuda_rows.rows, t, stored, outputs, walk, length <= items * lanes)
         rest = [layout(walk, *kept_layout), place(walk, step), *int64(count, length), truth(along_y)]
