@@ -96,8 +96,8 @@ struct View {
   char* data;
   DType dtype;
   int ndim;
-  bool aligned;
-  bool writeable;
+  bool aligned = true;
+  bool writeable = true;
   npy_intp shape[kMaxDims], strides[kMaxDims];
 
   View() {}
