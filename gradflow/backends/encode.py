@@ -6,7 +6,7 @@ from array import array
 from collections import Counter
 from typing import Any
 
-from ..scalar.program import Program, Typed
+from ..scalar.program import Program, Typed, rows_of
 from ..scalar.types import FLOAT32, FLOAT64, REGISTER, SIZES
 
 INPUT, CONST = -1, -1001  # operand k of a kind is written KIND - k; registers are numbers from 0
@@ -111,16 +111,6 @@ def pair_up(typed: Typed, steps: dict[int, tuple[str, list[int]]], outputs: list
             if pair and REGISTER[typed.types[a]] == REGISTER[typed.types[at]] and (per_row is None or per_row[a] == per_row[at]):
                 steps[at] = pair, [*steps.pop(a)[1], args[1 - k]]
                 break
-
-
-def rows_of(typed: Typed) -> list[bool]:
-    """For every value: is it one for the row?"""
-    program = typed.program
-    per_row = [i in program.row_inputs for i in range(program.inputs)] + [True] * len(typed.consts)
-    for instr in typed.code:
-        fold = instr.op in ("row_sum", "row_max")
-        per_row.append(fold or (bool(instr.args) and instr.op != "random" and all(per_row[a] for a in instr.args)))
-    return per_row
 
 
 def flags(program: Program) -> int:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from .cuda import STORED, Values, loop
 from .primitives import ROW_FOLDS
-from .program import Typed
+from .program import Typed, rows_of
 from .types import BOOL, FLOAT32, REGISTER
 
 # Pieces of a row are whole vectors: the last one may begin within the piece before it, up to ``fresh``.
@@ -63,21 +63,12 @@ class Loops:
         self.program = typed.program
         self.values = Values(typed, column="i")
         self.base = self.values.base
-        self.per_row = (self.program.rows and self.rows_of()) or [False] * len(typed.types)
+        self.per_row = rows_of(typed) if self.program.rows else [False] * len(typed.types)
         self.level = [0] * self.base
         for instr in typed.code:
             self.level.append(max((self.level[a] for a in instr.args), default=0) + (instr.op in ROW_FOLDS))
         self.depth = max(self.level, default=0)
         self.folds = [self.base + k for k, instr in enumerate(typed.code) if instr.op in ROW_FOLDS]
-
-    def rows_of(self) -> list[bool]:
-        per_row = [i in self.program.row_inputs for i in range(self.program.inputs)] + [True] * len(self.typed.consts)
-        for instr in self.typed.code:
-            per_row.append(instr.op in ROW_FOLDS or (bool(instr.args) and all(per_row[a] for a in instr.args)))
-        return per_row
-
-    def op(self, v: int) -> str:
-        return self.typed.code[v - self.base].op if v >= self.base else ""
 
     # The loops: one for each level of reductions, and a last one for the outputs.
 

@@ -119,6 +119,16 @@ class Program:
         return typed
 
 
+def rows_of(typed: Typed) -> list[bool]:
+    """For every value of a row program: is it one for the row?"""
+    program = typed.program
+    per_row = [i in program.row_inputs for i in range(program.inputs)] + [True] * len(typed.consts)
+    for instr in typed.code:
+        fold = instr.op in ROW_FOLDS
+        per_row.append(fold or (bool(instr.args) and instr.op != "random" and all(per_row[a] for a in instr.args)))
+    return per_row
+
+
 class Typer:
     """Gives every value of a program an element type and puts the casts in."""
 
@@ -252,4 +262,4 @@ def trace(
     return Program(name or formula.__name__, count, [lift(r) for r in results], [where(r) for r in raw], [where(r) for r in row_inputs])
 
 
-__all__ = ["Instr", "Program", "Typed", "cast", "trace"]
+__all__ = ["Instr", "Program", "Typed", "cast", "rows_of", "trace"]

@@ -1,4 +1,4 @@
-// float64 functions for the CPU: within 2 ulp (acosh, erfc and erfinv 3), right for nan, inf, -0 and subnormals, and
+// float64 functions for the CPU: within 2.1 ulp (acosh, erfinv 3, erfc 3.5), right for nan, inf, -0 and subnormals, and
 // free of branches, so that g++ vectorises a plain loop over them. The ways are those of fdlibm; polynomials are fits
 // near minimax on the range named beside them. Where one number is not enough, a second holds what it rounded away.
 #pragma once
