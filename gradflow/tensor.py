@@ -242,12 +242,12 @@ class Tensor(Attributes, Methods):
     # Leaving for Python and NumPy
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
-        """The array itself: memory is shared. A tensor that requires a gradient must be detached first, or ``force=True``.
+        """The array itself: memory is shared. A tensor that requires a gradient must be detached first, or ``force=True``, unless recording is off.
 
         >>> gf.ones(2).numpy()
         array([1., 1.], dtype=float32)
         """
-        if self.node is not None and not force:
+        if self.node is not None and mode.enabled and not force:
             raise GradError("numpy: Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
         return self.array if self.array.device == "cpu" else self.array.for_numpy(force)
 

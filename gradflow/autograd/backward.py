@@ -113,7 +113,14 @@ def start(walk: Any, roots: Sequence[Any], gradients: Sequence[Tensor]) -> None:
 
 
 def run(
-    op: str, tensors: Sequence[Any], gradients: Any, retain: bool, create: bool, inputs: Sequence[Any] | None, capture: bool
+    op: str,
+    tensors: Sequence[Any],
+    gradients: Any,
+    retain: bool,
+    create: bool,
+    inputs: Sequence[Any] | None,
+    capture: bool,
+    through: Any = None,
 ) -> list[Any]:
     if running.stack and not capture:
         raise BatchError(
@@ -148,7 +155,7 @@ def run(
     if watched:
         walk.nodes = nodes = leaves_early(nodes)
         walk.undo, walk.nan = [], anomaly.enabled and anomaly.nan
-        walk.derive = derive if safe.enabled else None
+        walk.derive = through or (derive if safe.enabled else None)
         walks.running.append(walk)
     was, mode.enabled = mode.enabled, create
     try:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import inspect
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import DTypeError, GradError, ShapeError
+from ..backends.batched import running
+from ..errors import BatchError, DTypeError, GradError, ShapeError
 from ..kinds import plan
 from ..kinds.history import rebase
 from ..tape.node import Leaf, Node, Output, check, mode, next_number, refused
 from ..tape.observe import pack, watching
 from ..tensor import BASE, LOST, Tensor, note, version_of, wrap, wrap_view
+from . import function_jvp
+from .function_jvp import zeros
+from .function_vmap import rule
+from .levels import levels
 
 
 class FunctionCtx:
@@ -24,6 +30,8 @@ class FunctionCtx:
     def __init__(self, needs: tuple[bool, ...]):
         self.needs_input_grad = needs
         self.to_save: tuple = ()
+        self.for_forward: Saved | None = None
+        self.forward = False
         self.dirty: tuple = ()
         self.non_differentiable: tuple = ()
         self.materialize = True
@@ -31,16 +39,11 @@ class FunctionCtx:
 
     def save_for_backward(self, *tensors: Any) -> None:
         """Keep tensors, inputs or outputs or others, for :attr:`saved_tensors`; changes of them in place are noticed."""
-        for i, t in enumerate(tensors):
-            if t is not None and not isinstance(t, Tensor):
-                raise DTypeError(
-                    f"save_for_backward: can only save variables, but argument {i} is of type {type(t).__name__}; keep it as an attribute of ctx"
-                )
-        self.to_save = tensors
+        self.to_save = savable("save_for_backward", tensors)
 
     def save_for_forward(self, *tensors: Any) -> None:
-        """Keep tensors for ``jvp``."""
-        self.saved_for_forward = tensors
+        """Keep tensors for ``jvp``, where they are :attr:`saved_tensors`."""
+        self.saved_for_forward = savable("save_for_forward", tensors)
 
     def mark_dirty(self, *args: Tensor) -> None:
         """These inputs were changed in place; they must be returned."""
@@ -56,15 +59,47 @@ class FunctionCtx:
 
     @property
     def saved_tensors(self) -> tuple:
-        """The tensors given to :meth:`save_for_backward`, if they have not changed since."""
+        """The tensors given to :meth:`save_for_backward`, in ``jvp`` those given to :meth:`save_for_forward`, if they have not changed since."""
         node = self._node() if self._node is not None else None
+        if self.forward and node is not None and self.for_forward is not None:
+            check(self.for_forward)
+            return node.tensors(*self.for_forward[:3])
         return self.to_save if node is None else node.unpacked()
+
+    @contextmanager
+    def forward_mode(self) -> Iterator[None]:
+        """``jvp`` is running."""
+        before, self.forward = self.forward, True
+        try:
+            yield
+        finally:
+            self.forward = before
 
     def __getattr__(self, name: str) -> Any:
         node = self.__dict__.get("_node")
         if node is not None and name in ("name", "next_functions", "metadata", "register_hook", "register_prehook"):
             return getattr(node(), name)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
+def savable(op: str, tensors: tuple) -> tuple:
+    for i, t in enumerate(tensors):
+        if t is not None and not isinstance(t, Tensor):
+            raise DTypeError(
+                f"{op}: can only save variables, but argument {i} is of type {type(t).__name__}; keep it as an attribute of ctx"
+            )
+    return tensors
+
+
+class Saved(NamedTuple):
+    """Tensors that were saved: themselves, or for an output its number, since it holds the node; their arrays and version cells, and since when."""
+
+    kept: tuple
+    saved: tuple
+    guards: tuple
+    number: float
+    plan: Any
+    place: Any
 
 
 class FunctionNode(Node):
@@ -88,8 +123,10 @@ class FunctionNode(Node):
             self.kept = ()
         check(self)
         arrays = self.saved if self.extra is None or self.extra.unpack is None else self.extra.unpack(self.saved)
-        guards = self.guards or (None,) * len(arrays)
-        return tuple(self.restored(kept, array, version) for kept, array, version in zip(self.kept, arrays, guards, strict=True))
+        return self.tensors(self.kept, arrays, self.guards or (None,) * len(arrays))
+
+    def tensors(self, kept: tuple, arrays: tuple, guards: tuple) -> tuple:
+        return tuple(map(self.restored, kept, arrays, guards))
 
     def restored(self, kept: Any, array: Any, version: Any) -> Any:
         if isinstance(kept, int):
@@ -118,13 +155,20 @@ class FunctionPlan:
         self.function, self.name = function, f"{function.__name__}Backward"
         self.node = type(self.name, (FunctionNode,), {"__module__": function.__module__, "_forward_cls": function})
 
+    def without(self, name: str) -> bool:
+        """Has the user left out this function?"""
+        return getattr(self.function, name) is getattr(Function, name)
+
+    def transposed(self, node: FunctionNode, g: Any) -> list[Any]:
+        return function_jvp.transposed(node, g)
+
     def derive(self, node: FunctionNode, g: Any) -> list[Any]:
         outputs, ctx, cls = node.outputs, node.ctx, self.function
         given = g if g.__class__ is dict else {node.first: g}
         grads = [given.get(k) for k in range(len(outputs))]
         if ctx.materialize:
             grads = [zeros(*outputs[k]) if t is None and outputs[k] is not None else t for k, t in enumerate(grads)]
-        backward = cls.vjp if cls.backward is Function.backward else cls.backward
+        backward = cls.vjp if self.without("backward") else cls.backward
         result = backward(ctx, *grads)
         result = result if isinstance(result, tuple) else (result,)
         n = len(node.parents)
@@ -161,10 +205,6 @@ class FunctionPlan:
         return plan.sum_tensor_to(g, shape, dtype.code)
 
 
-def zeros(shape: tuple, dtype: Any) -> Tensor:
-    return wrap(plan.backends.zeros(shape, dtype.code))
-
-
 def alias(t: Tensor, node: Any = None) -> Tensor:
     """Another tensor over the same memory, as a function returns for an input that it hands through."""
     twin = wrap(t.array, node)
@@ -177,7 +217,11 @@ class Function:
 
     ``forward(ctx, *args)`` computes, unrecorded; it may instead be ``forward(*args)`` beside ``setup_context(ctx, inputs, output)``.
     ``backward(ctx, *grad_outputs)`` returns a gradient, or ``None``, for every argument. It is recorded under ``create_graph=True``, so a
-    derivative of it follows from the operations that it uses. ``jvp`` and ``vmap`` may be there as well, for forward mode and batching.
+    derivative of it follows from the operations that it uses.
+
+    ``jvp(ctx, *tangents)`` returns the tangent of every output, for forward mode: dual tensors, ``func.jvp`` and their kin. ``vmap(info, in_dims,
+    *args)`` returns ``(outputs, out_dims)`` for arguments that hold ``info.batch_size`` examples along ``in_dims``. Without them forward mode is
+    the derivative of ``backward``, and ``forward`` runs on the examples as the operations in it do.
 
     >>> class Cube(gf.autograd.Function):
     ...     @staticmethod
@@ -223,9 +267,7 @@ class Function:
 
     @staticmethod
     def jvp(ctx: Any, *grad_inputs: Any) -> Any:
-        raise NotImplementedError(
-            "Function: You must implement the jvp function for custom autograd.Function to use it with forward mode AD."
-        )
+        raise NotImplementedError(f"Function: {function_jvp.MISSING}")
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple, *args: Any) -> Any:
@@ -236,15 +278,26 @@ class Function:
         """The function's value at ``args``, recorded if one of them requires a gradient."""
         if kwargs:
             args = positional(cls, args, kwargs)
+        forward: Callable = cls.forward
+        if running.stack and cls.vmap is not Function.vmap:
+            batched, alone = rule(cls, args)
+            if batched is not None and (alone or cls.setup_context is Function.setup_context):
+                return batched(*args)
+            forward = batched or forward
         nodes = tuple(x.node if isinstance(x, Tensor) else None for x in args)
         ctx = FunctionCtx(tuple(node is not None for node in nodes))
         was, mode.enabled = mode.enabled, False
         try:
             if cls.setup_context is not Function.setup_context:
-                result = cls.forward(*args)
+                result = forward(*args)
                 cls.setup_context(ctx, args, result)
             else:
-                result = cls.forward(ctx, *args)
+                result = forward(ctx, *args)
+        except BatchError as error:
+            raise BatchError(
+                f"{cls.__name__}: You tried to vmap over {cls.__name__}, but it does not have vmap support; override the vmap staticmethod, since "
+                f"its forward does what differs among the examples: {error}"
+            ) from None
         finally:
             mode.enabled = was
         outputs = result if isinstance(result, tuple) else (result,)
@@ -321,15 +374,23 @@ def finish(ctx: FunctionCtx, node: Any, args: tuple, outputs: tuple) -> tuple:
     return tuple(returned)
 
 
+def saved(tensors: tuple, node: FunctionNode, outputs: tuple, returned: tuple) -> Saved:
+    kept: list[Any] = []
+    for t in tensors:
+        k = next((k for k, out in enumerate(outputs) if out is t and returned[k] is t and t.node is not None), None)
+        kept.append(t if k is None else k)
+    arrays = tuple(None if t is None else t.array for t in tensors)
+    guards = tuple(None if t is None else version_of(t) for t in tensors)
+    return Saved(tuple(kept), arrays, guards, node.number, node.plan, node.place)
+
+
 def save(ctx: FunctionCtx, node: FunctionNode, outputs: tuple, returned: tuple) -> None:
     """What ``save_for_backward`` was given moves to the node, where its versions are watched."""
-    kept: list[Any] = []
-    for t in ctx.to_save:
-        k = next((k for k, out in enumerate(outputs) if out is t and returned[k] is t), None)
-        kept.append(t if k is None else k)
-    arrays = tuple(None if t is None else t.array for t in ctx.to_save)
-    node.guards = tuple(None if t is None else version_of(t) for t in ctx.to_save)
-    node.kept, node.saved, ctx.to_save = tuple(kept), arrays, ()
+    backward = saved(ctx.to_save, node, outputs, returned)
+    node.kept, node.saved, node.guards, ctx.to_save = backward.kept, backward.saved, backward.guards, ()
+    kept_for_forward = ctx.__dict__.pop("saved_for_forward", None)
+    if kept_for_forward is not None and levels.starts:
+        ctx.for_forward = saved(kept_for_forward, node, outputs, returned)
     ctx._node = weakref.ref(node)
     if watching.hooks:
         pack(node)

@@ -6,12 +6,14 @@ places only, so two levels cannot be confused, whatever the function captures.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..tape.node import Leaf, Node, mode
+from ..kinds import safe
+from ..tape.node import Leaf, Node, mode, next_number
 from ..tensor import Tensor, version_of, wrap
-from .backward import grad
+from .backward import run
 
 
 class Alias:
@@ -30,6 +32,16 @@ class Alias:
 ALIAS = Alias()
 
 
+class Levels(threading.local):
+    """When each of the transforms began that this thread is inside of."""
+
+    def __init__(self) -> None:
+        self.starts: list[int] = []
+
+
+levels = Levels()
+
+
 class Level:
     """One transform under way.
 
@@ -43,11 +55,14 @@ class Level:
 
     def __enter__(self) -> Level:
         self.before, mode.enabled = mode.enabled, True
+        self.start = next_number()
+        levels.starts.append(self.start)
         return self
 
     def __exit__(self, *exc: Any) -> None:
         mode.enabled = self.before
         self.state[0] = "closed"
+        levels.starts.remove(self.start)
 
     def variable(self, x: Tensor) -> Tensor:
         """``x`` at a fresh place, with x's own history behind it if results are recorded. Raises what ``requires_grad_`` does for integers."""
@@ -69,17 +84,24 @@ class Level:
         return t if not isinstance(t, Tensor) or t.node is None or self.open((t,)) else t.detach()
 
     def grad(
-        self, outputs: Sequence[Tensor], inputs: Sequence[Tensor], cotangents: Sequence[Any], retain: bool = True, create: bool = False
+        self,
+        outputs: Sequence[Tensor],
+        inputs: Sequence[Tensor],
+        cotangents: Sequence[Any],
+        retain: bool = True,
+        create: bool = False,
+        derive: Any = None,
     ) -> list[Any]:
-        """The gradients, recorded if ``create`` or if somebody outside can ask for their derivatives; ``None`` for what was not used."""
+        """The gradients, recorded if ``create`` or if somebody outside can ask for their derivatives; ``None`` for what was not used.
+
+        ``derive`` goes through a node in its plan's place.
+        """
         pairs = [(y, g) for y, g in zip(outputs, cotangents, strict=True) if y.node is not None]
         if not pairs:
             return [None] * len(inputs)
         create = create or self.open([t for pair in pairs for t in pair])
-        found = grad(
-            [y for y, _ in pairs], inputs, [g for _, g in pairs], retain_graph=retain or create, create_graph=create, allow_unused=True
-        )
-        return list(found)
+        found = run("grad", [y for y, _ in pairs], [g for _, g in pairs], retain or create, create, inputs, True, derive)
+        return [g if g is None or isinstance(g, Tensor) else wrap(g) for g in found]
 
     def pushforward(self, outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> Any:
         """The function from tangents of ``inputs`` to tangents of ``outputs`` (``None`` for what does not depend on them).
@@ -89,7 +111,7 @@ class Level:
         """
         at = [k for k, y in enumerate(outputs) if y.node is not None]
         u = [self.variable(zeros(outputs[k])) for k in at]
-        x = self.grad([outputs[k] for k in at], inputs, u, create=True)
+        x = self.grad([outputs[k] for k in at], inputs, u, create=True, derive=transposed)
 
         def push(tangents: Sequence[Tensor]) -> list[Any]:
             tied = [(g, t) for g, t in zip(x, tangents, strict=True) if g is not None]
@@ -100,6 +122,20 @@ class Level:
             return result
 
         return push
+
+
+def transposed(node: Any, g: Any) -> Any:
+    """Through a node backward, where forward is meant: what the user wrote for forward is used there."""
+    own = getattr(node.plan, "transposed", None)
+    return own(node, g) if own is not None else (safe.derive if safe.safe.enabled else node.plan.derive)(node, g)
+
+
+def differentiated_since(start: int, tensors: Iterable[Any]) -> bool:
+    """Does a transform that began after ``start``, and is under way, differentiate for one of these?"""
+    if not levels.starts or levels.starts[-1] < start:
+        return False
+    nodes = [t.node for t in tensors if isinstance(t, Tensor) and t.node is not None]
+    return any(n.plan is ALIAS and n.meta[0] == "open" and n.number > start for n in ancestors(nodes))
 
 
 def zeros(like: Tensor) -> Tensor:

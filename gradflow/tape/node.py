@@ -286,7 +286,7 @@ class Leaf:
             changed(grad.version)
 
 
-def check(node: Node) -> None:
+def check(node: Any) -> None:
     """Raise if what ``node`` saved is gone or has changed since."""
     if node.saved is None:
         if isinstance(node.plan, Refused):
