@@ -181,6 +181,10 @@ def test_what_is_known_of_the_memory(device):
     gf.cuda.synchronize()
 
 
+def entropy(x, target, **kwargs):
+    return gf.nn.functional.cross_entropy(x, gf.tensor(target, device=x.device), **kwargs)
+
+
 # Public functions, forward and backward: (what it is called, the call, shapes of the operands).
 CALLS = [
     ("slices", lambda x: x[1:, ::2] * 2, (4, 5)),
@@ -217,6 +221,15 @@ CALLS = [
     ("gathered", lambda x: x.gather(1, gf.tensor([[0, 1], [1, 1], [2, 0]], device=x.device)), (3, 4)),
     ("embedded", lambda w: gf.nn.functional.embedding(gf.tensor([[0, 2], [2, 1]], device=w.device), w), (3, 4)),
     ("entropy", lambda x: gf.nn.functional.cross_entropy(x, gf.tensor([1, 0, 3], device=x.device), label_smoothing=0.1), (3, 4)),
+    ("weighted entropy", lambda x, w: entropy(x, [1, -100, 3], weight=w.detach(), reduction="none") * w.sum(), (3, 4), (4,)),
+    (
+        "entropy of pixels",
+        lambda x: entropy(x, [[1, 0], [-100, 2]]) + entropy(x, [[1, 7], [3, 2]], ignore_index=7, reduction="sum"),
+        (2, 4, 2),
+    ),
+    ("entropies of halves", lambda x: entropy(x.half(), [1, 0, 3]).float() + entropy(x.double(), [1, -100, 3]), (3, 4)),
+    ("long entropy", lambda x: entropy(x, [4999, 3]), (2, 5000)),
+    ("entropy's slope", lambda x: gf.autograd.grad(entropy(x, [1, -100, 3]), x, create_graph=True)[0] ** 2, (3, 4)),
     ("expanded", lambda x: x.expand(4, 3, 5) * x, (3, 5)),
     ("solved", lambda x, y: gf.linalg.solve(x @ x.T + 3 * gf.eye(3, device=x.device), y), (3, 3), (3, 2)),
     ("in halves", lambda x, y: (x.half() @ y.half()).float() + x.bfloat16().sum().float(), (4, 5), (5, 6)),

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import DTypeError
 from ..scalar.loops import digest
-from ..scalar.program import Program, Typed, trace
+from ..scalar.program import Program, Typed, looked_up, trace
 from .encode import encode, flags
 
 
@@ -82,11 +82,12 @@ def prepare(program: Program) -> Any:
 
     def typer(dtypes: tuple[int, ...], common: int) -> tuple:
         try:
-            typed = program.typed(dtypes, common, default_float)
+            typed = whole.typed(dtypes, common, default_float)
             return (*encode(typed, _ext.opcodes), compiled(typed))
         except TypeError as error:  # an operation that is not defined for the type; torch calls it a RuntimeError
             raise DTypeError(str(error)) from None
 
+    whole = looked_up(program)
     raw = sum(1 << i for i in program.raw)
     return _ext.Program(typer, program.inputs, len(program.outputs), raw, flags(program), program)
 
@@ -96,7 +97,9 @@ def compiled(typed: Typed) -> int:
     return _ext.compiled.get(digest(typed), -1) if len(typed.code) > 2 else -1
 
 
-def kernel(formula: Callable | None = None, *, outputs: int | None = None, raw: tuple[str, ...] = ()) -> Any:
+def kernel(
+    formula: Callable | None = None, *, outputs: int | None = None, raw: tuple[str, ...] = (), row_inputs: tuple[str, ...] = ()
+) -> Any:
     """A formula as a kernel for :func:`elementwise`: fused, any number of outputs, not differentiable.
 
     >>> import numpy as np
@@ -105,5 +108,5 @@ def kernel(formula: Callable | None = None, *, outputs: int | None = None, raw: 
     array([2., 2., 2.], dtype=float32)
     """
     if formula is None:
-        return lambda f: kernel(f, outputs=outputs, raw=raw)
-    return prepare(trace(formula, outputs=outputs, raw=raw))
+        return lambda f: kernel(f, outputs=outputs, raw=raw, row_inputs=row_inputs)
+    return prepare(trace(formula, outputs=outputs, raw=raw, row_inputs=row_inputs))

@@ -31,6 +31,63 @@ def wide_logsumexp(x):
     return s.cast(m + s.log(s.row_sum(s.exp(x - m))), FLOAT32)
 
 
+def entropy_of_row(x, target, ignored, weight):
+    """(the loss, logsumexp(x), the weight of the target), 0 for a target that is ignored"""
+    kept = s.ne(target, ignored)
+    place = s.where(kept, target, 0)
+    m = stable_max(x)
+    lse = m + s.log(s.row_sum(s.exp(x - m)))
+    w = s.where(kept, s.row_at(weight, place), 0.0)
+    return s.where(kept, (lse - s.row_at(x, place)) * w, 0.0), lse, w
+
+
+def wide_entropy_of_row(x, target, ignored, weight):
+    """The same with float32 for what the narrow types have too few digits for."""
+    loss, lse, w = entropy_of_row(x, target, ignored, weight)
+    return loss, s.cast(lse, FLOAT32), s.cast(w, FLOAT32)
+
+
+cross_entropy_row = backends.kernel(entropy_of_row, outputs=3, raw=("target", "ignored"), row_inputs=("target", "ignored"))
+wide_cross_entropy_row = backends.kernel(wide_entropy_of_row, outputs=3, raw=("target", "ignored"), row_inputs=("target", "ignored"))
+
+
+@backends.kernel(raw=("target",), row_inputs=("g", "target", "lse", "weight"))
+def cross_entropy_back(g, x, target, lse, weight):
+    scaled = g * weight
+    return scaled * s.exp(x - lse) - s.where(s.eq(s.column_index(), target), scaled, 0)
+
+
+@custom(inputs=1, outputs=2, grad_name="NllLossBackward0")
+def cross_entropy_on_device(x, target, ignored, weight, axis):
+    """(the losses of rows, the weights of their targets): one kernel, which looks up the class and its weight, and checks it."""
+    narrow = x.dtype.itemsize == 2
+    loss, lse, w = backends.rows(wide_cross_entropy_row if narrow else cross_entropy_row, (x, target, ignored, weight), axis)
+    return (loss, w), (x, lse, w)
+
+
+@cross_entropy_on_device.pull
+def cross_entropy_on_device_pull(node, g, walk):
+    if 0 not in g:  # weights do not depend on x
+        return
+    parent = node.parents[0]
+    x, lse, w = node.saved
+    target, _, _, axis = node.meta[1]
+    out, accumulate = walk.destination(parent)
+    if out is None:
+        out = backends.empty(x.shape, dtypes.of(x).code, x)
+    walk.arrive(parent, backends.rows(cross_entropy_back, (g[0], x, target, lse, w), axis, out, accumulate))
+
+
+@cross_entropy_on_device.vjp
+def cross_entropy_on_device_vjp(g, needs, x, lse, w, target, ignored, weight, axis):
+    if 0 not in g:
+        return None
+    scaled = p.mul(g[0], w)
+    index = backends.elementwise(or_zero, (target, ignored))
+    return p.sub(p.mul(softmax_of(x, axis=axis), scaled), scatter_zeros(scaled, x.array.shape, axis, index))
+
+
+or_zero = backends.kernel(lambda t, ignored: s.where(s.eq(t, ignored), 0, t))
 loss_of_row = backends.kernel(lambda lse, picked, weight: (lse - picked) * weight)
 gradient_of_row = backends.kernel(lambda g, x, lse: g * s.exp(x - lse))
 times = backends.kernel(lambda x, y: x * y)
@@ -121,7 +178,7 @@ def class_targets(op: str, input: Tensor, target: Tensor, ignore_index: int) -> 
 chosen = backends.kernel(lambda t, ignored: (s.where(s.eq(t, ignored), 0, t), s.where(s.eq(t, ignored), 0.0, 1.0)), outputs=2)
 
 
-def on_device(index: Any, ignore_index: int, like: Tensor) -> tuple[Any, Any, Tensor]:
+def kept_targets(index: Any, ignore_index: int, like: Tensor) -> tuple[Any, Any, Tensor]:
     """(targets with 0 for those to ignore, 1 or 0 for each of them, and how many count), without waiting for the device."""
     index, kept = backends.elementwise(chosen, (index, ignore_index))
     weights = wrap(kept)
@@ -130,12 +187,16 @@ def on_device(index: Any, ignore_index: int, like: Tensor) -> tuple[Any, Any, Te
 
 def class_weights(op: str, weight: Tensor, target: Any, classes: int, ignore_index: int, like: Tensor) -> Tensor:
     """The weight of each row's class; 0 for ignored rows."""
+    checked_weights(op, weight, classes)
+    ignored = target == ignore_index
+    return wrap(np.where(ignored, 0, np.take(weight.array, np.where(ignored, 0, target))).astype(like.array.dtype))
+
+
+def checked_weights(op: str, weight: Tensor, classes: int) -> None:
     if weight.array.shape != (classes,):
         raise ShapeError(
             f"{op}: weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of shape: {list(weight.shape)}"
         )
-    ignored = target == ignore_index
-    return wrap(np.where(ignored, 0, np.take(weight.array, np.where(ignored, 0, target))).astype(like.array.dtype))
 
 
 def cross_entropy(
@@ -164,12 +225,10 @@ def cross_entropy(
         log_p = log_softmax(input, 0 if input.array.ndim == 1 else 1)
         return smooth_nll(log_p, target, weight, ignore_index, reduction, label_smoothing)
     index, axis, classes, ignored = class_targets("cross_entropy", input, target, ignore_index)
+    if ignored is None:
+        return on_device(input, index, weight, classes, ignore_index, axis, reduction)
     w: Any = 1.0
-    kept: Any = None  # how many rows count, where only the device knows
-    if ignored is None and weight is None:
-        index, w, kept = on_device(index, ignore_index, input)
-        ignored = 0
-    elif weight is not None:
+    if weight is not None:
         w = class_weights("cross_entropy", weight, index, classes, ignore_index, input).array
     elif ignored:
         w = (index != ignore_index).astype(input.array.dtype)
@@ -178,7 +237,19 @@ def cross_entropy(
         return reduce_loss("cross_entropy", loss.squeeze(axis) if reduction == "none" else loss, reduction)
     if weight is not None:
         return reduce_loss("cross_entropy", loss, reduction, float(w.sum()))
-    mean = reduce_loss("cross_entropy", loss, reduction, index.size - ignored if ignored else kept)
+    return reduce_loss("cross_entropy", loss, reduction, index.size - ignored if ignored else None)
+
+
+def on_device(input: Tensor, index: Any, weight: Tensor | None, classes: int, ignored: int, axis: int, reduction: str) -> Tensor:
+    """Without waiting for the device."""
+    given: Any = 1.0
+    if weight is not None:
+        checked_weights("cross_entropy", weight, classes)
+        given = weight.array.reshape([classes if d == axis else 1 for d in range(input.array.ndim)])
+    loss, weights = cross_entropy_on_device(input, index, ignored, given, axis)
+    if reduction != "mean":
+        return reduce_loss("cross_entropy", loss.squeeze(axis) if reduction == "none" else loss, reduction)
+    mean = reduce_loss("cross_entropy", loss, reduction, sum_all(wrap(weights.array)))
     return mean if mean.dtype is input.dtype else mean.to(input.dtype)
 
 
@@ -233,7 +304,7 @@ def nll_loss(
     tensors_only("nll_loss", input=input, target=target, weight=weight)
     index, axis, classes, count = class_targets("nll_loss", input, target, ignore_index)
     if count is None and weight is None:
-        index, w, kept = on_device(index, ignore_index, input)
+        index, w, kept = kept_targets(index, ignore_index, input)
         loss = p.where(p.ne(wrap(w), 0), p.neg(gather_at(input, axis, index)), 0.0).squeeze(axis)
         return reduce_loss("nll_loss", loss, reduction, kept).to(input.dtype)
     ignored = index == ignore_index

@@ -6,4 +6,4 @@ from .program import Program, trace
 from .trace import Primitive, Value
 
 __all__ = ["Primitive", "Program", "Value", "trace", "types", *Primitive.table]
-__all__ += ["cast", "column_index", "linear_index", "random", "row_max", "row_sum"]
+__all__ += ["cast", "column_index", "linear_index", "random", "row_at", "row_max", "row_sum"]

@@ -21,10 +21,11 @@ class RowPlan:
     def __init__(self, typed: Typed, inputs: Sequence[int]):
         self.typed, self.base = typed, typed.program.inputs + len(typed.consts)
         once = [i in typed.program.row_inputs or stored == NUMBER for i, stored in enumerate(inputs)] + [True] * len(typed.consts)
+        self.lookups = [k for k, instr in enumerate(typed.code) if instr.op == "row_at"]
         level = [0] * self.base  # how many folds come before a value
         for op, args, _ in typed.code:
             level.append(max((level[a] for a in args), default=0) + (op in ROW_FOLDS))
-            once.append(op in ROW_FOLDS or (bool(args) and op != "random" and all(once[a] for a in args)))
+            once.append(op in ROW_FOLDS or op == "row_at" or (bool(args) and op != "random" and all(once[a] for a in args)))
         self.once, self.level, self.levels = once, level, max(level)
 
     def at(self, level: int, folds: bool) -> list[int]:
@@ -67,12 +68,24 @@ class Rows:
         """What is one for the row; and the row, if it is kept."""
         values, operands, once = self.values, self.operands, self.plan.once
         lines = [f"const {values.register(i)} x{i} = {operands.at(i, 'start')};" for i in operands.arrays if once[i]]
-        read = {a for instr in self.typed.code for a in instr.args} | set(self.typed.outputs)
+        read = {a for op, args, _ in self.typed.code for a in (args[1:] if op == "row_at" else args)} | set(self.typed.outputs)
         row = [i for i in operands.arrays if i in read and not once[i]]
         if self.cached and row:
             lines += [f"{values.register(i)} in{i}_row[{ROW_ITEMS}] = {{}};" for i in row]
             lines += self.along([PLACE, *(self.inside(f"in{i}_row[e] = {operands.at(i)};") for i in row)])
-        return lines + values.statements(self.plan.at(0, folds=False))
+        return lines + self.statements(self.plan.at(0, folds=False))
+
+    def statements(self, instructions: Iterable[int]) -> list[str]:
+        """Of values that are one for the row."""
+        return [line for k in instructions for line in (self.lookup(k) if k in self.plan.lookups else self.values.statements([k]))]
+
+    def lookup(self, k: int) -> list[str]:
+        """One element of the row, read where it lies."""
+        i, column = self.typed.code[k].args
+        value = f"x{i}"
+        if i in self.operands.arrays:
+            value = self.operands.at(i, f"start.moved(gf::column({self.values.names[column]}, length, error, id), step)")
+        return [f"const {self.values.register(self.plan.base + k)} r{k} = {value};"]
 
     def elements(self, wanted: Iterable[int], uses: Sequence[str], placed: bool) -> list[str]:
         """A pass that computes values of each element and uses them. ``placed``: the uses ask where the element is."""
@@ -94,7 +107,7 @@ class Rows:
             *(f"gf::{'Sum' if instr.op == 'row_sum' else 'Max'}<{dtype}> r{k}_fold;" for k, instr, dtype in code),
             *self.elements([instr.args[0] for _, instr, _ in code], takes, placed=False),
             *(f"const {dtype} r{k} = lanes.join(r{k}_fold, shared).finish(1);" for k, _, dtype in code),
-            *self.values.statements(self.plan.at(level, folds=False)),
+            *self.statements(self.plan.at(level, folds=False)),
         ]
 
     def stores(self) -> list[str]:
@@ -122,7 +135,7 @@ def rows(typed: Typed, inputs: Sequence[int], outputs: Sequence[int], walk: str,
     """A row program. ``cached``: rows have at most ROW_ITEMS elements for each lane, and are read once.
 
     Parameters: the layout of the other dimensions and the ``step`` along a row, both of inputs and outputs; ``rows``, ``length``, ``along_y``
-    (where the lanes lie). An output may be an input's very array.
+    (where the lanes lie). Of a program that looks up: ``error`` and ``id`` for a column that is out of range. An output may be an input's very array.
     """
     parts = Rows(typed, inputs, outputs, cached)
     operands = parts.operands
@@ -135,6 +148,7 @@ def rows(typed: Typed, inputs: Sequence[int], outputs: Sequence[int], walk: str,
         *parts.stores(),
     )
     step = f"const gf::Place<{INDEX[walk]}, {operands.strides}> step"
-    parameters = [*operands.parameters(), operands.layout(walk, "kept"), step, "const gf::int64 rows", "const gf::int64 length"]
+    reports = ["gf::int64* error", "const gf::int64 id"] if parts.plan.lookups else []
+    parameters = [*operands.parameters(), *reports, operands.layout(walk, "kept"), step, "const gf::int64 rows", "const gf::int64 length"]
     parameters += ["const bool along_y", "const gf::uint32 accumulate"]
     return kernel(f"{typed.program.name}_{'cached' if cached else 'passes'}_{walk}", parameters, body, threads=threads(operands.strides))

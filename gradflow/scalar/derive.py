@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from .primitives import ROW_FOLDS, eq, ne, row_sum, where
+from .primitives import ROW_FOLDS, column_index, eq, ne, row_sum, where
 from .program import Program
 from .trace import Primitive, Value, ordered
 
@@ -90,6 +90,8 @@ def cotangents(
             continue
         if value.op == "row_sum":
             arrive(value.args[0], g)
+        elif value.op == "row_at":
+            arrive(value.args[0], where(eq(column_index(), value.args[1]), g, 0))
         elif value.op == "row_max":  # ties share
             hit = where(eq(value.args[0], value), 1.0, 0.0)
             arrive(value.args[0], hit * (g / row_sum(hit)))
@@ -122,7 +124,7 @@ def row_predicate(row_inputs: Sequence[Value]) -> Callable[[Value], bool]:
         for v in ordered((value,)):
             if id(v) not in known:
                 keep.append(v)
-                if v.op in ROW_FOLDS or v.op == "const":
+                if v.op in (*ROW_FOLDS, "row_at", "const"):
                     known[id(v)] = True
                 elif not v.args:
                     known[id(v)] = False

@@ -56,6 +56,9 @@ def evaluate(program: Program, inputs: Sequence[Any], axis: int = -1) -> tuple[n
                 result = np.broadcast_to(np.arange(shape[axis]).reshape(along), shape)
             elif op == "random":
                 result = _random(operands[0], operands[1], shape)
+            elif op == "row_at":
+                column = np.asarray(operands[1]).astype(np.int64)
+                result = np.take_along_axis(np.broadcast_to(operands[0], shape), column, axis)
             elif op in ("row_sum", "row_max"):
                 fold = np.sum if op == "row_sum" else np.max
                 result = fold(np.broadcast_to(operands[0], shape), axis=axis, keepdims=True)

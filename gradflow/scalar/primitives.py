@@ -267,6 +267,12 @@ def row_max(x: Value | Number) -> Value:
     return Value("row_max", (lift(x),))
 
 
+def row_at(x: Value, column: Value | Number) -> Value:
+    """The row's element of an input at ``column``, seen by every element of it (row programs only). A column outside of the row is reported by
+    devices; elsewhere 0 stands for it."""
+    return Value("row_at", (lift(x), lift(column)))
+
+
 ROW_FOLDS = ("row_sum", "row_max")
 SOURCES = ("input", "const", "linear_index", "column_index")
 

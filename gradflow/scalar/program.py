@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from . import types
-from .primitives import ROW_FOLDS, cast
+from .primitives import ROW_FOLDS, cast, column_index, eq, row_sum, where
 from .trace import Primitive, Value, lift, ordered
 
 
@@ -71,7 +71,7 @@ class Program:
         self.code = tuple(code)
         self.outputs = tuple(place[id(v)] for v in outputs)
         ops = {instr.op for instr in code}
-        self.rows = rows or bool(ops & {*ROW_FOLDS, "column_index"})
+        self.rows = rows or bool(ops & {*ROW_FOLDS, "row_at", "column_index"})
         self.index = bool(ops & {"random", "linear_index"})
         per_row = self.row_values()
         self.row_outputs = tuple(self.rows and per_row[i] for i in self.outputs)
@@ -80,7 +80,7 @@ class Program:
         """For every value: is it the same for the whole row, whatever the row holds?"""
         per_row = [i in self.row_inputs for i in range(self.inputs)] + [True] * len(self.consts)
         for instr in self.code:
-            if instr.op in ROW_FOLDS:
+            if instr.op in ROW_FOLDS or instr.op == "row_at":
                 per_row.append(True)
             elif instr.op in ("column_index", "linear_index", "random"):
                 per_row.append(False)
@@ -119,13 +119,24 @@ class Program:
         return typed
 
 
+def looked_up(program: Program) -> Program:
+    """The program with sums in place of ``row_at``, for kernels that have a row only as a whole."""
+    if not any(instr.op == "row_at" for instr in program.code):
+        return program
+    values = [Value("input", data=i) for i in range(program.inputs)] + [Value("const", data=c) for c in program.consts]
+    for op, args, data in program.code:
+        operands = tuple(values[a] for a in args)
+        values.append(row_sum(where(eq(column_index(), operands[1]), operands[0], 0)) if op == "row_at" else Value(op, operands, data))
+    return Program(program.name, program.inputs, [values[i] for i in program.outputs], tuple(program.raw), tuple(program.row_inputs), True)
+
+
 def rows_of(typed: Typed) -> list[bool]:
     """For every value of a row program: is it one for the row?"""
     program = typed.program
     per_row = [i in program.row_inputs for i in range(program.inputs)] + [True] * len(typed.consts)
     for instr in typed.code:
-        fold = instr.op in ROW_FOLDS
-        per_row.append(fold or (bool(instr.args) and instr.op != "random" and all(per_row[a] for a in instr.args)))
+        known = instr.op in ROW_FOLDS or instr.op == "row_at"
+        per_row.append(known or (bool(instr.args) and instr.op != "random" and all(per_row[a] for a in instr.args)))
     return per_row
 
 
@@ -215,6 +226,11 @@ class Typer:
         if op in ROW_FOLDS:
             dtype = self.common(args)
             return self.emit(op, [self.to(args[0], dtype)], dtype)
+        if op == "row_at":
+            at, dtype = args[0], self.common(args[:1])
+            while at[0] == "code" and self.code[at[1]][0] == "cast":  # it is read where it lies
+                (at,) = self.code[at[1]][1]
+            return self.to(self.emit(op, [self.strong(at), self.to(args[1], types.INT64)], self.type_of(self.strong(at))), dtype)
         primitive = Primitive.table[op]
         if primitive.domain == "W":
             dtype = self.common(args[1:])

@@ -35,6 +35,7 @@ from .launch import (
     uint32,
     walk_of,
 )
+from .reports import errors_of
 
 NAMES = {number: name for name, number in KINDS.items()}
 ENOUGH = 256  # blocks that keep a device busy
@@ -228,7 +229,7 @@ def reduce(
 class Rows:
     """A row program's launch, and the arrays that it returns."""
 
-    __slots__ = ("device", "dtypes", "launch", "makers", "shapes")
+    __slots__ = ("axis", "device", "dtypes", "launch", "looks_up", "makers", "shapes")
 
     launch: Launch | None
 
@@ -242,6 +243,7 @@ class Rows:
         if not -len(full) <= axis < len(full):
             raise AxisError(f"{name}: axis {axis} is out of range; the input has {len(full)} dimensions")
         axis %= len(full)
+        self.axis, self.looks_up = axis, any(instr.op == "row_at" for instr in source.code)
         narrow = tuple(1 if d == axis else n for d, n in enumerate(full))
         self.shapes = [narrow if row else full for row in source.row_outputs]
         self.dtypes = [DTYPES[t.types[i]] for i in t.outputs]
@@ -278,7 +280,8 @@ class Rows:
         adds = accumulate & sum(1 << k for k, o in enumerate(outs) if o is not None)
         block = (groups, lanes) if along_y else (lanes, groups)
         blocks = min(-(-count // groups), BLOCKS)
-        self.launch = Launch(kernel, device, letters, [*rest, uint32(adds)], (blocks, 1), block, FOLD_BYTES * lanes * groups)
+        head = letters + "Pq" * self.looks_up
+        self.launch = Launch(kernel, device, head, [*rest, uint32(adds)], (blocks, 1), block, FOLD_BYTES * lanes * groups)
 
 
 def rows(program: Any, inputs: tuple, axis: int, out: Any = None, accumulate: int = 0, summed: int = 0) -> Any:
@@ -307,7 +310,8 @@ def rows(program: Any, inputs: tuple, axis: int, out: Any = None, accumulate: in
         values = found.values
         for i, make in plan.makers:
             values[i] = make(values[i])
-        plan.launch(*values, *[r.pointer for r in results])
+        reports = errors_of(plan.device).ask(source.name, plan.axis) if plan.looks_up else ()
+        plan.launch(*values, *[r.pointer for r in results], *reports)
     return results[0] if n == 1 else results
 
 

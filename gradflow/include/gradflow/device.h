@@ -105,6 +105,15 @@ struct Layout {
   }
 };
 
+// A column of a row of `length`; 0 for one outside, which is reported as (id, column, length).
+GF_FN int64 column(int64 c, int64 length, int64* error, int64 id) {
+  if (c >= 0 && c < length) return c;
+  error[0] = id;
+  error[1] = c;
+  error[2] = length;
+  return 0;
+}
+
 // --- folds ----------------------------------------------------------------------------------------------------
 // A fold takes values (with their positions), merges with another of its kind, and finishes as one value; `each` is the
 // fold with a function applied to its fields. Those that row programs use know a value that changes nothing.
