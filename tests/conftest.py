@@ -30,14 +30,8 @@ def why_missing(name: str) -> str | None:
 
 def why_no_gpu() -> str | None:
     """Why there is no CUDA device to test on, or None if there is one."""
-    missing = why_missing("cupy")
-    if missing:
-        return missing
-    cupy = importlib.import_module("cupy")
-    try:
-        return None if cupy.cuda.runtime.getDeviceCount() else "no CUDA device"
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        return f"no CUDA device: {error}"
+    emulated = os.environ.get("GRADFLOW_DEVICE", "real") != "real"
+    return None if emulated else importlib.import_module("gradflow.backends.cupy_driver").why_not()
 
 
 def why_no_pool() -> str | None:
@@ -45,19 +39,29 @@ def why_no_pool() -> str | None:
     return "the sanitizers' build keeps no blocks" if os.environ.get("GRADFLOW_SANITIZED") == "1" else None
 
 
+def device_only(config: pytest.Config) -> bool:
+    """Is it ``pytest -m gpu``?"""
+    return config.option.markexpr == "gpu"
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    if device_only(config) and why_no_gpu() is None:
+        on_device = importlib.import_module("on_device")
+        on_device.start()
+        config.pluginmanager.register(on_device.Plugin())
     missing = why_missing("torch") if REQUIRE_TORCH else None
     if missing:
         raise pytest.UsageError(f"GRADFLOW_REQUIRE_TORCH=1, but {missing}")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the tests that take the fixtures `torch` or `compiler` (NVIDIA's); skip marked tests, with the reason, where they cannot run."""
     for item in items:
         for fixture, marker in (("torch", "torch"), ("compiler", "nvrtc")):
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(marker)
-    conditions = (("torch", lambda: why_missing("torch")), ("gpu", why_no_gpu), ("pool", why_no_pool))
+    torch_missing = None if device_only(config) else why_missing("torch")
+    conditions = (("torch", lambda: torch_missing), ("gpu", why_no_gpu), ("pool", why_no_pool))
     for marker, why in conditions:
         marked = [item for item in items if item.get_closest_marker(marker)]
         reason = why() if marked else None
@@ -67,8 +71,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def torch() -> types.ModuleType:
-    """PyTorch, to compare with. Not imported by tests that do not ask for it."""
+def torch(request: pytest.FixtureRequest) -> types.ModuleType:
+    """PyTorch, to compare with. Not imported by tests that do not ask for it. On a device the CPU's backend is what is compared with."""
+    if device_only(request.config):
+        return importlib.import_module("on_device").reference(importlib.import_module("gradflow"))
     return importlib.import_module("torch")
 
 

@@ -1,5 +1,6 @@
 """The compiler of the emulated device: kernels become functions of shared libraries, made by g++ with CUDA's names for what threads do."""
 
+import contextlib
 import ctypes
 import hashlib
 import os
@@ -192,6 +193,23 @@ class Compiler:
         self.base = hashlib.blake2s("".join([self.shim, FP16, BF16, *self.flags, *(h.read_text() for h in headers)]).encode())
         self.libraries = {}
         self.functions = {}
+        self.folder = CACHE / f"{self.base.hexdigest()[:24]}.headers"
+
+    def headers(self):
+        """Compiled once: reading them takes longer than a kernel."""
+        if not self.folder.exists():
+            folder = self.folder.with_suffix(f".{os.getpid()}")
+            folder.mkdir(exist_ok=True)
+            text = f'{self.shim}\n#include "gradflow/device.h"\n'
+            for file, text in (("shim.h", text), ("cuda_fp16.h", FP16), ("cuda_bf16.h", BF16)):
+                (folder / file).write_text(text)
+            subprocess.run(["g++", "-x", "c++-header", *self.flags, *self.include(folder), str(folder / "shim.h")], check=True)
+            with contextlib.suppress(OSError):  # another process was quicker
+                folder.rename(self.folder)
+        return self.folder
+
+    def include(self, folder):
+        return [f"-I{folder}", f"-I{ROOT}", f"-I{ROOT / 'gradflow' / 'include'}"]
 
     def digest(self, text):
         h = self.base.copy()
@@ -219,11 +237,9 @@ class Compiler:
         key = self.digest("".join(kernels.values()))
         folder = CACHE / f"{key}.{os.getpid()}"
         folder.mkdir(exist_ok=True)
-        for file, text in (("shim.h", self.shim), ("cuda_fp16.h", FP16), ("cuda_bf16.h", BF16)):
-            (folder / file).write_text(text)
         body = "\n".join(t.replace('extern "C" ', "") + entry(n, t) for n, t in kernels.items())
         (folder / "kernels.cpp").write_text(f'#include "shim.h"\n{body}')
-        include = [f"-I{folder}", f"-I{ROOT}", f"-I{ROOT / 'gradflow' / 'include'}"]
+        include = self.include(self.headers())
         unit, output = folder / "kernels.o", folder / f"{key}.so"
         subprocess.run(["g++", "-c", *self.flags, *include, str(folder / "kernels.cpp"), "-o", str(unit)], check=True)
         libraries = [] if self.counting else [f for f in self.flags if f.startswith("-fsanitize")]  # what counts is no ThreadSanitizer

@@ -130,6 +130,44 @@ def test_blocks_nest_and_end():
     assert (x @ w).dtype is F32 and not gf.is_autocast_enabled("cpu")
 
 
+@pytest.mark.parametrize("cached", [True, False, None])
+def test_gradients_of_a_weight_that_is_used_often(torch, cached):
+    found = []
+    for t in (torch, gf):
+        w, x = t.linspace(-1, 1, 9).reshape(3, 3).requires_grad_(), t.linspace(0, 1, 6).reshape(2, 3)
+        with t.autocast("cpu", cache_enabled=cached):
+            y = (x @ w).exp() @ w + x @ w.T
+            y.float().square().sum().backward()
+            (x @ w).sum().backward()
+        found.append((y.detach().float().numpy(), w.grad.numpy()))
+    for theirs, ours in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0.02)
+
+
+def test_a_weight_is_converted_once():
+    """Until it changes or the outermost block ends."""
+    w, v = gf.ones(3, 3, requires_grad=True), gf.ones(3, 3)
+    convert = gf.amp.autocast_mode.converted
+    with gf.autocast("cpu"):
+        assert gf.is_autocast_cache_enabled()
+        with gf.no_grad():
+            assert not convert(w, BF16).requires_grad  # this one is not kept
+        first = convert(w, BF16)
+        assert first.requires_grad and convert(w, BF16) is first and convert(w, F16) is not first
+        assert convert(v, BF16) is not convert(v, BF16)
+        with gf.autocast("cpu", cache_enabled=False):
+            assert not gf.is_autocast_cache_enabled() and convert(w, BF16) is not first
+        assert convert(w, BF16) is first
+        with gf.no_grad():
+            w.mul_(2)
+        assert float((v @ w)[0, 0]) == 6
+        second = convert(w, BF16)
+        gf.clear_autocast_cache()
+        assert convert(w, BF16) is not second
+        gf.set_autocast_cache_enabled(False)
+    assert gf.is_autocast_cache_enabled() and not gf.amp.autocast_mode.state.cache
+
+
 def test_a_decorator_and_threads():
     x = gf.randn(2, 2)
 

@@ -27,12 +27,15 @@ gf: Any = gradflow
 
 
 class State(threading.local):
-    """Of a thread: whether any operation has to look, which kinds of device convert, and to what."""
+    """Of a thread: whether any operation has to look, which kinds of device convert, and to what; how deep blocks are nested, and weights that
+    they have converted: {(id, type): (weight, its array, its version, the result)}."""
 
     def __init__(self) -> None:
         self.on = False
         self.enabled = {"cpu": False, "cuda": False}
         self.dtypes = {"cpu": gf.bfloat16, "cuda": gf.float16}
+        self.depth, self.caches = 0, True
+        self.cache: dict[tuple[int, Any], tuple[Tensor, Any, int, Tensor]] = {}
 
 
 state = State()
@@ -111,18 +114,43 @@ def set_autocast_dtype(device_type: str, dtype: Any) -> None:
     state.dtypes[known("set_autocast_dtype", device_type)] = dtype
 
 
+def is_autocast_cache_enabled() -> bool:
+    """Is a weight converted once for all its uses in a block?
+
+    >>> gf.amp.is_autocast_cache_enabled()
+    True
+    """
+    return state.caches
+
+
+def set_autocast_cache_enabled(enabled: bool) -> None:
+    """Convert a weight once for all its uses in a block from now on, or at each.
+
+    >>> gf.amp.set_autocast_cache_enabled(True)
+    """
+    state.caches = bool(enabled)
+
+
+def clear_autocast_cache() -> None:
+    """Forget the converted weights.
+
+    >>> gf.amp.clear_autocast_cache()
+    """
+    state.cache.clear()
+
+
 def kept() -> Callable[[], AbstractContextManager]:
     """What converts now, to be so again later."""
     enabled, dtypes = dict(state.enabled), dict(state.dtypes)
 
     @contextmanager
     def again() -> Iterator[None]:
-        before = state.on, state.enabled, state.dtypes
-        state.enabled, state.dtypes, state.on = dict(enabled), dict(dtypes), any(enabled.values())
+        before = state.on, state.enabled, state.dtypes, state.cache
+        state.enabled, state.dtypes, state.on, state.cache = dict(enabled), dict(dtypes), any(enabled.values()), {}
         try:
             yield
         finally:
-            state.on, state.enabled, state.dtypes = before
+            state.on, state.enabled, state.dtypes, state.cache = before
 
     return again
 
@@ -131,8 +159,9 @@ class autocast:
     """In a ``with`` block, or as a decorator, operations on a kind of device compute in ``dtype`` where torch's do: products of matrices in it,
     what is delicate in float32, everything else in the type of its operands. Nothing is done to float64 and to integers.
 
-    ``dtype`` is float16 on cuda and bfloat16 on the CPU unless given. Blocks nest; ``enabled=False`` is one without conversions. A weight is
-    converted each time it is used: ``cache_enabled`` is accepted and changes nothing. Backward computes in the types that forward did.
+    ``dtype`` is float16 on cuda and bfloat16 on the CPU unless given. Blocks nest; ``enabled=False`` is one without conversions. A weight (a
+    float32 leaf that requires a gradient) is converted once for all its uses until the outermost block ends or it changes, unless
+    ``cache_enabled=False``. Backward computes in the types that forward did.
 
     >>> with gf.autocast("cpu", dtype=gf.bfloat16):
     ...     y = gf.ones(2, 3) @ gf.ones(3, 2)
@@ -155,17 +184,22 @@ class autocast:
                 stacklevel=2,
             )
             enabled = False
-        self.enabled = bool(enabled)
-        self.before: list[tuple[bool, Any]] = []
+        self.enabled, self.caches = bool(enabled), cache_enabled
+        self.before: list[tuple[bool, Any, bool]] = []
 
     def __enter__(self) -> autocast:
-        self.before.append((is_autocast_enabled(self.device), get_autocast_dtype(self.device)))
+        self.before.append((is_autocast_enabled(self.device), get_autocast_dtype(self.device), state.caches))
         set_autocast_dtype(self.device, self.fast_dtype)
         set_autocast_enabled(self.device, self.enabled)
+        state.caches = state.caches if self.caches is None else bool(self.caches)
+        state.depth += 1
         return self
 
     def __exit__(self, *_: Any) -> None:
-        enabled, dtype = self.before.pop()
+        enabled, dtype, state.caches = self.before.pop()
+        state.depth -= 1
+        if not state.depth:
+            clear_autocast_cache()
         set_autocast_enabled(self.device, enabled)
         set_autocast_dtype(self.device, dtype)
 
@@ -189,7 +223,7 @@ class autocast:
 def cast(value: Any, where: str, dtype: Any) -> Any:
     """The same with every tensor of floats on this kind of device as ``dtype``, but for float64."""
     if isinstance(value, Tensor):
-        return value.to(dtype) if eligible(value, where) else value
+        return converted(value, dtype) if eligible(value, where) else value
     if isinstance(value, str | bytes | np.ndarray):
         return value
     if isinstance(value, Mapping):
@@ -197,6 +231,19 @@ def cast(value: Any, where: str, dtype: Any) -> Any:
     if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
         return type(value)(cast(v, where, dtype) for v in value) if type(value) in (list, tuple) else value
     return value
+
+
+def converted(x: Tensor, dtype: Any) -> Tensor:
+    """``x.to(dtype)``, of a weight the same tensor again, so that its gradients meet there and are converted back once."""
+    if not state.caches or dtype is gf.float32 or x.dtype is not gf.float32 or x.node is None or not x.is_leaf:
+        return x.to(dtype)
+    key = id(x), dtype
+    weight, array, version, result = state.cache.get(key, (None, None, 0, x))
+    if weight is not x or array is not x.array or version != x._version:
+        result = x.to(dtype)
+        if state.depth and result.requires_grad:  # within no_grad it has no history, which a later use may need
+            state.cache[key] = x, x.array, x._version, result
+    return result
 
 
 def eligible(x: Tensor, where: str) -> bool:
