@@ -41,8 +41,8 @@ if SANITIZE:
     FLAGS += ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
 else:
     FLAGS += ["-O3", "-DNDEBUG"]
-# nan and inf are honoured; only the exception flags and errno, which nobody reads, are given up
-KERNEL_FLAGS = ["-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd", "-fno-split-loops"]
+# nan and inf are honoured; only the exception flags and errno, which nobody reads, are given up; no vector crosses a call
+KERNEL_FLAGS = ["-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd", "-fno-split-loops", "-Wno-psabi"]
 
 
 def is_kernel(source: Path) -> bool:
@@ -50,7 +50,7 @@ def is_kernel(source: Path) -> bool:
 
 
 class BuildExtension(build_ext):
-    """Compiles in parallel, and only sources that are newer than their objects."""
+    """Compiles in parallel, and only what is newer than its object: a source, or a header of ours that it includes."""
 
     def run(self):
         self.stays_here = self.inplace or self.editable_mode
@@ -72,8 +72,6 @@ class BuildExtension(build_ext):
         else:
             flags.append(f"-I{scipy_openblas32.get_include_dir()}")
 
-        headers = [p for d in ("csrc", "gradflow/include/gradflow") for p in (HERE / d).glob("*.h")]
-        newest_header = max(p.stat().st_mtime for p in headers)
         jobs = []
         for source in sorted((HERE / "csrc").glob("*.cpp")):
             for level, extra in LEVELS.items() if is_kernel(source) else [("", [])]:
@@ -81,7 +79,7 @@ class BuildExtension(build_ext):
                 command = [*compiler, *flags]
                 if level:
                     command += [*KERNEL_FLAGS, *extra, f"-DGF_ISA={level}"]
-                jobs.append((source, target, [*command, "-c", str(source), "-o", str(target)]))
+                jobs.append((source, target, [*command, "-MMD", "-c", str(source), "-o", str(target)]))
 
         def recipe(command):
             # An isolated build has its packages in a new place each time; which versions they are is what matters.
@@ -89,10 +87,11 @@ class BuildExtension(build_ext):
             return text.replace(str(Path(pybind11.__file__).parent.parent), "")
 
         def stale(source, target, command):
-            record = target.with_suffix(".cmd")
-            if not target.exists() or not record.exists() or record.read_text() != recipe(command):
+            record, included = target.with_suffix(".cmd"), target.with_suffix(".d")
+            if not (target.exists() and record.exists() and included.exists()) or record.read_text() != recipe(command):
                 return True
-            return target.stat().st_mtime < max(source.stat().st_mtime, newest_header)
+            ours = [Path(name) for name in included.read_text().replace("\\\n", " ").split()[1:] if name.startswith(str(HERE))]
+            return any(not p.exists() or p.stat().st_mtime > target.stat().st_mtime for p in [source, *ours])
 
         def compile_one(job):
             _, target, command = job

@@ -137,6 +137,8 @@ struct Ahead {
   }
 };
 
+constexpr int64_t kCompiledRows = 1024;  // at most, in a tile
+
 // A whole program over tiles, in few loops: scalar/loops.py says how the arguments lie.
 struct Compiled {
   const char* digest;

@@ -241,48 +241,48 @@ void addcmul_of_backward_c45945586ea643d4(void* const* in, void* const* out, int
 }
 
 void affine_rows_32c939f909a6097b(void* const* in, void* const* out, int64_t n, int64_t rows, const int64_t* row_step, Ahead& ahead) {
+  float fold5[kCompiledRows], fold9[kCompiledRows];
+  for (int64_t row = 0; row < rows; ++row) {
+    const float* in0 = static_cast<const float*>(in[0]) + row * row_step[0];
+    ahead.step();
+    double sum[1];
+    sum_row(int(n), sum, [&](int i, float* value) {
+      const float x0 = in0[i];
+      value[0] = x0;
+    });
+    fold5[row] = float(sum[0]);
+  }
+  for (int64_t row = 0; row < rows; ++row) {
+    const float* in0 = static_cast<const float*>(in[0]) + row * row_step[0];
+    const float x3 = static_cast<const float*>(in[3])[row];
+    const float r0 = fold5[row];
+    const float r1 = gf::prim::div(r0, x3);
+    ahead.step();
+    double sum[1];
+    sum_row(int(n), sum, [&](int i, float* value) {
+      const float x0 = in0[i];
+      const float r2 = gf::prim::sub(x0, r1);
+      const float r3 = gf::prim::mul(r2, r2);
+      value[0] = r3;
+    });
+    fold9[row] = float(sum[0]);
+  }
   for (int64_t row = 0; row < rows; ++row) {
     const float* in0 = static_cast<const float*>(in[0]) + row * row_step[0];
     const float* in1 = static_cast<const float*>(in[1]) + row * row_step[1];
     const float* in2 = static_cast<const float*>(in[2]) + row * row_step[2];
+    float* out0 = static_cast<float*>(out[0]) + row * n;
     const float x3 = static_cast<const float*>(in[3])[row];
     const float x4 = static_cast<const float*>(in[4])[row];
-    float* out0 = static_cast<float*>(out[0]) + row * n;
-    double sum5 = 0;
-    ahead.step();
-    for (Piece piece{int(n)}; piece.from < n; piece.next(int(n))) {
-      [[maybe_unused]] const int end = piece.to, fresh = piece.fresh;
-      float part5 = 0;
-#pragma omp simd reduction(+ : part5)
-      for (int i = piece.from; i < end; ++i) {
-        const float x0 = in0[i];
-        part5 += i >= fresh ? x0 : 0;
-      }
-      sum5 += part5;
-    }
-    const float r0 = float(sum5);
+    const float r0 = fold5[row];
+    const float r4 = fold9[row];
     const float r1 = gf::prim::div(r0, x3);
-    double sum9 = 0;
-    ahead.step();
-    for (Piece piece{int(n)}; piece.from < n; piece.next(int(n))) {
-      [[maybe_unused]] const int end = piece.to, fresh = piece.fresh;
-      float part9 = 0;
-#pragma omp simd reduction(+ : part9)
-      for (int i = piece.from; i < end; ++i) {
-        const float x0 = in0[i];
-        const float r2 = gf::prim::sub(x0, r1);
-        const float r3 = gf::prim::mul(r2, r2);
-        part9 += i >= fresh ? r3 : 0;
-      }
-      sum9 += part9;
-    }
-    const float r4 = float(sum9);
     const float r5 = gf::prim::div(r4, x3);
     const float r6 = gf::prim::add(r5, x4);
     const float r7 = gf::prim::rsqrt(r6);
     ahead.step();
     for (Piece piece{int(n)}; piece.from < n; piece.next(int(n))) {
-      [[maybe_unused]] const int end = piece.to, fresh = piece.fresh;
+      const int end = piece.to;
 #pragma GCC ivdep
       for (int i = piece.from; i < end; ++i) {
         const float x0 = in0[i];
@@ -709,45 +709,45 @@ void lerp_backward_de7c17b61479a91a(void* const* in, void* const* out, int64_t n
 }
 
 void normalize_back_7531f8242d7f01f1(void* const* in, void* const* out, int64_t n, int64_t rows, const int64_t* row_step, Ahead& ahead) {
+  float fold9[kCompiledRows], fold14[kCompiledRows];
   for (int64_t row = 0; row < rows; ++row) {
     const float* in0 = static_cast<const float*>(in[0]) + row * row_step[0];
     const float* in1 = static_cast<const float*>(in[1]) + row * row_step[1];
-    const float x2 = static_cast<const float*>(in[2])[row];
-    const float x3 = static_cast<const float*>(in[3])[row];
     const float* in4 = static_cast<const float*>(in[4]) + row * row_step[4];
-    const float x5 = static_cast<const float*>(in[5])[row];
+    const float x2 = static_cast<const float*>(in[2])[row];
+    ahead.step();
+    double sum[2];
+    sum_row(int(n), sum, [&](int i, float* value) {
+      const float x0 = in0[i];
+      const float x1 = in1[i];
+      const float x4 = in4[i];
+      const float r0 = gf::prim::mul(x0, x4);
+      const float r1 = gf::prim::sub(x1, x2);
+      const float r2 = gf::prim::mul(r0, r1);
+      value[0] = r2;
+      value[1] = r0;
+    });
+    fold9[row] = float(sum[0]);
+    fold14[row] = float(sum[1]);
+  }
+  for (int64_t row = 0; row < rows; ++row) {
+    const float* in0 = static_cast<const float*>(in[0]) + row * row_step[0];
+    const float* in1 = static_cast<const float*>(in[1]) + row * row_step[1];
+    const float* in4 = static_cast<const float*>(in[4]) + row * row_step[4];
     float* out0 = static_cast<float*>(out[0]) + row * n;
     float* out1 = static_cast<float*>(out[1]) + row * n;
-    double sum9 = 0;
-    double sum14 = 0;
-    ahead.step();
-    for (Piece piece{int(n)}; piece.from < n; piece.next(int(n))) {
-      [[maybe_unused]] const int end = piece.to, fresh = piece.fresh;
-      float part9 = 0;
-      float part14 = 0;
-#pragma omp simd reduction(+ : part9, part14)
-      for (int i = piece.from; i < end; ++i) {
-        const float x0 = in0[i];
-        const float x1 = in1[i];
-        const float x4 = in4[i];
-        const float r0 = gf::prim::mul(x0, x4);
-        const float r1 = gf::prim::sub(x1, x2);
-        const float r2 = gf::prim::mul(r0, r1);
-        part9 += i >= fresh ? r2 : 0;
-        part14 += i >= fresh ? r0 : 0;
-      }
-      sum9 += part9;
-      sum14 += part14;
-    }
-    const float r3 = float(sum9);
-    const float r8 = float(sum14);
+    const float x2 = static_cast<const float*>(in[2])[row];
+    const float x3 = static_cast<const float*>(in[3])[row];
+    const float x5 = static_cast<const float*>(in[5])[row];
+    const float r3 = fold9[row];
+    const float r8 = fold14[row];
     const float r4 = gf::prim::mul(r3, x3);
     const float r5 = gf::prim::mul(r4, x3);
     const float r6 = gf::prim::div(r5, x5);
     const float r9 = gf::prim::div(r8, x5);
     ahead.step();
     for (Piece piece{int(n)}; piece.from < n; piece.next(int(n))) {
-      [[maybe_unused]] const int end = piece.to, fresh = piece.fresh;
+      const int end = piece.to;
 #pragma GCC ivdep
       for (int i = piece.from; i < end; ++i) {
         const float x0 = in0[i];
@@ -769,46 +769,46 @@ void normalize_back_7531f8242d7f01f1(void* const* in, void* const* out, int64_t 
 }
 
 void normalize_rows_1f88e3c23df7b82c(void* const* in, void* const* out, int64_t n, int64_t rows, const int64_t* row_step, Ahead& ahead) {
+  float fold3[kCompiledRows], fold7[kCompiledRows];
+  for (int64_t row = 0; row < rows; ++row) {
+    const float* in0 = static_cast<const float*>(in[0]) + row * row_step[0];
+    ahead.step();
+    double sum[1];
+    sum_row(int(n), sum, [&](int i, float* value) {
+      const float x0 = in0[i];
+      value[0] = x0;
+    });
+    fold3[row] = float(sum[0]);
+  }
   for (int64_t row = 0; row < rows; ++row) {
     const float* in0 = static_cast<const float*>(in[0]) + row * row_step[0];
     const float x1 = static_cast<const float*>(in[1])[row];
-    const float x2 = static_cast<const float*>(in[2])[row];
-    float* out0 = static_cast<float*>(out[0]) + row * n;
-    double sum3 = 0;
-    ahead.step();
-    for (Piece piece{int(n)}; piece.from < n; piece.next(int(n))) {
-      [[maybe_unused]] const int end = piece.to, fresh = piece.fresh;
-      float part3 = 0;
-#pragma omp simd reduction(+ : part3)
-      for (int i = piece.from; i < end; ++i) {
-        const float x0 = in0[i];
-        part3 += i >= fresh ? x0 : 0;
-      }
-      sum3 += part3;
-    }
-    const float r0 = float(sum3);
+    const float r0 = fold3[row];
     const float r1 = gf::prim::div(r0, x1);
-    double sum7 = 0;
     ahead.step();
-    for (Piece piece{int(n)}; piece.from < n; piece.next(int(n))) {
-      [[maybe_unused]] const int end = piece.to, fresh = piece.fresh;
-      float part7 = 0;
-#pragma omp simd reduction(+ : part7)
-      for (int i = piece.from; i < end; ++i) {
-        const float x0 = in0[i];
-        const float r2 = gf::prim::sub(x0, r1);
-        const float r3 = gf::prim::mul(r2, r2);
-        part7 += i >= fresh ? r3 : 0;
-      }
-      sum7 += part7;
-    }
-    const float r4 = float(sum7);
+    double sum[1];
+    sum_row(int(n), sum, [&](int i, float* value) {
+      const float x0 = in0[i];
+      const float r2 = gf::prim::sub(x0, r1);
+      const float r3 = gf::prim::mul(r2, r2);
+      value[0] = r3;
+    });
+    fold7[row] = float(sum[0]);
+  }
+  for (int64_t row = 0; row < rows; ++row) {
+    const float* in0 = static_cast<const float*>(in[0]) + row * row_step[0];
+    float* out0 = static_cast<float*>(out[0]) + row * n;
+    const float x1 = static_cast<const float*>(in[1])[row];
+    const float x2 = static_cast<const float*>(in[2])[row];
+    const float r0 = fold3[row];
+    const float r4 = fold7[row];
+    const float r1 = gf::prim::div(r0, x1);
     const float r5 = gf::prim::div(r4, x1);
     const float r6 = gf::prim::add(r5, x2);
     const float r7 = gf::prim::rsqrt(r6);
     ahead.step();
     for (Piece piece{int(n)}; piece.from < n; piece.next(int(n))) {
-      [[maybe_unused]] const int end = piece.to, fresh = piece.fresh;
+      const int end = piece.to;
 #pragma GCC ivdep
       for (int i = piece.from; i < end; ++i) {
         const float x0 = in0[i];

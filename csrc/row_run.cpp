@@ -10,7 +10,7 @@ namespace {
 constexpr int64_t kTileElements = 1024;
 constexpr int64_t kRowBytes = 1 << 18;  // tiles of a whole row must fit the second-level cache
 constexpr int64_t kChunkCost = 1 << 17;
-constexpr int64_t kCompiledTile = 4096;     // elements of whole rows that a compiled program gets at a time
+constexpr int64_t kCompiledTile = 2048;     // elements of whole rows that a compiled program gets at a time
 constexpr int64_t kSumsElements = 1 << 20;  // of all pieces together
 
 class RowWorker {
@@ -259,7 +259,7 @@ void choose_box(RowRun* r) {
   for (int k = 0; k < r->typed.n_inputs + r->typed.n_outputs; ++k)
     if (std::abs(loop.op[k].stride[0]) > 32 && std::abs(loop.op[k].stride[1]) <= 8 && rows < 16) rows = 16;
   while (rows > 1 && rows * r->row * widest > 2 * kRowBytes) rows /= 2;
-  if (rows > kTileElements) rows = kTileElements;
+  rows = std::min(rows, std::min(kTileElements, kCompiledRows));
   r->box = make_box_at(loop, 1, rows > 1 ? rows * r->row : r->row);
 }
 

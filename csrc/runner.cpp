@@ -58,7 +58,7 @@ Runner::Runner(const Run& run, char* memory) : run_(run) {
     if (op.mode == Mode::InPlace) continue;
     slot_[t.input_slot(k)] = tile_of_input_[k] = take(item_size(t.input_reg[k]));
     loaded_[k] = nullptr;
-    if (op.mode == Mode::Fixed) fill(op, k, run.box.length(), op.data);
+    if (op.mode == Mode::Fixed) fill(op, k, run.box.step * op.unit, op.data);
   }
   for (int k = 0; k < t.n_outputs; ++k) {
     if (run.outputs && run.loop.op[t.n_inputs + k].mode == Mode::InPlace) continue;

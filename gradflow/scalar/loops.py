@@ -20,10 +20,11 @@ from .primitives import ROW_FOLDS
 from .program import Typed, rows_of
 from .types import BOOL, FLOAT32, REGISTER
 
-# Pieces of a row are whole vectors: the last one may begin within the piece before it, up to ``fresh``.
+# A row's pieces are whole vectors: the last one may begin within the piece before it.
 PIECES = "for (Piece piece{int(n)}; piece.from < n; piece.next(int(n)))"
-BOUNDS = "[[maybe_unused]] const int end = piece.to, fresh = piece.fresh;"  # which no store changes, as the compiler must see
+BOUNDS = "const int end = piece.to;"  # which no store changes, as the compiler must see
 PIECE = "for (int i = piece.from; i < end; ++i)"
+ROWS = "for (int64_t row = 0; row < rows; ++row)"
 STEP = "ahead.step();"
 
 UNSUPPORTED = {"random", "linear_index", "column_index", "row_max"}
@@ -96,52 +97,70 @@ class Loops:
         loads = [f"const {self.values.register(v)} x{v} = in{v}[i];" for v in values if v < self.program.inputs]
         return loads + self.values.statements([v - self.base for v in values if v >= self.base])
 
-    def row_values(self, level: int) -> list[str]:
-        """The statements for values of the row that are known after ``level`` reductions."""
-        known = [v for v in range(self.base, len(self.level)) if self.per_row[v] and self.level[v] == level and v not in self.folds]
-        return self.values.statements([v - self.base for v in known])
+    def row_values(self, values: Iterable[int]) -> list[str]:
+        """The statements for what ``values`` need of the row: from its inputs and the folds that are known."""
+        found: set[int] = set()
+        stack = list(values)
+        while stack:
+            v = stack.pop()
+            if v in found or not self.per_row[v] or self.program.inputs <= v < self.base:
+                continue
+            found.add(v)
+            if v >= self.base and v not in self.folds:
+                stack += self.typed.code[v - self.base].args
+        kinds = {v: self.values.register(v) for v in found}
+        lines = [f"const {kinds[v]} x{v} = static_cast<const {kinds[v]}*>(in[{v}])[row];" for v in sorted(found) if v < self.base]
+        lines += [f"const float {self.values.names[f]} = fold{f}[row];" for f in self.folds if f in found]
+        return lines + self.values.statements([v - self.base for v in sorted(found) if v >= self.base and v not in self.folds])
+
+    def pointers(self, values: Iterable[int]) -> list[str]:
+        """Where the elements' inputs among ``values`` begin."""
+        kinds = {i: self.values.register(i) for i in values if i < self.program.inputs}
+        at = {i: f" + row * row_step[{i}]" if self.program.rows else "" for i in kinds}
+        return [f"const {kind}* in{i} = static_cast<const {kind}*>(in[{i}]){at[i]};" for i, kind in kinds.items()]
+
+    def needs(self, values: Iterable[int]) -> list[int]:
+        """What the elements' ``values`` are made of, and themselves."""
+        return [a for v in values for a in (v, *(self.typed.code[v - self.base].args if v >= self.base else ()))]
 
     def folding(self, at: int, roots: list[int]) -> list[str]:
-        """The loop before level ``at`` + 1. Pieces of it are summed in float32, those sums in double."""
-        sums = {f: self.values.names[self.typed.code[f - self.base].args[0]] for f in self.folds if self.level[f] == at + 1}
+        """The folds of level ``at`` + 1 in row number ``row``."""
+        folds = [f for f in self.folds if self.level[f] == at + 1]
+        reached = self.reached(roots)
+        arguments = [self.values.names[self.typed.code[f - self.base].args[0]] for f in folds]
+        element = [*self.body(roots), *(f"value[{k}] = {argument};" for k, argument in enumerate(arguments))]
         return [
-            *(f"double sum{f} = 0;" for f in sums),
+            *self.pointers(reached),
+            *self.row_values([*roots, *self.needs(reached)]),
             STEP,
-            *loop(
-                PIECES,
-                BOUNDS,
-                *(f"float part{f} = 0;" for f in sums),
-                f"#pragma omp simd reduction(+ : {', '.join(f'part{f}' for f in sums)})",
-                *loop(PIECE, *self.body(roots), *(f"part{f} += i >= fresh ? {arg} : 0;" for f, arg in sums.items())),
-                *(f"sum{f} += part{f};" for f in sums),
-            ),
-            *(f"const float {self.values.names[f]} = float(sum{f});" for f in sums),
+            f"double sum[{len(folds)}];",
+            *loop("sum_row(int(n), sum, [&](int i, float* value)", *element)[:-1],
+            "});",
+            *(f"fold{f}[row] = float(sum[{k}]);" for k, f in enumerate(folds)),
         ]
 
     def text(self) -> list[str]:
-        """The statements for row number ``row``."""
-        loops = self.roots()
+        """The statements: for each level of folds a loop over the rows, so that none waits for another's, and one for the outputs."""
+        *folding, last = self.roots()
         rows = self.program.rows
-        used = set().union(*map(self.reached, loops))
-        lines = []
-        for i in range(self.program.inputs):
-            kind = self.values.register(i)
-            if self.per_row[i]:
-                lines.append(f"const {kind} x{i} = static_cast<const {kind}*>(in[{i}])[row];")
-            elif i in used:
-                lines.append(f"const {kind}* in{i} = static_cast<const {kind}*>(in[{i}]){f' + row * row_step[{i}]' if rows else ''};")
         own = [(k, STORED[self.typed.types[v]], v) for k, v in enumerate(self.typed.outputs) if v >= self.base]  # others are inputs
-        lines += [
-            f"{kind}* out{k} = static_cast<{kind}*>(out[{k}]){' + row * n' if rows else ''};" for k, kind, v in own if not self.per_row[v]
-        ]
-        for at, roots in enumerate(loops[:-1]):
-            lines += [*self.row_values(at), *self.folding(at, roots)]
-        lines += self.row_values(self.depth)
-        last = self.body(loops[-1]) + [f"out{k}[i] = {self.values.names[v]};" for k, _, v in own if not self.per_row[v]]
-        elements = ["#pragma GCC ivdep", *loop(PIECE if rows else "for (int64_t i = 0; i < n; ++i)", *last)]
-        if loops[-1]:
-            lines += [STEP, *(loop(PIECES, BOUNDS, *elements) if rows else elements)]
-        return lines + [f"static_cast<{kind}*>(out[{k}])[row] = {self.values.names[v]};" for k, kind, v in own if self.per_row[v]]
+        wide = [(k, kind, v) for k, kind, v in own if not self.per_row[v]]
+        of_row = [(k, kind, v) for k, kind, v in own if self.per_row[v]]
+        reached = self.reached(last)
+        end = self.pointers(reached)
+        end += [f"{kind}* out{k} = static_cast<{kind}*>(out[{k}]){' + row * n' if rows else ''};" for k, kind, _ in wide]
+        end += self.row_values([*(v for _, _, v in of_row), *self.needs(reached)])
+        elements = [*self.body(last), *(f"out{k}[i] = {self.values.names[v]};" for k, _, v in wide)]
+        elements = ["#pragma GCC ivdep", *loop(PIECE if rows else "for (int64_t i = 0; i < n; ++i)", *elements)]
+        if wide:
+            end += [STEP, *(loop(PIECES, BOUNDS, *elements) if rows else elements)]
+        end += [f"static_cast<{kind}*>(out[{k}])[row] = {self.values.names[v]};" for k, kind, v in of_row]
+        if not rows:
+            return end
+        lines = [f"float {', '.join(f'fold{f}[kCompiledRows]' for f in self.folds)};"] if self.folds else []
+        for at, roots in enumerate(folding):
+            lines += loop(ROWS, *self.folding(at, roots))
+        return lines + loop(ROWS, *end)
 
 
 def compiled(typed: Typed) -> Compiled:
@@ -150,12 +169,8 @@ def compiled(typed: Typed) -> Compiled:
     stem = "".join(c for c in typed.program.name if c.isalnum() or c == "_") or "program"
     name = f"{stem}_{digest(typed)}"
     body = loops.text()
-    steps = body.count(STEP)
-    if typed.program.rows:
-        parameters = "int64_t rows, const int64_t* row_step"
-        body = loop("for (int64_t row = 0; row < rows; ++row)", *body)
-    else:
-        parameters = "int64_t, const int64_t*"
+    steps = sum(STEP in line for line in body)
+    parameters = "int64_t rows, const int64_t* row_step" if typed.program.rows else "int64_t, const int64_t*"
     header = f"void {name}(void* const* in, void* const* out, int64_t n, {parameters}, Ahead& ahead)"
     row_inputs = sum(1 << i for i in typed.program.row_inputs)
     return Compiled(digest(typed), name, "\n".join(loop(header, *body)), steps, row_inputs)
