@@ -173,10 +173,12 @@ void run_elementwise(const Typed& t, Loop* loop, bool in_order) {
   if (t.code.size() <= 1) {
     Box box = make_box(*loop, kLongTile);
     plan(t, loop, box);
+    stream_large_outputs(t, loop);
     if (box.length() <= tile || !needs_tiles(t, *loop, box)) return run_box(t, loop, box);
   }
   Box box = make_box(*loop, tile);
   plan(t, loop, box);
+  stream_large_outputs(t, loop);
   run_box(t, loop, box);
 }
 

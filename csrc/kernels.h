@@ -137,6 +137,7 @@ struct Ahead {
   }
 };
 
+constexpr int64_t kStreamStep = 512;
 constexpr int64_t kCompiledRows = 1024;  // at most, in a tile
 
 // A whole program over tiles, in few loops: scalar/loops.py says how the arguments lie.
@@ -154,6 +155,9 @@ struct Kernels {
   LoadFn load[kDTypes];         // array of [dtype] to its register type
   StoreFn store[kDTypes];       // and back
   StoreFn accumulate[kDTypes];  // array += tile (bool: or)
+  // A copy past the caches, seen by others after drain; a step ahead every kStreamStep bytes.
+  void (*stream)(char* dst, const void* tile, int64_t bytes, Ahead& ahead);
+  void (*drain)();
   Fold fold[kFolds][kRegs];
   ArgFold arg[2][kRegs];  // argmax, argmin
   // accumulators of sums: acc[r] += sum of x[r][i] * y[r][i]; float32 and float64

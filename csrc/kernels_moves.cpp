@@ -1,6 +1,7 @@
 // Between arrays and tiles: loads and stores with conversion, casts between registers, Philox.
+#include <algorithm>
 #include <type_traits>
-#if defined(__F16C__)
+#if defined(__SSE2__)
 #include <immintrin.h>
 #endif
 
@@ -234,6 +235,38 @@ void store(char* dst, const void* tile, int64_t n0, int64_t s0, int64_t n1, int6
   }
 }
 
+// ---- past the caches ---------------------------------------------------------------------------
+
+// A store into a cache first reads the line that it is going to overwrite; these do not.
+void stream(char* dst, const void* tile, int64_t bytes, Ahead& ahead) {
+  const char* src = static_cast<const char*>(tile);
+#if defined(__SSE2__)
+  const int64_t head = std::min(bytes, int64_t(-reinterpret_cast<uintptr_t>(dst) & 63));
+  __builtin_memcpy(dst, src, size_t(head));
+  int64_t i = head;
+  for (; i + 64 <= bytes; i += 64) {
+    if (((i - head) & (kStreamStep - 1)) == 0) ahead.step();
+#if defined(__AVX512F__)
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(dst + i), _mm512_loadu_si512(src + i));
+#else
+    for (int k = 0; k < 64; k += 16)
+      _mm_stream_si128(reinterpret_cast<__m128i*>(dst + i + k),
+                       _mm_loadu_si128(reinterpret_cast<const __m128i*>(src + i + k)));
+#endif
+  }
+  __builtin_memcpy(dst + i, src + i, size_t(bytes - i));
+#else
+  ahead.step();
+  __builtin_memcpy(dst, src, size_t(bytes));
+#endif
+}
+
+void drain() {
+#if defined(__SSE2__)
+  _mm_sfence();
+#endif
+}
+
 // ---- casts -------------------------------------------------------------------------------------
 
 // To the register type of S from register type T, rounded or wrapped as S would.
@@ -280,6 +313,8 @@ void random_at(int64_t* dst, const int64_t* index, int64_t seed, int64_t offset,
 }  // namespace
 
 void fill_moves(Kernels& k) {
+  k.stream = stream;
+  k.drain = drain;
 #define GF_MOVES(dtype, ...)                                                                \
   {                                                                                         \
     using S = __VA_ARGS__;                                                                  \

@@ -14,6 +14,7 @@ enum class Mode : uint8_t {
   TileFixed,  // one value per tile
   Load,       // copied into a tile (inputs), out of a tile (outputs)
   FromLoad,   // output that receives an input's load directly
+  Streamed,   // output too large for any cache: out of a tile, past the caches
 };
 
 // An array in a loop. Strides in bytes, innermost dimension first.

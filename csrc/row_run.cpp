@@ -309,6 +309,7 @@ void plan(RowRun* r) {
     for (int j = 0; j < t.n_inputs; ++j) own &= loop.op[j].data != out.data;  // in place: store at the end
     if (out.mode != Mode::InPlace || out.accumulate || !own || !r->whole || r->is_summed(k)) out.mode = Mode::Load;
   }
+  stream_large_outputs(t, &loop);
 }
 
 // The sums' last row: joined piece after piece, and written.

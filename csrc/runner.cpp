@@ -4,6 +4,7 @@ namespace gf {
 namespace {
 
 constexpr int64_t kSecondLevelCache = 1 << 20;
+constexpr int64_t kLastLevelCache = 24 << 20;  // what a core finds there; virtual machines tell many cores' as one
 
 int64_t padded(int64_t length) { return (length + 63) & ~int64_t(63); }
 
@@ -11,11 +12,34 @@ int64_t padded(int64_t length) { return (length + 63) & ~int64_t(63); }
 
 // A single instruction reads at the speed of memory anyway.
 bool Run::streams() const {
-  if (typed.code.size() < 2) return false;
+  if (typed.code.size() < 2 && !drains) return false;
   int64_t bytes = 0;
   for (int k = 0; k < typed.n_inputs + (outputs ? typed.n_outputs : 0); ++k)
     if (loop.op[k].mode == Mode::InPlace) bytes += loop.elements() * item_size(loop.op[k].dtype);
   return bytes > kSecondLevelCache;
+}
+
+bool Run::has_streamed() const {
+  bool found = false;
+  for (int k = 0; outputs && k < typed.n_outputs; ++k) found |= loop.op[typed.n_inputs + k].mode == Mode::Streamed;
+  return found;
+}
+
+void stream_large_outputs(const Typed& t, Loop* loop) {
+  int64_t bytes = 0;
+  int arrays = 0;
+  for (int k = 0; k < t.n_inputs + t.n_outputs; ++k) {
+    if (loop->op[k].mode != Mode::InPlace) continue;
+    ++arrays;
+    bytes += loop->elements() * item_size(loop->op[k].dtype);
+  }
+  if (bytes < kLastLevelCache || arrays < 3) return;  // fewer are computed while the cache writes back
+  for (int k = 0; k < t.n_outputs; ++k) {
+    Operand& out = loop->op[t.n_inputs + k];
+    bool read = false;  // what is written over what has been read is in the cache
+    for (int j = 0; j < t.n_inputs; ++j) read |= loop->op[j].data == out.data;
+    if (out.mode == Mode::InPlace && !read) out.mode = Mode::Streamed;
+  }
 }
 
 size_t scratch_bytes(const Run& run) {
@@ -211,6 +235,10 @@ void Runner::load(uint32_t inputs) {
 // loads are under way while these compute.
 void Runner::start_prefetch(int64_t steps) {
   const Typed& t = run_.typed;
+  for (int k = 0; run_.outputs && k < t.n_outputs; ++k) {
+    const Operand& out = run_.loop.op[t.n_inputs + k];
+    if (out.mode == Mode::Streamed) steps += length_ * item_size(out.dtype) / kStreamStep;
+  }
   ahead_.n = 0;
   for (int k = 0; k < t.n_inputs + (run_.outputs ? t.n_outputs : 0); ++k) {
     const Operand& op = run_.loop.op[k];
@@ -257,6 +285,7 @@ void Runner::store() {
 
 void Runner::store_output(int k, const void* tile, int64_t length, int64_t count) {
   const Operand& op = run_.loop.op[run_.typed.n_inputs + k];
+  if (op.mode == Mode::Streamed) return kernels->stream(address(op), tile, length * item_size(op.dtype), ahead_);
   const DType out = run_.typed.out_dtype[k], have = register_of(out), want = register_of(op.dtype);
   if (out != have && out != op.dtype) {  // another type's array still gets values that were rounded or wrapped
     kernels->cast[out][reg_index(have)](spare_, tile, tile, tile, length);

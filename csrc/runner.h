@@ -15,6 +15,7 @@ struct Run {
   const std::vector<int64_t>& place;  // of the registers' tiles, as in Typed
   int64_t registers_width;
   const int* out_slot;
+  bool drains = has_streamed();
   bool prefetch = streams();
 
   Run(const Typed& t, const Loop& l, const Box& b, bool o)
@@ -29,7 +30,12 @@ struct Run {
       : typed(t), loop(l), box(b), outputs(true), place(p), registers_width(width), out_slot(slots) {}
 
   bool streams() const;  // whether to fetch the next tile while this one is worked on
+  bool has_streamed() const;
 };
+
+// Lets the outputs that would be written in place be streamed instead where the loop's arrays are too large for the
+// caches.
+void stream_large_outputs(const Typed& t, Loop* loop);
 
 // Bytes of scratch memory that a Runner needs.
 size_t scratch_bytes(const Run& run);
@@ -37,6 +43,9 @@ size_t scratch_bytes(const Run& run);
 class Runner {
  public:
   Runner(const Run& run, char* memory);
+  ~Runner() {
+    if (run_.drains) kernels->drain();
+  }
 
   void seek(int64_t tile);
   void next() {

@@ -11,6 +11,7 @@ from layouts import DTYPES, array, is_float, numbers, overlapping, relaid, shape
 
 import gradflow._ext as ext
 from gradflow import backends as b
+from gradflow import scalar as s
 
 # ---- dot -----------------------------------------------------------------------------------------------------------------
 
@@ -200,6 +201,28 @@ def test_copy_broadcasts_and_survives_overlap():
         same(target, want)
     out = np.zeros((2, 3), F4)
     assert (b.copy(2.5, out) == 2.5).all() and (b.copy(True, out) == 1).all() and (b.copy(np.ones((1, 1, 3), F4), out) == 1).all()
+
+
+def test_outputs_too_large_for_the_caches(threads):
+    """They are stored past these: whole lines from a line's start on, and what lies before and after."""
+    n = (25 << 20) // 12 + 7
+    memory = np.zeros((5, n + 8), F4)
+    x, y = np.arange(n, dtype=F4), np.arange(n, 0, -1, dtype=F4)
+    kernel = b.kernel(lambda x, y: (x - y, x + y), outputs=2)
+    for count, (first, second) in ((1, (0, 3)), (2, (5, 8)), (3, (2, 7))):
+        threads(count)
+        memory[:] = -1
+        outs = memory[1, first : first + n], memory[3, second : second + n]
+        b.elementwise(kernel, (x, y), outs)
+        same(outs[0], x - y, first)
+        same(outs[1], x + y, second)
+        assert (memory[[0, 2, 4]] == -1).all() and (memory[1, :first] == -1).all() and (memory[1, first + n :] == -1).all()
+        assert (memory[3, :second] == -1).all() and (memory[3, second + n :] == -1).all()
+    np.testing.assert_array_equal(b.elementwise(b.kernel(lambda x, y: x * y), (x, y), x), np.arange(n, dtype=F4) * y)  # over an input
+    rows = np.random.default_rng(52).standard_normal((4099, 801)).astype(F4)
+    softmax_back = b.kernel(lambda g, y: y * (g - s.row_sum(g * y)))
+    want = b.rows(softmax_back, (rows[:100], rows[:100]), 1)
+    same(b.rows(softmax_back, (rows, rows.copy()), 1)[:100], want)
 
 
 def test_expand_is_a_view():
