@@ -221,7 +221,7 @@ torch.eye(x.shape[0]); torch.tensor(3.0); torch.tensor([1.0, 2.0, 3.0]); torch.t
 torch.scalar_tensor(3.0); ~torch.empty_strided((25, 40), (40, 1)); torch.can_cast(x.dtype, l.dtype); torch.promote_types(x.dtype, l.dtype)
 torch.is_tensor(x); !torch.from_numpy(x.numpy()); !x.numpy().shape; s.item(); float(s); len(x); x.shape; x.device; x.dtype; torch.bartlett_window(999)
 torch.blackman_window(999); torch.hamming_window(999); torch.hann_window(999); torch.kaiser_window(999); torch.broadcast_shapes((3, 1), (1, 4))
-torch.result_type(x, l); torch.get_device(x); torch.is_conj(x); torch.is_neg(x); torch.is_signed(x); torch.initial_seed() * 0; torch.seed() * 0
+torch.result_type(x, l); torch.get_device(x); torch.is_conj(x); torch.is_inference(x); torch.is_neg(x); torch.is_signed(x); torch.initial_seed() * 0; torch.seed() * 0
 torch.set_rng_state(torch.get_rng_state()); torch.manual_seed(0); torch.get_rng_state().dtype; x.is_floating_point(); torch.tril_indices(9, 9)
 torch.triu_indices(9, 9); ~torch.rand(x.shape); ~torch.randn(x.shape); ~torch.randint(0, 9, x.shape); ~torch.randperm(x.numel()); ~torch.rand_like(x)
 ~torch.randn_like(x); ~torch.randint_like(x, 9); ~!torch.normal(x, p); ~torch.normal(0.0, 1.0, x.shape); ~!torch.bernoulli(u); ~!torch.poisson(p)

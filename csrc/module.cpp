@@ -41,6 +41,7 @@ GF_BOUND(outside)
 GF_BOUND(set_tape)
 GF_BOUND(set_watcher)
 GF_BOUND(set_tensor)
+GF_BOUND(set_inference)
 GF_BOUND(wrap)
 GF_BOUND(wrap_view)
 GF_BOUND(linked)
@@ -281,7 +282,8 @@ PyMethodDef functions[] = {
     GF_METHOD("register_bfloat16", bind_bfloat16, "register_bfloat16(dtype): NumPy's dtype for it"),
     GF_METHOD("set_tape", set_tape, "set_tape(clock, folder, class): what nodes are made with"),
     GF_METHOD("set_watcher", set_watcher, "set_watcher(f): f(node) for each node recorded; None for nobody"),
-    GF_METHOD("set_tensor", set_tensor, "set_tensor(class, mode, last_change): what tensors are made with"),
+    GF_METHOD("set_tensor", set_tensor, "set_tensor(class, mode, last_change, ...): what tensors are made with"),
+    GF_METHOD("set_inference", set_inference, "set_inference(on): what this thread makes from now on is for inference"),
     GF_METHOD("wrap", wrap, "wrap(array, node=None): a tensor around an array that nobody else has"),
     GF_METHOD("wrap_view", wrap_view, "wrap_view(array, source, node, plan, meta, lost=''): a tensor around a view"),
     GF_METHOD("linked", linked, "linked(plan, x, out, params, view): the tensor of a linear operation's result"),

@@ -28,6 +28,7 @@ struct Node {
 
 PyTypeObject* quick_class = nullptr;  // whose instances are made fast
 PyObject* tape_clock = nullptr;       // an iterator: its next number is the time
+PyObject* saves_inference = nullptr;  // called with the plan of an operation that saves a tensor made in inference mode
 PyObject* watcher = nullptr;          // called with each node that has been recorded, while somebody watches
 std::string package;                  // the folder whose files are not the user's
 
@@ -84,7 +85,18 @@ void set(PyObject*& field, PyObject* value) {
   Py_XDECREF(old);
 }
 
+bool guards_inference(PyObject* guards) {
+  if (!PyTuple_CheckExact(guards)) return false;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(guards); ++i)
+    if (PyTuple_GET_ITEM(guards, i) == inference_cell) return true;
+  return false;
+}
+
 int record(PyObject* object, PyObject* const* value) {
+  if (guards_inference(value[3])) {
+    Ref result(PyObject_CallOneArg(saves_inference, value[0]));
+    if (!result) return -1;
+  }
   Node* self = reinterpret_cast<Node*>(object);
   set(self->plan, value[0]);
   set(self->parents, value[1]);
@@ -253,16 +265,17 @@ void init_node_type() {
   if (!node_type) throw PythonError{};
 }
 
-// set_tape(clock, folder, class): where nodes get their number from; files in the folder are not the user's; the class
-// whose instances are made fast
+// set_tape(clock, folder, class, f): where nodes get their number from; files in the folder are not the user's; the
+// class whose instances are made fast; f(plan) is called where a node saves a tensor that was made in inference mode
 PyObject* set_tape(PyObject*, PyObject* const* args, Py_ssize_t count) {
-  if (count != 3 || !PyIter_Check(args[0]) || !PyUnicode_Check(args[1]) || !PyType_Check(args[2]) ||
+  if (count != 4 || !PyIter_Check(args[0]) || !PyUnicode_Check(args[1]) || !PyType_Check(args[2]) ||
       !PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(args[2]), node_type))
-    raise(ErrorKind::Type, "set_tape: expected an iterator, a folder and a class of nodes");
+    raise(ErrorKind::Type, "set_tape: expected an iterator, a folder, a class of nodes and a function");
   const char* folder = PyUnicode_AsUTF8(args[1]);
   if (!folder) throw PythonError{};
   package = folder;
   set(tape_clock, args[0]);
+  set(saves_inference, args[3]);
   quick_class = reinterpret_cast<PyTypeObject*>(args[2]);
   quick_class->tp_vectorcall = make;
   Py_RETURN_NONE;

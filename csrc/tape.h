@@ -5,6 +5,8 @@
 
 namespace gf {
 
+extern PyObject* inference_cell;  // the version cell of all tensors that were made in inference mode
+
 PyObject* tape_time();                                                 // the clock's next number, a new reference
 PyObject* new_node(PyObject* plan, PyObject* parent, PyObject* meta);  // Node(plan, (parent,), (), (), None, meta)
 

@@ -9,6 +9,7 @@
 namespace gf {
 
 PyTypeObject* tensor_type = nullptr;
+PyObject* inference_cell = nullptr;
 PyObject* elementwise(PyObject*, PyObject* const*, Py_ssize_t);
 
 namespace {
@@ -27,6 +28,13 @@ PyTypeObject* tensor_class = nullptr;  // gradflow.Tensor
 PyObject* mode = nullptr;              // mode.enabled: is recording on?
 PyObject* last_change = nullptr;       // [the latest stamp of any version]
 PyObject* no_grad = nullptr;           // why a view made without recording is no part of a history
+
+// Inference mode. Tensors made in it share one version cell, which says so; there it is counted in no cell.
+PyObject* refused = nullptr;  // refused(): raises, for a change of such a tensor outside of the mode
+int threads_inferring = 0;
+thread_local bool inferring = false;
+
+bool in_inference() { return threads_inferring && inferring; }
 
 bool is_tensor(PyObject* object) { return PyObject_TypeCheck(object, tensor_type); }
 
@@ -56,6 +64,7 @@ PyObject* new_tensor(PyObject* array, PyObject* node, PyObject* version) {
   t->array = array;
   Py_INCREF(node);
   t->node = node;
+  if (version == Py_None && in_inference()) version = inference_cell;
   Py_INCREF(version);
   t->version = version;
   Py_INCREF(Py_None);
@@ -91,6 +100,7 @@ PyObject* view_of(PyObject* array, PyObject* source_object, PyObject* node, PyOb
   }
   reinterpret_cast<Tensor*>(result.get())->origin = origin.release();
 
+  if (version == inference_cell) return result.release();
   PyObject* sharers = PyList_GET_ITEM(version, kShared);
   const Py_ssize_t n = PyList_Check(sharers) ? PyList_GET_SIZE(sharers) : 0;
   if (!PyList_Check(sharers) || (n > 32 && (n & (n - 1)) == 0)) {  // now and then forget the dead
@@ -109,6 +119,7 @@ PyObject* view_of(PyObject* array, PyObject* source_object, PyObject* node, PyOb
 
 void changed(Tensor* t) {
   PyObject* version = version_of(t);
+  if (version == inference_cell) return;
   Ref now(checked(tape_time()));
   Py_INCREF(now.get());
   if (PyList_SetItem(last_change, 0, now.get()) < 0) throw PythonError{};
@@ -126,6 +137,7 @@ void changed(Tensor* t) {
 }
 
 bool is_unrecorded(Tensor* t, PyObject* const* sources, Py_ssize_t count) {
+  if (t->version == inference_cell && !in_inference()) Ref never(checked(PyObject_CallNoArgs(refused)));
   if (t->node != Py_None || !is_array(t->array)) return false;
   if (!PyArray_ISWRITEABLE(reinterpret_cast<PyArrayObject*>(t->array))) return false;
   if (t->origin) {
@@ -210,15 +222,26 @@ void init_tensor_type() {
 }
 
 PyObject* set_tensor(PyObject*, PyObject* const* args, Py_ssize_t count) {
-  if (count != 4 || !PyType_Check(args[0]) ||
+  if (count != 6 || !PyType_Check(args[0]) ||
       !PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(args[0]), tensor_type) || !PyList_Check(args[2]) ||
-      !PyUnicode_Check(args[3]))
-    raise(ErrorKind::Type, "set_tensor: expected a class of tensors, the mode, a list and a text");
+      !PyUnicode_Check(args[3]) || !PyList_Check(args[4]))
+    raise(ErrorKind::Type, "set_tensor: expected a class of tensors, the mode, a list, a text, a list and a function");
   Py_INCREF(args[0]);
   tensor_class = reinterpret_cast<PyTypeObject*>(args[0]);
   set(mode, args[1]);
   set(last_change, args[2]);
   set(no_grad, args[3]);
+  set(inference_cell, args[4]);
+  set(refused, args[5]);
+  Py_RETURN_NONE;
+}
+
+// set_inference(on): what this thread makes from now on is for inference
+PyObject* set_inference(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  if (count != 1 || !PyBool_Check(args[0])) raise(ErrorKind::Type, "set_inference: expected a bool");
+  const bool on = args[0] == Py_True;
+  threads_inferring += int(on) - int(inferring);
+  inferring = on;
   Py_RETURN_NONE;
 }
 

@@ -12,8 +12,8 @@ from . import dtypes
 from .attributes import Attributes, Size
 from .backends import TensorBase, linked, note, set_tensor, unrecorded, update, wrap, wrap_view
 from .devices import CPU, device
-from .errors import ArgumentError, DTypeError, GradError
-from .tape.node import SHARED, Leaf, Node, Output, changed, last_change, mode, new_version
+from .errors import ArgumentError, DTypeError, GradError, InPlaceError
+from .tape.node import INFERENCE, SHARED, Leaf, Node, Output, changed, last_change, mode, new_version
 
 new = object.__new__
 if TYPE_CHECKING:
@@ -90,6 +90,10 @@ class Tensor(Attributes, Methods):
                 )
         elif requires_grad:
             if self.node is None:
+                if self.version is INFERENCE and not mode.inference:
+                    raise GradError(
+                        "requires_grad_: Setting requires_grad=True on inference tensor outside InferenceMode is not allowed; use a clone()"
+                    )
                 if self.array.dtype.kind not in "fV":
                     raise GradError(
                         f"requires_grad_: only Tensors of floating point dtype can require gradients, not {self.dtype.name}; convert with .float()"
@@ -200,7 +204,9 @@ class Tensor(Attributes, Methods):
         >>> x.data.requires_grad
         False
         """
-        return wrap(self.array)
+        t = wrap(self.array)
+        t.version = None
+        return t
 
     @data.setter
     def data(self, value: Tensor) -> None:
@@ -213,6 +219,8 @@ class Tensor(Attributes, Methods):
 
     @property
     def _version(self) -> int:
+        if self.version is INFERENCE:
+            raise GradError("_version: Inference tensors do not track version counter; use a clone()")
         return 0 if self.version is None else self.version[1]
 
     def _bump(self) -> None:
@@ -360,7 +368,14 @@ def recording(*tensors: Tensor) -> bool:
     return mode.enabled and any(t.node is not None for t in tensors)
 
 
-set_tensor(Tensor, mode, last_change, "was created in no_grad mode")
+def change_refused() -> None:
+    """What ``unrecorded`` and ``update`` call for an inference tensor outside of inference mode."""
+    raise InPlaceError(
+        "in-place operation: Inplace update to inference tensor outside InferenceMode is not allowed; change a clone(), which is an ordinary tensor"
+    )
+
+
+set_tensor(Tensor, mode, last_change, "was created in no_grad mode", INFERENCE, change_refused)
 Leaf.wrap = wrap
 backward: Any = None  # given by autograd/backward.py, which is a floor above
 

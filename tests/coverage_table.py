@@ -107,7 +107,7 @@ NONE = {
     "not differentiable in PyTorch either": "heaviside nextafter geqrf linalg.ldl_factor linalg.ldl_factor_ex linalg.ldl_solve "
     + " ".join(f"special.{name}" for name in POLYNOMIALS),
     "makes something new": "bartlett_window blackman_window hamming_window hann_window kaiser_window detach_copy",
-    "asks or sets": "broadcast_shapes get_device get_rng_state set_rng_state initial_seed manual_seed seed is_conj is_neg is_nonzero is_same_size is_signed",
+    "asks or sets": "broadcast_shapes get_device get_rng_state set_rng_state initial_seed manual_seed seed is_conj is_inference is_neg is_nonzero is_same_size is_signed",
 }
 HELPERS = {
     "linalg.with_out",

@@ -15,13 +15,12 @@ from ..backends.batched import running
 from ..errors import BatchError, DTypeError, GradError, ShapeError
 from ..kinds import plan
 from ..kinds.history import rebase
-from ..tape.node import Leaf, Node, Output, check, mode, next_number, refused
+from ..tape.node import INFERENCE, Leaf, Node, Output, check, levels, mode, next_number, refused, saves_inference
 from ..tape.observe import pack, watching
 from ..tensor import BASE, LOST, Tensor, note, version_of, wrap, wrap_view
 from . import function_jvp
 from .function_jvp import zeros
 from .function_vmap import rule
-from .levels import levels
 
 
 class FunctionCtx:
@@ -381,6 +380,8 @@ def saved(tensors: tuple, node: FunctionNode, outputs: tuple, returned: tuple) -
         kept.append(t if k is None else k)
     arrays = tuple(None if t is None else t.array for t in tensors)
     guards = tuple(None if t is None else version_of(t) for t in tensors)
+    if any(v is INFERENCE for v in guards):
+        saves_inference(node.plan)
     return Saved(tuple(kept), arrays, guards, node.number, node.plan, node.place)
 
 

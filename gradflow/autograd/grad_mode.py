@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
 
+from ..backends import set_inference
 from ..errors import DTypeError
 from ..kinds.safe import safe
 from ..tape.node import mode
@@ -25,10 +26,13 @@ class SetMode:
         self.before.append((mode.enabled, mode.inference))
         if self.inference is not None:
             mode.inference = self.inference
+            set_inference(self.inference)
         mode.enabled = self.enabled and not mode.inference
 
     def __exit__(self, *exc: Any) -> None:
         mode.enabled, mode.inference = self.before.pop()
+        if self.inference is not None:
+            set_inference(mode.inference)
 
     def clone(self) -> SetMode:
         return SetMode(self.enabled, self.inference)
@@ -108,11 +112,13 @@ class enable_grad(SetMode):
 class inference_mode(SetMode):
     """Nothing is recorded inside, whatever is switched on there; ``inference_mode(False)`` records.
 
+    Tensors made inside are inference tensors: outside they cannot be saved for backward, or changed in place; a ``clone()`` can.
+
     >>> x = gf.ones(2, requires_grad=True)
     >>> with gf.inference_mode():
     ...     y = x * 2
-    >>> y.requires_grad
-    False
+    >>> y.requires_grad, y.is_inference(), y.clone().is_inference()
+    (False, True, False)
     """
 
     def __new__(cls, mode: Any = True) -> Any:

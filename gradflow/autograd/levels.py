@@ -6,12 +6,11 @@ places only, so two levels cannot be confused, whatever the function captures.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..kinds import safe
-from ..tape.node import Leaf, Node, mode, next_number
+from ..tape.node import INFERENCE, Leaf, Node, levels, mode, next_number
 from ..tensor import Tensor, version_of, wrap
 from .backward import run
 
@@ -30,16 +29,6 @@ class Alias:
 
 
 ALIAS = Alias()
-
-
-class Levels(threading.local):
-    """When each of the transforms began that this thread is inside of."""
-
-    def __init__(self) -> None:
-        self.starts: list[int] = []
-
-
-levels = Levels()
 
 
 class Level:
@@ -67,9 +56,9 @@ class Level:
     def variable(self, x: Tensor) -> Tensor:
         """``x`` at a fresh place, with x's own history behind it if results are recorded. Raises what ``requires_grad_`` does for integers."""
         if x.node is None:
-            x.detach().requires_grad_()  # only floating-point tensors
+            wrap(x.array).requires_grad_()  # only floating-point tensors
         t = wrap(x.array, Node(ALIAS, (x.node,) if self.recorded and x.node is not None else (), meta=self.state))
-        t.version = version_of(x)
+        t.version = None if x.version is INFERENCE else version_of(x)
         return t
 
     def open(self, tensors: Iterable[Any]) -> bool:

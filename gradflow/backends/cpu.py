@@ -58,6 +58,7 @@ TapeNode = _ext.TapeNode
 set_tape = _ext.set_tape
 set_watcher = _ext.set_watcher
 TensorBase = _ext.TensorBase
+set_inference = _ext.set_inference
 set_tensor = _ext.set_tensor
 wrap = _ext.wrap
 wrap_view = _ext.wrap_view

@@ -246,7 +246,9 @@ def check_tangents(op: str, tangents: Sequence[Any], inputs: Sequence[Tensor]) -
         if t.shape != x.shape:
             raise GradError(f"{op}: a tangent has shape {tuple(t.shape)} and its primal {tuple(x.shape)}; they must be the same")
         if not t.is_floating_point():
-            raise GradError(f"{op}: a tangent has dtype {t.dtype.name}; convert it to the primal's, {x.dtype.name}")
+            raise ArgumentError(
+                f"{op}: Expected tangent to be floating point; a tangent has dtype {t.dtype.name}; convert it to the primal's, {x.dtype.name}"
+            )
 
 
 def linearize(func: Callable, *primals: Any) -> tuple[Any, Callable]:

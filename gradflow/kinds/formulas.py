@@ -19,7 +19,7 @@ from ..scalar import derive
 from ..scalar.program import Program, trace
 from ..scalar.trace import Primitive, Value, ordered
 from ..tape.node import Node, Output, mode, new_version
-from ..tensor import Tensor, new, wrap
+from ..tensor import Tensor, wrap
 from .out import into
 from .plan import Plan
 
@@ -192,9 +192,7 @@ def unary(op: Elementwise) -> Callable:
         except AttributeError:
             return op.call(input) if isinstance(input, Value) else needs_tensor(name, input)
         result = elementwise(kernel, (array,))
-        t = new(Tensor)
-        t.array = result
-        t.version = t.leaf = t.node = None
+        t = wrap(result)
         if node is not None and mode.enabled and result.dtype.kind in FLOATS:
             if plan is None:
                 plan = op.plan(1)
@@ -242,9 +240,7 @@ def binary(op: Elementwise) -> Callable:
             if op.public and a is x:
                 tensor_expected(x, name)
         result = elementwise(kernel, (a, b))
-        t = new(Tensor)
-        t.array = result
-        t.version = t.leaf = t.node = None
+        t = wrap(result)
         if (p is not None or q is not None) and mode.enabled and not constant:
             k = 0 if p is q else 1 if q is None else 2 if p is None else 3
             plan = plans[k]

@@ -14,7 +14,7 @@ from ..errors import DTypeError, ShapeError, labelled
 from ..kinds import plan
 from ..kinds.out import into
 from ..tape.node import Node, identity, mode, named, new_version
-from ..tensor import Tensor, new
+from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .convert import element
 
@@ -75,7 +75,7 @@ class ProductPlan:
     def derive(self, node: Node, g: Tensor) -> list[Any]:
         from .reductions import sum_tensor_to
 
-        a, b = (new_saved(x, parent) for x, parent in zip(node.saved, node.parents, strict=True))
+        a, b = (wrap(x, parent) for x, parent in zip(node.saved, node.parents, strict=True))
         code = g.dtype.code
         va, vb = a.array.ndim == 1, b.array.ndim == 1
         if va and vb:
@@ -98,19 +98,11 @@ times = backends.kernel(lambda g, x: g * x)
 formulas_twice = backends.kernel(lambda g, x: g * x + g * x)
 
 
-def new_saved(array: Any, node: Any) -> Tensor:
-    t = new(Tensor)
-    t.array, t.node, t.version, t.leaf = array, node, None, None
-    return t
-
-
 MM, MV, DOT, BMM, MATMUL = (ProductPlan(f"{name}Backward0") for name in ("Mm", "Mv", "Dot", "Bmm", "UnsafeView"))
 
 
 def record(plan: ProductPlan, x: Tensor, y: Tensor, out: Any) -> Tensor:
-    t = new(Tensor)
-    t.array = out
-    t.version = t.leaf = t.node = None
+    t = wrap(out)
     a, b = x.node, y.node
     if (a is not None or b is not None) and mode.enabled and out.dtype.kind in "fV":
         # the gradient of one operand reads the other
@@ -258,7 +250,7 @@ class LinearPlan(ProductPlan):
 
     def derive(self, node: Node, g: Tensor) -> list[Any]:
         px, pw, pb = node.parents
-        x, w = (new_saved(a, n) for a, n in zip(node.saved[:2], (px, pw), strict=True))
+        x, w = (wrap(a, n) for a, n in zip(node.saved[:2], (px, pw), strict=True))
         rows = g.reshape(-1, g.array.shape[-1])
         dx = matmul(g, w) if px is not None else None
         dw = matmul(rows.t(), x.reshape(-1, x.array.shape[-1])) if pw is not None else None
@@ -301,9 +293,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out: An
     rows = result if result.ndim == 2 else result.reshape(-1, w.shape[0])
     backends.copy(b, rows)
     product(x if x.ndim == 2 else x.reshape(-1, x.shape[-1]), w.T, rows, 1)
-    t = new(Tensor)
-    t.array = result
-    t.version = t.leaf = t.node = None
+    t = wrap(result)
     nodes = (input.node, weight.node, bias.node)
     if mode.enabled and nodes != (None, None, None) and result.dtype.kind in "fV":
         v = w_ = None

@@ -10,7 +10,8 @@ import numpy as np
 from .. import backends
 from ..errors import ArgumentError, DeviceError, DTypeError, GradError, ShapeError
 from ..kinds.history import Overwrite, change_in_place
-from ..tensor import Tensor, leave, note, wrap
+from ..tape.node import INFERENCE
+from ..tensor import Tensor, leave, note, unrecorded, wrap
 from .axes import new_shape
 from .convert import element
 from .views import require_tensor
@@ -42,6 +43,17 @@ def is_signed(input: Tensor) -> bool:
     (True, False)
     """
     return input.dtype.is_signed
+
+
+def is_inference(input: Tensor) -> bool:
+    """Was the tensor made in :class:`inference_mode`? Then it cannot be saved for backward, or changed in place outside of it.
+
+    >>> with gf.inference_mode():
+    ...     x = gf.ones(2)
+    >>> gf.is_inference(x)
+    True
+    """
+    return require_tensor("is_inference", input).version is INFERENCE
 
 
 def is_nonzero(input: Tensor) -> bool:
@@ -209,6 +221,7 @@ def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
     """
     if self.node is not None:
         raise GradError("resize_: cannot resize variables that require grad")
+    unrecorded(self)
     shape = new_shape("resize_", sizes)
     n = int(np.prod(shape, dtype=object))
     dense = self.array if self.array.flags.c_contiguous else backends.dense(self.array)
@@ -240,6 +253,7 @@ def set_(self: Tensor, source: Tensor | None = None) -> Tensor:
     """
     if self.node is not None:
         raise GradError("set_: the tensor requires a gradient; detach() it first")
+    unrecorded(self)
     if source is not None and require_tensor("set_", source, "source").dtype is not self.dtype:
         raise DTypeError(f"set_: expected a {self.dtype} source, got {source.dtype}")
     leave(self)
@@ -336,13 +350,13 @@ def dim_order(self: Tensor) -> tuple[int, ...]:
     return tuple(int(i) for i in np.argsort([-s for s in self.array.strides], kind="stable"))
 
 
-FUNCTIONS: dict[str, Callable] = {f.__name__: f for f in (is_signed, is_nonzero, is_same_size, get_device, resize_as_)}
+FUNCTIONS: dict[str, Callable] = {f.__name__: f for f in (is_signed, is_inference, is_nonzero, is_same_size, get_device, resize_as_)}
 FUNCTIONS |= dict.fromkeys(("conj", "resolve_conj", "resolve_neg", "conj_physical"), itself) | dict.fromkeys(("is_conj", "is_neg"), false)
 METHODS: dict[str, Any] = {
     f.__name__: f for f in (is_set_to, pin_memory, is_pinned, record_stream, resize_, set_, fill_diagonal_, apply_, map_, map2_, dim_order)
 }
 METHODS |= {"__dlpack__": dlpack, "__dlpack_device__": dlpack_device, "conj_physical_": itself, "share_memory_": itself}
-METHODS |= dict.fromkeys(("is_shared", "is_distributed", "is_inference", "is_coalesced"), false)
+METHODS |= dict.fromkeys(("is_shared", "is_distributed", "is_coalesced"), false)
 METHODS |= {"__cuda_array_interface__": property(cuda_array_interface)}
 METHODS |= {"is_cpu": property(is_cpu), "is_cuda": property(is_cuda), "layout": property(layout)} | {
     name: property(

@@ -60,6 +60,8 @@ def add_hook(hooks: OrderedDict[int, Any], hook: Any, prepend: bool = False) -> 
     >>> len(hooks)
     1
     """
+    if not callable(hook):
+        raise DTypeError(f"hook: a hook must be callable, not {type(hook).__name__}; pass a function")
     handle = RemovableHandle(hooks)
     hooks[handle.id] = hook
     if prepend:

@@ -44,12 +44,28 @@ STAMP, COUNT, SHARED, PLACE = range(4)
 last_change = [0]  # the latest stamp of any cell: an older graph has nothing to check
 
 
+# The cell of all tensors that were made in inference mode. Their changes are not counted.
+INFERENCE: list[Any] = [0, 0, None, None]
+
+
+class Levels(threading.local):
+    """When each of the transforms began that this thread is inside of."""
+
+    def __init__(self) -> None:
+        self.starts: list[int] = []
+
+
+levels = Levels()
+
+
 def new_version() -> list[Any]:
     return [0, 0, None, None]
 
 
 def changed(version: list[Any], depth: int = 1) -> None:
     """Note a change in place, which somebody at least ``depth`` calls away asked for."""
+    if version is INFERENCE:
+        return
     version[STAMP] = last_change[0] = next_number()
     version[COUNT] += 1
     version[PLACE] = caller(depth + 1)
@@ -103,7 +119,16 @@ class Node(TapeNode):
         return f"<{self.plan.name.rpartition(':')[2]} object at {id(self):#x}>"
 
 
-set_tape(clock, ROOT, Node)
+def saves_inference(plan: Any) -> None:
+    """A tensor made in inference mode is about to be saved: only a transform may, whose tape does not outlive it."""
+    if not levels.starts:
+        raise GradError(
+            f"{plan.name}: Inference tensors cannot be saved for backward, and one of the operands was made in inference_mode; use a clone() of "
+            "it, or no_grad() in place of inference_mode()"
+        )
+
+
+set_tape(clock, ROOT, Node, saves_inference)
 
 
 class Output(Node):
