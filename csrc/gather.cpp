@@ -38,6 +38,7 @@ int axis_argument(PyObject* object, const View& table, const char* op) {
 }
 
 bool is_contiguous(const View& v) {
+  if (v.size() == 0) return true;
   npy_intp expected = item_size(v.dtype);
   for (int d = v.ndim - 1; d >= 0; --d) {
     if (v.shape[d] != 1 && v.strides[d] != expected) return false;
@@ -220,6 +221,11 @@ PyObject* write_elements(const char* op, ToTable write, PyObject* const* args, P
   int axis = axis_argument(args[1], table, op);
   Indices indices(args[2], op, &table);
   const View& index = indices.view;
+  if (dense.ndim == 0 && index.ndim > 0) {  // one value for all
+    dense.ndim = index.ndim;
+    std::copy(index.shape, index.shape + index.ndim, dense.shape);
+    std::fill(dense.strides, dense.strides + index.ndim, 0);
+  }
   bool fits = index.ndim == dense.ndim && (index.ndim == table.ndim || (index.ndim == 0 && table.ndim == 1));
   for (int d = 0; fits && d < index.ndim; ++d)
     fits = index.shape[d] <= dense.shape[d] && (d == axis || index.shape[d] <= table.shape[d]);
@@ -264,9 +270,25 @@ PyObject* take_rows(PyObject*, PyObject* const* args, Py_ssize_t count) {
                    [&](const View& dense) { return row_walk(table, axis, indices, dense); });
 }
 
-// add_rows(out, axis, index, src): out[..., index, ...] += src; returns out
-PyObject* add_rows(PyObject*, PyObject* const* args, Py_ssize_t count) {
-  constexpr const char* op = "add_rows";
+namespace {
+
+// Rows of which each lies in one piece, on both sides.
+void copy_rows(const Walk& w, int64_t item) {
+  auto moves = [&w](int d) { return w.table[d] != 0; };
+  share(w, w.table, moves, [item](const Walk& part) {
+    walk_rows(part, [&part, item](int64_t n, const char* dense, char* table, const int64_t* index, npy_intp, npy_intp,
+                                  npy_intp) { memcpy(table + *index * part.axis_stride, dense, size_t(n * item)); });
+  });
+}
+
+void write_rows(const Walk& w, DType dtype) {
+  const int last = w.ndim - 1;
+  const int64_t item = item_size(dtype);
+  if (last >= 0 && w.index[last] == 0 && w.dense[last] == item && w.table[last] == item) return copy_rows(w, item);
+  write_table(w, dtype);
+}
+
+PyObject* change_rows(const char* op, ToTable write, PyObject* const* args, Py_ssize_t count) {
   require_count(count, 4, 4, op);
   if (!all_arrays(args, {0, 2, 3})) return call_fallback(op, args, count);
   View table = table_of(args[0], op), dense = view_of(args[3], op);
@@ -280,9 +302,69 @@ PyObject* add_rows(PyObject*, PyObject* const* args, Py_ssize_t count) {
   require_writeable(args[0], op);
   indices.check(table.shape[axis], axis, op);
   Ref copy = unshared(&dense, table, op);
-  add_to_table(row_walk(table, axis, indices, dense), table.dtype);
+  write(row_walk(table, axis, indices, dense), table.dtype);
   Py_INCREF(args[0]);
   return args[0];
+}
+
+template <class T>
+int64_t fill_where(const char* mask, int64_t n, const char* source, int64_t most, char* out) {
+  int64_t used = 0;
+  for (int64_t i = 0; i < n; ++i)
+    if (mask[i]) {
+      if (used == most) return -1;
+      store(out + i * int64_t(sizeof(T)), load<T>(source + used++ * int64_t(sizeof(T))));
+    }
+  return used;
+}
+
+}  // namespace
+
+// add_rows(out, axis, index, src): out[..., index, ...] += src; returns out
+PyObject* add_rows(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  return change_rows("add_rows", add_to_table, args, count);
+}
+
+// put_rows(out, axis, index, src): out[..., index, ...] = src, of equal indices the last; returns out
+PyObject* put_rows(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  return change_rows("put_rows", write_rows, args, count);
+}
+
+// put_where(out, mask, src): the first elements of src, in order, where the mask holds; how many they are. All
+// contiguous.
+PyObject* put_where(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  constexpr const char* op = "put_where";
+  require_count(count, 3, 3, op);
+  for (int i = 0; i < 3; ++i)
+    if (!is_array(args[i])) raise(ErrorKind::Type, "%s: expected arrays, got %s", op, Py_TYPE(args[i])->tp_name);
+  const View out = view_of(args[0], op), mask = view_of(args[1], op);
+  View source = view_of(args[2], op);
+  for (const View* v : {&out, &mask, static_cast<const View*>(&source)})
+    if (!is_contiguous(*v)) raise(ErrorKind::Argument, "%s: needs contiguous arrays", op);
+  if (mask.dtype != kBool) raise(ErrorKind::DType, "%s: the mask is %s, not bool", op, kDTypeNames[mask.dtype]);
+  require_same_dtype(out, source, op);
+  require_writeable(args[0], op);
+  if (mask.ndim != out.ndim || !std::equal(out.shape, out.shape + out.ndim, mask.shape))
+    raise(ErrorKind::Shape, "%s: out is %s, the mask is %s", op, shape_text(out.ndim, out.shape).c_str(),
+          shape_text(mask.ndim, mask.shape).c_str());
+  if (overlap(mask, out) != Overlap::None) raise(ErrorKind::Argument, "%s: the mask shares memory with out", op);
+  const int64_t n = out.size(), most = source.size();
+  int64_t wanted = 0;
+  for (int64_t i = 0; i < n; ++i) wanted += mask.data[i] != 0;
+  if (wanted > most)
+    raise(ErrorKind::Shape, "%s: the mask holds at %lld places, the source has %lld elements", op, (long long)wanted,
+          (long long)most);
+  Ref copy = unshared(&source, out, op);
+  const auto fill = item_size(out.dtype) == 1   ? fill_where<uint8_t>
+                    : item_size(out.dtype) == 2 ? fill_where<uint16_t>
+                    : item_size(out.dtype) == 4 ? fill_where<uint32_t>
+                                                : fill_where<uint64_t>;
+  int64_t used;
+  {
+    NoGil no_gil(n > kChunk);
+    used = fill(mask.data, n, source.data, most, out.data);
+  }
+  return PyLong_FromLongLong(used);
 }
 
 }  // namespace gf

@@ -32,7 +32,15 @@ GF_BOUND(scatter_add)
 GF_BOUND(scatter)
 GF_BOUND(take_rows)
 GF_BOUND(add_rows)
+GF_BOUND(put_rows)
+GF_BOUND(put_where)
 GF_BOUND(scan)
+GF_BOUND(pool_max)
+GF_BOUND(pool_mean)
+GF_BOUND(pool_spread)
+GF_BOUND(join)
+GF_BOUND(strided)
+GF_BOUND(clear_triangle)
 GF_BOUND(top)
 GF_BOUND(shuffle)
 GF_BOUND(expand)
@@ -260,6 +268,17 @@ PyMethodDef functions[] = {
     GF_METHOD("scatter", scatter, "scatter(out, axis, index, src)"),
     GF_METHOD("take_rows", take_rows, "take_rows(x, axis, index, out=None)"),
     GF_METHOD("add_rows", add_rows, "add_rows(out, axis, index, src)"),
+    GF_METHOD("put_rows", put_rows,
+              "put_rows(out, axis, index, src): out[..., index, ...] = src, of equal indices the last"),
+    GF_METHOD("put_where", put_where,
+              "put_where(out, mask, src): the first elements of src where mask holds; how many"),
+    GF_METHOD("pool_max", pool_max, "pool_max(x, spans, steps) -> (values, places): the largest of each window"),
+    GF_METHOD("pool_mean", pool_mean, "pool_mean(x, spans, steps): sums of windows over their divisors"),
+    GF_METHOD("pool_spread", pool_spread, "pool_spread(g, shape, spans, steps): each window gives to what it covers"),
+    GF_METHOD("join", join, "join(arrays, axis, dtype code, new_axis): one array of them all; None if they do not fit"),
+    GF_METHOD("strided", strided, "strided(array, shape, strides, offset): a view of its memory; in bytes"),
+    GF_METHOD("clear_triangle", clear_triangle,
+              "clear_triangle(out, diagonal, upper): zeros above or below a diagonal"),
     GF_METHOD("scan", scan, "scan(kind, x, axis): running sums (0), products (1); places of maxima (2), minima (3)"),
     GF_METHOD("top", top, "top(x, k, largest): places of the first k along the last axis, in order"),
     GF_METHOD("shuffle", shuffle, "shuffle(draws): a permutation from as many random numbers of 62 bits"),

@@ -166,6 +166,17 @@ ENTRIES = [
     "solve_triangular",
     "ldl",
     "ldl_solve",
+    "scatter",
+    "top",
+    "shuffle",
+    "put_rows",
+    "put_where",
+    "pool_max",
+    "pool_mean",
+    "pool_spread",
+    "join",
+    "strided",
+    "clear_triangle",
 ]
 
 
@@ -175,6 +186,7 @@ def test_garbage_raises_or_computes_and_never_crashes(name):
     call = getattr(ext, name)
     arity = {"elementwise": 4, "reduce": 8, "rows": 5, "irregular": 2, "result_type": 1, "copy": 2, "expand": 2}
     arity |= {"scan": 3, "lu": 1, "lu_permutation": 2, "cholesky": 1, "solve_triangular": 6, "ldl": 1, "ldl_solve": 3}
+    arity |= {"top": 3, "shuffle": 1, "put_where": 3, "pool_max": 3, "pool_mean": 3, "clear_triangle": 3}
     kernels = (identity, b.kernel(lambda p, q: p + q), b.kernel(lambda p: (p, p)), b.kernel(lambda p: p / s.row_sum(p)))
     outcomes = {True: 0, False: 0}
     for rng in cases(800, 60 + ENTRIES.index(name)):

@@ -286,6 +286,21 @@ def scan(again: Any, batch: Batch, kind: int, array: Any, axis: int) -> Any:
     return BatchedArray(again(kind, array.physical, axis % array.ndim + 1), batch)
 
 
+@rule
+def pool_max(again: Any, batch: Batch, x: Any, *windows: Any) -> Any:
+    return tuple(BatchedArray(r, batch) for r in again(x.physical, *windows))
+
+
+@rule
+def pool_mean(again: Any, batch: Batch, x: Any, *windows: Any) -> Any:
+    return BatchedArray(again(x.physical, *windows), batch)
+
+
+@rule
+def pool_spread(again: Any, batch: Batch, g: Any, *windows: Any) -> Any:
+    return BatchedArray(again(g.physical, *windows), batch)
+
+
 # LAPACK's functions take stacks.
 
 

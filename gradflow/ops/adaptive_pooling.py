@@ -16,15 +16,33 @@ from . import pointwise as p
 from .axes import integer
 from .convolutions import sizes
 from .gathering import rows_at
-from .pooling import batched, grid, pooled, read, sum_windows, winners
+from .pooling import (
+    Windows,
+    batched,
+    given_back,
+    grid,
+    largest,
+    means,
+    on_device,
+    pooled,
+    read,
+    share,
+    sum_windows,
+    windows_of,
+    winners,
+)
 from .reductions import sum_over
 from .scattering import scatter
 
 
 def parts_of(n: int, out: int) -> tuple[Any, Any]:
     """An axis of ``n`` in ``out`` nearly equal parts, which may overlap: (start, end) of each."""
-    i = np.arange(out)
-    return i * n // max(out, 1), -(-(i + 1) * n // max(out, 1))
+    parts = share(n, out)
+    return parts[:, 0], parts[:, 0] + parts[:, 1]
+
+
+def parts(space: tuple, out: tuple) -> Windows:
+    return Windows(tuple([share(n, k) for n, k in zip(space, out, strict=True)]), (1,) * len(out))
 
 
 def adaptive_sizes(op: str, space: int, input: Any, output_size: Any) -> tuple[Tensor, bool, tuple[int, ...]]:
@@ -48,12 +66,13 @@ def adaptive_avg(op: str, space: int, input: Any, output_size: Any) -> Tensor:
         raise DTypeError(f"{op}: not implemented for {x.dtype}; convert with .float()")
     y = x.float() if x.array.itemsize == 2 else x
     shape = x.array.shape[2:]
-    if all(k and n % k == 0 for n, k in zip(shape, out, strict=True)):
+    if set(out) == {1}:
+        y = y.mean(tuple(range(2, space + 2)), keepdim=True)
+    elif not on_device(y.array):
+        y = means(y, parts(shape, out))
+    elif all(k and n % k == 0 for n, k in zip(shape, out, strict=True)):
         kernel = tuple(n // k for n, k in zip(shape, out, strict=True))
-        if set(out) == {1}:
-            y = y.mean(tuple(range(2, space + 2)), keepdim=True)
-        else:
-            y = p.div(sum_windows(y, kernel, kernel, (0,) * space, out), math.prod(kernel))
+        y = p.div(sum_windows(y, kernel, kernel, (0,) * space, out), math.prod(kernel))
     else:
         for axis, (n, k) in enumerate(zip(shape, out, strict=True), 2):
             y = mean_of_parts(y, axis, n, k)
@@ -76,6 +95,9 @@ def mean_of_parts(x: Tensor, axis: int, n: int, out: int) -> Tensor:
 def adaptive_max(op: str, space: int, input: Any, output_size: Any, indices: bool) -> Any:
     x, had, out = adaptive_sizes(op, space, input, output_size)
     shape = x.array.shape[2:]
+    if not on_device(x.array):
+        y, where = largest(x, parts(shape, out))
+        return given_back(named(y, f"AdaptiveMaxPool{space}DBackward0"), where, had, indices)
     bounds = [parts_of(n, k) for n, k in zip(shape, out, strict=True)]
     everything = (slice(None),) * space
 
@@ -146,7 +168,12 @@ def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = 
 def lp_pool(op: str, space: int, input: Any, norm_type: float, kernel: Any, stride: Any, ceil: bool) -> Tensor:
     x, had = batched(op, space, input)
     kernel, stride, padding, _, out = pooled(op, x, kernel, stride, 0, 1, ceil)
-    total = sum_windows(p.pow(x, norm_type), kernel, stride, padding, out)
+    powers = p.pow(x, norm_type)
+    if on_device(x.array):
+        total = sum_windows(powers, kernel, stride, padding, out)
+    else:
+        wide = powers.float() if powers.array.itemsize == 2 else powers
+        total = means(wide, windows_of(x.array.shape[2:], kernel, stride, padding, (1,) * space, out)).to(powers.dtype)
     y = p.pow(total, 1 / norm_type)
     return y if had else y.squeeze(0)
 

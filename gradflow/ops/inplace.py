@@ -17,7 +17,8 @@ from ..tape.node import Node, identity
 from ..tensor import Tensor, note, unrecorded, update, version_of, wrap
 from . import pointwise
 from .convert import element
-from .indexing import part
+from .indexing import from_front, part
+from .rearranging import onto
 
 
 def fitting(t: Tensor, result: Tensor, op: str) -> Tensor:
@@ -146,12 +147,31 @@ for _name, _function in zip("add sub clamp addcmul addcdiv div neg".split(), DIR
     DIRECT[_function].__qualname__ = f"{_name}_"
 
 
+# Functions whose result is a copy of the tensor, changed in places that are all checked before
+COPIED_FIRST = frozenset("tril_ triu_ scatter_ scatter_add_ index_add_ index_copy_ index_put_ masked_scatter_ put_".split())
+
+
+def plain_memory(t: Tensor, args: tuple) -> bool:
+    """Is the tensor alone in its memory, which is in C order, and does no argument share it?"""
+    a = t.array
+    if a.__class__ is not np.ndarray or not a.flags.c_contiguous or a.dtype.kind == "b" or not a.flags.writeable:
+        return False
+    for x in args:
+        for y in x if x.__class__ in (tuple, list) else (x,):
+            if isinstance(y, Tensor) and (
+                y.array is a or ((y.array.base is not None or a.base is not None) and np.may_share_memory(y.array, a))
+            ):
+                return False
+    return True
+
+
 def in_place(function: Callable, name: str) -> Callable:
     """The method ``name`` that changes its tensor to ``function`` of it."""
     op = getattr(function, "op", None)
     direct = DIRECT.get(function)
     plain = op or FORMULAS.get(function)
     numeric = op is None
+    copied_first = name in COPIED_FIRST
 
     def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if op is not None and op.tensors:
@@ -172,7 +192,16 @@ def in_place(function: Callable, name: str) -> Callable:
             done = (record if recorded else compute)(self, formula, operands, name)
             if done:
                 return self
-        result = labelled(function, name, old(self) if recorded else self, *args, **kwargs)
+        if copied_first and not recorded and plain_memory(self, args):
+            onto.array = self.array
+            try:
+                result = labelled(function, name, self, *args, **kwargs)
+                if onto.array is None:  # the result stands there already
+                    return note(self)
+            finally:
+                onto.array = None
+        else:
+            result = labelled(function, name, old(self) if recorded else self, *args, **kwargs)
         fitting(self, result, name)
         return replace(self, result) if recorded else write(self, result)
 
@@ -303,6 +332,11 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     return self
 
 
+def rows_of(place: Any, rest: tuple) -> bool:
+    """Does the index name rows, by integers?"""
+    return len(rest) == 1 and place.__class__ is rest[0].__class__ is np.ndarray and rest[0].dtype.kind in "iu" and place.ndim > 0
+
+
 def assign(t: Tensor, views: Any, rest: tuple, value: Any, given: tuple) -> None:
     """``t[views][rest] = value``; shapes have been checked."""
     number = None if isinstance(value, Tensor) else element("setitem", value, t.dtype)
@@ -312,10 +346,17 @@ def assign(t: Tensor, views: Any, rest: tuple, value: Any, given: tuple) -> None
         array = value.array.reshape(given)
         if np.may_share_memory(array, place):
             array = backends.duplicate(array)
-        if rest:
-            place[rest] = array
-        else:
+        if not rest:
             backends.copy(array, place)
+        elif rows_of(place, rest) and array.dtype == place.dtype and array.shape == (*rest[0].shape, *place.shape[1:]):
+            backends.put_rows(place, 0, from_front(rest[0], place.shape[0]), array)
+        else:
+            place[rest] = array
+    elif rest and rows_of(place, rest):
+        value_of = np.array(number, place.dtype)
+        backends.put_rows(place, 0, from_front(rest[0], place.shape[0]), backends.expand(value_of, (*rest[0].shape, *place.shape[1:])))
+    elif rest and len(rest) == 1 and place.__class__ is rest[0].__class__ is np.ndarray and rest[0].shape == place.shape:
+        backends.elementwise(pointwise.where_of.op.kernel, (rest[0], number, place), place)  # a mask of all of it
     else:
         place[rest if rest else ...] = number
     note(t)

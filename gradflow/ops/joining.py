@@ -56,17 +56,40 @@ def list_of(op: str, tensors: Any) -> list[Tensor]:
     return tensors
 
 
+def together(tensors: Any, dim: Any) -> Any:
+    """:func:`cat` of tensors of one type on the CPU without a history; ``None`` for all others."""
+    if (tensors.__class__ is not list and tensors.__class__ is not tuple) or dim.__class__ is not int:
+        return None
+    arrays, dtype = [], None
+    for t in tensors:
+        if t.__class__ is not Tensor or t.node is not None:
+            return None
+        a = t.array
+        if a.dtype is not dtype and dtype is not None:
+            return None
+        dtype = a.dtype
+        arrays.append(a)
+    if dtype is None:
+        return None
+    out = backends.join(tuple(arrays), dim + arrays[0].ndim if dim < 0 else dim, dtypes.FROM_NUMPY[dtype].code, False)
+    return None if out is None else wrap(out)
+
+
 def cat(tensors: Sequence[Tensor], dim: Any = 0) -> Tensor:
     """The tensors one after the other along ``dim``; other sizes must agree; types are promoted.
 
     >>> gf.cat([gf.tensor([1, 2]), gf.tensor([3])])
     tensor([1, 2, 3])
     """
-    return joined("cat", list_of("cat", tensors), dim)
+    plain = together(tensors, dim)
+    return joined("cat", list_of("cat", tensors), dim) if plain is None else plain
 
 
 def common_code(tensors: list[Tensor]) -> int:
     """The type in which the tensors meet."""
+    known = {t.array.dtype for t in tensors}
+    if len(known) == 1:
+        return dtypes.FROM_NUMPY[known.pop()].code
     codes = {t.dtype.code for t in tensors}
     code = codes.pop()
     for other in codes:
@@ -92,12 +115,14 @@ def joined(op: str, tensors: list[Tensor], dim: Any) -> Tensor:
         if len(s) != ndim or s[:axis] != ahead or s[axis + 1 :] != after:
             raise ShapeError(f"{op}: Sizes of tensors must match except in dimension {axis}: {[tuple(t.shape) for t in tensors]}")
         sizes.append(s[axis])
-    out = backends.empty((*ahead, sum(sizes), *after), code, tensors[0].array)
-    start, whole = 0, (slice(None),) * axis
-    for t, size in zip(tensors, sizes, strict=True):
-        if size:
-            backends.copy(t.array, out[(*whole, slice(start, start + size))])
-        start += size
+    out = backends.join(tuple([t.array for t in tensors]), axis, code, False)
+    if out is None:  # on a device, or with old-fashioned empty vectors
+        out = backends.empty((*ahead, sum(sizes), *after), code, tensors[0].array)
+        start, whole = 0, (slice(None),) * axis
+        for t, size in zip(tensors, sizes, strict=True):
+            if size:
+                backends.copy(t.array, out[(*whole, slice(start, start + size))])
+            start += size
     node = None
     if mode.enabled and any(t.node is not None for t in tensors) and out.dtype.kind in "fV":
         used = [(t, n) for t, n in zip(tensors, sizes, strict=True) if t.array.ndim == ndim]
@@ -122,7 +147,11 @@ def stack(tensors: Sequence[Tensor], dim: Any = 0) -> Tensor:
     axis = axis_of("stack", dim, len(shape) + 1)
     if not all(t.node is None for t in tensors):
         return named(joined("stack", [t.unsqueeze(axis) for t in tensors], axis), "StackBackward0")
-    out = backends.empty((*shape[:axis], len(tensors), *shape[axis:]), common_code(tensors), tensors[0].array)
+    code = common_code(tensors)
+    out = backends.join(tuple([t.array for t in tensors]), axis, code, True)
+    if out is not None:
+        return wrap(out)
+    out = backends.empty((*shape[:axis], len(tensors), *shape[axis:]), code, tensors[0].array)
     ahead = (slice(None),) * axis
     for i, t in enumerate(tensors):
         backends.copy(t.array, out[(*ahead, i, ...)])

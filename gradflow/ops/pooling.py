@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import backends
 from ..dtypes import of
 from ..errors import DTypeError, ShapeError
-from ..kinds import linear
+from ..kinds import custom, linear
 from ..scalar import primitives as s
 from ..scalar.types import INT64
 from ..tape.node import identity, named
@@ -19,7 +20,88 @@ from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import integer
 from .convolutions import at, sizes, taps
-from .gathering import gather_at
+from .gathering import gather_at, scatter_zeros
+
+
+class Windows(NamedTuple):
+    """Along each axis of space: (windows, 3) numbers, which are each one's first element, how many it has, and its part of the divisor."""
+
+    spans: tuple[np.ndarray, ...]
+    steps: tuple[int, ...]  # from one element of a window to the next
+
+    @property
+    def out(self) -> tuple[int, ...]:
+        return tuple(len(s) for s in self.spans)
+
+
+@functools.lru_cache(maxsize=256)
+def span(n: int, kernel: int, stride: int, before: int, dilation: int, out: int, pads: bool | None) -> np.ndarray:
+    """Of an axis of ``n`` elements; ``pads``: do elements of the padding count? ``None`` for divisors of 1."""
+    start = np.arange(out) * stride - before
+    first = np.where(start < 0, start + -(start // dilation) * dilation, start)
+    number = np.maximum(-(-(np.minimum(n, start + dilation * (kernel - 1) + 1) - first) // dilation), 0)
+    count = np.minimum(start + kernel, n + before) - start if pads else number
+    result = np.stack([first, number, np.ones(out, np.int64) if pads is None else np.maximum(count, 1)], 1)
+    result.flags.writeable = False
+    return result
+
+
+@functools.lru_cache(maxsize=256)
+def share(n: int, out: int) -> np.ndarray:
+    """An axis of ``n`` elements in ``out`` nearly equal parts, which may overlap."""
+    i = np.arange(out)
+    start = i * n // max(out, 1)
+    number = -(-(i + 1) * n // max(out, 1)) - start
+    result = np.stack([start, number, np.maximum(number, 1)], 1)
+    result.flags.writeable = False
+    return result
+
+
+def windows_of(space: tuple, kernel: tuple, stride: tuple, before: tuple, dilation: tuple, out: tuple, pads: bool | None = None) -> Windows:
+    numbers = zip(space, kernel, stride, before, dilation, out, strict=True)
+    return Windows(tuple([span(*axis, pads) for axis in numbers]), dilation)
+
+
+def on_device(a: Any) -> bool:
+    return a.__class__ is not np.ndarray and backends.place_of(a) is not None
+
+
+@custom(outputs=2, grad_name="MaxPoolWithIndicesBackward0")
+def largest(a, windows):
+    """The largest elements and their places in the flat planes."""
+    values, places = backends.pool_max(a, *windows)
+    return (values, places), (places, a.shape)
+
+
+@largest.vjp
+def largest_vjp(g, needs, places, shape, windows):
+    n, space = math.prod(shape[2:]), places.array.shape[2:]
+    given = g[0].reshape(*shape[:2], math.prod(space))
+    return scatter_zeros(given, (*shape[:2], n), 2, backends.dense(places.array).reshape(given.array.shape)).reshape(shape)
+
+
+@linear(grad_name="AvgPoolBackward0")
+def means(a, windows):
+    return backends.pool_mean(a, *windows)
+
+
+@means.adjoint
+def means_adjoint(g, shape, windows):
+    return shares(g, tuple(shape), windows)
+
+
+@linear(grad_name="AvgPoolBackward0")
+def shares(g, shape, windows):
+    """Each window gives its part to the elements it covers."""
+    return backends.pool_spread(g, shape[2:], *windows)
+
+
+@shares.adjoint
+def shares_adjoint(c, small, shape, windows):
+    return means(c, windows)
+
+
+# On a device: the windows' first elements all together, then their second ones, ...
 
 
 @linear(grad_name="AvgPoolBackward0")
@@ -134,6 +216,9 @@ def max_pool(op: str, space: int, input: Any, kernel: Any, stride: Any, padding:
     x, had = batched(op, space, input)
     kernel, stride, padding, dilation, out = pooled(op, x, kernel, stride, padding, dilation, ceil)
     shape = x.array.shape[2:]
+    if not on_device(x.array):
+        y, where = largest(x, windows_of(shape, kernel, stride, padding, dilation, out))
+        return given_back(named(y, f"MaxPool{space}DWithIndicesBackward0"), where, had, indices)
     starts = [np.arange(n) * t - q for n, t, q in zip(out, stride, padding, strict=True)]
     inside = [np.where(i < 0, i + -(i // d) * d, i) for i, d in zip(starts, dilation, strict=True)]
     corner = grid(starts, shape)
@@ -147,7 +232,10 @@ def max_pool(op: str, space: int, input: Any, kernel: Any, stride: Any, padding:
 
 
 def read(op: str, x: Tensor, places: Any, had: bool, indices: bool) -> Any:
-    y, where = read_at(x, places), wrap(backends.beside(places, x.array))
+    return given_back(read_at(x, places), wrap(backends.beside(places, x.array)), had, indices)
+
+
+def given_back(y: Tensor, where: Tensor, had: bool, indices: Any) -> Any:
     if not had:
         y, where = y.squeeze(0), where.squeeze(0)
     return (y, where) if indices else y
@@ -208,9 +296,8 @@ def max_pool3d(
     return max_pool("max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
-def avg_pool(op: str, space: int, input: Any, kernel: Any, stride: Any, padding: Any, ceil: Any, pads: bool, divisor: Any) -> Tensor:
-    x, had = batched(op, space, input)
-    kernel, stride, padding, _, out = pooled(op, x, kernel, stride, padding, 1, ceil)
+def mean_on_device(x: Tensor, kernel: tuple, stride: tuple, padding: tuple, out: tuple, pads: bool, divisor: int | None) -> Tensor:
+    by: Any = divisor
     if divisor is None:
         counts = []
         for n, k, t, q, size in zip(out, kernel, stride, padding, x.array.shape[2:], strict=True):
@@ -219,18 +306,31 @@ def avg_pool(op: str, space: int, input: Any, kernel: Any, stride: Any, padding:
             counts.append(end - start if pads else np.minimum(end, size) - np.maximum(start, 0))
         number = np.ones((), np.int64)
         for i, c in enumerate(counts):
-            number = number * c.reshape(-1, *(1,) * (space - 1 - i))
+            number = number * c.reshape(-1, *(1,) * (len(counts) - 1 - i))
         same = number.size and (number == number.flat[0]).all()
-        by: Any = int(number.flat[0]) if same else wrap(backends.beside(number, x.array))
-    else:
-        by = integer(op, "divisor_override", divisor)
-        if not by:
+        by = int(number.flat[0]) if same else wrap(backends.beside(number, x.array))
+    if x.array.dtype.kind not in "fV":
+        return sum_windows(x, kernel, stride, padding, out).div(by, rounding_mode="trunc")
+    wide = x.float() if x.array.itemsize == 2 else x
+    return p.div(sum_windows(wide, kernel, stride, padding, out), by).to(x.dtype)
+
+
+def avg_pool(op: str, space: int, input: Any, kernel: Any, stride: Any, padding: Any, ceil: Any, pads: bool, divisor: Any) -> Tensor:
+    x, had = batched(op, space, input)
+    kernel, stride, padding, _, out = pooled(op, x, kernel, stride, padding, 1, ceil)
+    if divisor is not None:
+        divisor = integer(op, "divisor_override", divisor)
+        if not divisor:
             raise ShapeError(f"{op}: divisor must be not zero")
-    if input.array.dtype.kind not in "fV":
-        y = sum_windows(x, kernel, stride, padding, out).div(by, rounding_mode="trunc")
+    if on_device(x.array):
+        y = mean_on_device(x, kernel, stride, padding, out, bool(pads), divisor)
     else:
-        wide = x.float() if x.array.itemsize == 2 else x
-        y = p.div(sum_windows(wide, kernel, stride, padding, out), by).to(x.dtype)
+        windows = windows_of(x.array.shape[2:], kernel, stride, padding, (1,) * space, out, bool(pads) if divisor is None else None)
+        short = x.array.itemsize == 2 and x.array.dtype.kind in "fV"
+        y = means(x.float() if short else x, windows)
+        if divisor is not None:
+            y = p.div(y, divisor) if input.array.dtype.kind in "fV" else y.div(divisor, rounding_mode="trunc")
+        y = y.to(x.dtype) if short else y
     y = y if had else y.squeeze(0)
     return named(y, f"AvgPool{space}DBackward0")
 

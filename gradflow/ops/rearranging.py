@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,8 +25,21 @@ from .view_maps import diagonal_embed
 from .views import diagonal
 
 
+class Onto(threading.local):
+    """The array that the result of a function replaces, for a method that changes its tensor: it need not be copied first."""
+
+    array: Any = None
+
+
+onto = Onto()
+
+
 def dense(a: Any) -> Any:
     """A copy in C order, in the backend's memory."""
+    place: Any = onto.array
+    if place is not None and (a is place or (type(a) is np.ndarray and a.base is place and a.size == place.size and a.flags.c_contiguous)):
+        onto.array = None
+        return a
     out = backends.empty(a.shape, of(a).code, a)
     backends.copy(a, out)
     return out
@@ -230,12 +244,26 @@ def triangle(keep: Any, m: int, n: int, diagonal: int) -> np.ndarray:
     return keep(np.arange(n, dtype=np.int32), np.arange(diagonal, m + diagonal, dtype=np.int32)[:, None])
 
 
+@linear
+def without_triangle(a, diagonal, upper):
+    """Zeros above a diagonal (``upper``) or below it. (Its own adjoint.)"""
+    return backends.clear_triangle(dense(a), diagonal, upper)
+
+
+@without_triangle.adjoint
+def without_triangle_adjoint(g, shape, diagonal, upper):
+    keep = np.less_equal if upper else np.greater_equal
+    return tri("tril" if upper else "triu", g, diagonal, keep)
+
+
 def tri(op: str, input: Tensor, diagonal: int, keep: Any) -> Tensor:
     diagonal = integer(op, "diagonal", diagonal)
     if input.array.ndim < 2:
         raise ShapeError(f"{op}: input tensor must have at least 2 dimensions")
     m, n = input.array.shape[-2:]
     diagonal = builtin_min(builtin_max(diagonal, -m), n)  # further out nothing changes
+    if input.array.__class__ is np.ndarray:
+        return named(without_triangle(input, diagonal, op == "tril"), f"{op.capitalize()}Backward0")
     mask = (triangle if m * n <= 4096 else triangle.__wrapped__)(keep, m, n, diagonal)
     kept = p.where_of(wrap(backends.beside(mask, input.array)), input, False if input.array.dtype.kind == "b" else 0)
     return named(kept, f"{op.capitalize()}Backward0")

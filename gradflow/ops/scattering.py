@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import backends
 from ..backends.batched import everything, per_example
-from ..backends.numpy_rules import get
-from ..errors import ArgumentError, DTypeError, OutOfRangeError, ShapeError, labelled
+from ..errors import ArgumentError, DTypeError, OutOfRangeError, ShapeError
 from ..kinds import custom
 from ..scalar.types import BOOL, INT64
 from ..tensor import Tensor, wrap
 from . import pointwise as p
-from .axes import axis_of, flag, outside
+from .axes import axis_of, outside
 from .convert import element
-from .gathering import gather_at, index_array, rows_at, rows_zeros
+from .gathering import gather_at, index_array, rows_at
 from .hosted import hosted
-from .indexing import from_front, key_of
+from .indexing import embed
 from .rearranging import dense
 
 FOLDS = {"sum": np.add, "prod": np.multiply, "mean": np.add, "amax": np.maximum, "amin": np.minimum}
@@ -77,7 +75,7 @@ def scatter_to(a, src, axis, index):
     out, shape = dense(a), getattr(src, "shape", None)
     values = src if shape is None else overlap(src, index)
     if type(out) is type(index) is np.ndarray and (shape is None or type(src) is np.ndarray):
-        backends.cpu.scatter(out, axis, index, np.broadcast_to(np.asarray(values, out.dtype), index.shape))
+        backends.cpu.scatter(out, axis, index, np.asarray(values, out.dtype))
     else:
         out[places(index, axis)] = values
     return out, (shape,)
@@ -92,8 +90,6 @@ def scatter_vjp(g, needs, src_shape, axis, index):
 
 def widened(g: Tensor, shape: tuple) -> Tensor:
     """The gradient of a source of which only the leading corner was used."""
-    from .indexing import embed
-
     return g if g.array.shape == shape else embed(g, shape, tuple(slice(0, n) for n in g.array.shape))
 
 
@@ -302,6 +298,28 @@ def index_vector(op: str, input: Tensor, dim: Any, index: Tensor, source: Tensor
     return i, axis
 
 
+def plain(*arrays: Any) -> bool:
+    return all(a.__class__ is np.ndarray for a in arrays)
+
+
+@custom(inputs=2, grad_name="IndexCopyBackward0")
+def rows_to(a, src, axis, index):
+    out = dense(a)
+    if plain(out, src, index):
+        backends.put_rows(out, axis, index, src)
+    else:
+        out[(*(slice(None),) * axis, index)] = src
+    return out, ()
+
+
+@rows_to.vjp
+def rows_to_vjp(g, needs, axis, index):
+    rows = rows_at(g, axis, index)
+    return rows_to(g, wrap(backends.zeros(rows.array.shape, rows.dtype.code, g.array)), axis, index) if needs[0] else None, rows if needs[
+        1
+    ] else None
+
+
 @hosted
 def index_copy(input: Tensor, dim: Any, index: Tensor, source: Tensor) -> Tensor:
     """``out[..., index[i], ...] = source[..., i, ...]`` along ``dim``.
@@ -311,10 +329,10 @@ def index_copy(input: Tensor, dim: Any, index: Tensor, source: Tensor) -> Tensor
     """
     i, axis = index_vector("index_copy", input, dim, index, source)
     want = vector_shape(input, axis, i)
-    full = np.broadcast_to(i.reshape([-1 if d == axis else 1 for d in range(len(want))]), want)
     if not i.size:
         return input.clone()
-    return scatter_to(input.reshape(padded(input)), source.reshape(want), axis, backends.dense(full)).reshape(input.array.shape)
+    source = source if source.array.shape == want else source.reshape(want)
+    return rows_to(input, source, axis, i) if input.array.ndim else rows_to(input.reshape(1), source, 0, i).reshape(())
 
 
 @hosted
@@ -331,82 +349,3 @@ def index_fill(input: Tensor, dim: Any, index: Tensor, value: Any) -> Tensor:
     mask[i] = True
     mask = mask.reshape([-1 if d == axis else 1 for d in range(input.array.ndim)])
     return p.where(wrap(mask), value, input)
-
-
-@hosted
-def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False) -> Tensor:
-    """``out[indices] = values``, or ``+=`` with ``accumulate``, where equal indices add up.
-
-    >>> gf.index_put(gf.zeros(2, 2), (gf.tensor([0, 1]), gf.tensor([1, 0])), gf.tensor([1.0, 2.0]))
-    tensor([[0., 1.],
-            [2., 0.]])
-    """
-    if not isinstance(indices, tuple | list) or not all(isinstance(i, Tensor) for i in indices):
-        found = indices if not isinstance(indices, tuple | list) else next(i for i in indices if not isinstance(i, Tensor))
-        raise DTypeError(f"index_put: argument 'indices' must be tuple of Tensors, not {type(found).__name__}")
-    same_dtype("index_put", input, values)
-    key = labelled("index_put", key_of, input.array, tuple(indices))[0]
-    grid = np.arange(input.array.size).reshape(input.array.shape)
-    positions = get(grid, tuple(key))
-    try:
-        fits = np.broadcast_shapes(values.array.shape, positions.shape) == positions.shape
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ShapeError(
-            f"index_put: shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to indexing result of shape {list(positions.shape)}"
-        )
-    if not accumulate:
-        out = input.clone()
-        out[tuple(indices)] = values
-        return out
-    spread = p.add(wrap(np.zeros(positions.shape, input.array.dtype)), values)
-    flat = rows_zeros(spread.reshape(-1), (input.array.size,), 0, backends.dense(positions.reshape(-1)))
-    return p.add(input, flat.reshape(tuple(input.array.shape)))
-
-
-def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
-    """The elements of ``source``, in order, where ``mask`` holds.
-
-    >>> gf.masked_scatter(gf.zeros(3), gf.tensor([True, False, True]), gf.tensor([1.0, 2.0]))
-    tensor([1., 0., 2.])
-    """
-    if mask.array.dtype.kind != "b":
-        raise DTypeError("masked_scatter: masked_scatter_ only supports boolean masks")
-    same_dtype("masked_scatter", input, source)
-    try:
-        where = np.broadcast_to(mask.array, np.broadcast_shapes(mask.array.shape, input.array.shape))
-    except ValueError:
-        raise ShapeError(
-            f"masked_scatter: the mask, {tuple(mask.shape)}, does not broadcast with the input, {tuple(input.shape)}"
-        ) from None
-    count = int(where.sum())
-    if count > source.array.size:
-        raise ShapeError(
-            f"masked_scatter: expected self and source to have same dtypes and source to have at least {count} elements, it has {source.numel()}"
-        )
-    index = np.maximum(np.cumsum(where.reshape(-1)) - 1, 0).reshape(where.shape)
-    if not count:
-        return p.add(input, 0) if input.node is not None else input.clone()
-    picked = rows_at(source.reshape(-1), 0, backends.dense(index.reshape(-1))).reshape(where.shape)
-    return p.where(wrap(backends.dense(where)), picked, input)
-
-
-def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
-    """``source`` at flat positions, or added there with ``accumulate``.
-
-    >>> gf.put(gf.zeros(2, 2), gf.tensor([3, 0]), gf.tensor([1.0, 2.0]))
-    tensor([[2., 0.],
-            [0., 1.]])
-    """
-    accumulate, i = flag("put", "accumulate", accumulate), index_array("put", index)
-    n = input.array.size
-    if outside(i, -n, n):
-        raise OutOfRangeError(f"put: out of range: tried to access an element outside of {n} elements")
-    if source.array.size != i.size:
-        raise OutOfRangeError(f"put: Expected source and index to have the same number of elements, but got {source.numel()} and {i.size}")
-    flat = input.reshape(-1)
-    key = from_front(i.reshape(-1), n)
-    values = same_dtype("put", input, source).reshape(-1)
-    out = p.add(flat, rows_zeros(values, (n,), 0, key)) if accumulate else scatter_to(flat, values, 0, key) if key.size else flat.clone()
-    return out.reshape(tuple(input.array.shape))
