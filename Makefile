@@ -8,7 +8,10 @@ BUILD_INPUTS := pyproject.toml setup.py $(shell find csrc gradflow/include -type
 CPP_FILES = $(shell find csrc gradflow/include -name '*.cpp' -o -name '*.h')
 PYTEST_ARGS ?= -n auto --dist worksteal
 BENCH_ARGS ?=
-SANITIZE_TESTS ?= tests
+# Tests that reach C++ in a way of their own: every kernel and its arguments, the pool, tensors and nodes, views and changes in place, wrong
+# calls, random and whole programs, the text of the CUDA kernels. The others call what these call.
+SANITIZE_TESTS ?= $(wildcard $(addprefix tests/test_, $(addsuffix *.py, acceptance autograd_f autograd_graph autograd_in compiled cuda_backend \
+    cuda_emulated depth errors formulas kernels linalg optim out platform process programs random_programs safe selecti space special tape vmap)))
 WHEEL_CHECK := $(CURDIR)/build/wheel-check
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -28,7 +31,7 @@ $(VENV)/.installed-%: $(BUILD_INPUTS) | $(BIN)/python
 # The tools do not depend on the extension: editing C++ does not install them anew.
 $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install -q -e ".[test,dev]"
-	@touch $@
+	@touch $@ $(VENV)/.installed-test
 
 demo: $(VENV)/.installed-examples
 	$(BIN)/python examples/digits.py
@@ -62,10 +65,13 @@ sanitize: $(VENV)/.installed-test
 	LD_LIBRARY_PATH="$$($(BIN)/python -c 'import scipy_openblas32 as blas; print(blas.get_lib_dir())')" \
 	PYTHONPATH=$(SANITIZE_LIB) $(BIN)/pytest -q $(PYTEST_ARGS) -p no:cacheprovider -m "not torch and not nvrtc" $(SANITIZE_TESTS)
 
-# sdist -> wheel -> empty environment -> smoke test from a directory that is not the source tree.
+# sdist -> wheel -> empty environment -> smoke test from a directory that is not the source tree. The sdist has every file; those that are
+# compiled already are not compiled again.
 wheel-check: $(VENV)/.installed-dev
 	rm -rf $(WHEEL_CHECK)
-	$(BIN)/python -m build -q -o $(WHEEL_CHECK)/dist .
+	GRADFLOW_OBJECTS=$(CURDIR)/build/objects $(BIN)/python -m build -q -o $(WHEEL_CHECK)/dist .
+	tar -xzf $(WHEEL_CHECK)/dist/*.tar.gz -C $(WHEEL_CHECK) --strip-components=1 --one-top-level=sdist
+	set -e; for folder in csrc gradflow tests; do diff -r -x '*.so' -x __pycache__ $$folder $(WHEEL_CHECK)/sdist/$$folder; done
 	$(PYTHON) -m venv $(WHEEL_CHECK)/venv
 	$(WHEEL_CHECK)/venv/bin/pip install -q $(WHEEL_CHECK)/dist/*.whl
 	cp .ci/smoke.py $(WHEEL_CHECK)/

@@ -2,6 +2,7 @@
 
 python setup.py build_ext --inplace     for development; recompiles only what has changed
 GRADFLOW_SANITIZE=1 ...                 with AddressSanitizer and UndefinedBehaviorSanitizer
+GRADFLOW_OBJECTS=folder ...             where compiled files are kept; build/objects beside this file unless it says so
 """
 
 import os
@@ -22,7 +23,7 @@ try:
 except ImportError:
     scipy_openblas32 = None
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 SANITIZE = os.environ.get("GRADFLOW_SANITIZE") == "1"
 X86 = platform.machine() in ("x86_64", "AMD64")
 
@@ -59,7 +60,8 @@ class BuildExtension(build_ext):
     def build_extension(self, ext):
         compiler = (os.environ.get("CXX") or "g++").split()
         # Not self.build_temp: pip gives an editable build a fresh directory each time.
-        objects = HERE.resolve() / "build/objects" / f"{sys.implementation.cache_tag}-{'sanitize' if SANITIZE else 'release'}"
+        kept = Path(os.environ.get("GRADFLOW_OBJECTS") or HERE / "build/objects")
+        objects = kept / f"{sys.implementation.cache_tag}-{'sanitize' if SANITIZE else 'release'}"
         objects.mkdir(parents=True, exist_ok=True)
         include = [*ext.include_dirs, numpy.get_include(), pybind11.get_include()]
         include += [self.compiler.include_dirs] if isinstance(self.compiler.include_dirs, str) else self.compiler.include_dirs
@@ -82,9 +84,11 @@ class BuildExtension(build_ext):
                 jobs.append((source, target, [*command, "-MMD", "-c", str(source), "-o", str(target)]))
 
         def recipe(command):
-            # An isolated build has its packages in a new place each time; which versions they are is what matters.
+            # An isolated build has its packages in a new place each time, and a source archive its files; what they are is what matters.
             text = "\n".join([*command, numpy.__version__, pybind11.__version__, getattr(scipy_openblas32, "__version__", "")])
-            return text.replace(str(Path(pybind11.__file__).parent.parent), "")
+            for place in (Path(pybind11.__file__).parent.parent, sys.prefix, kept, HERE):
+                text = text.replace(str(place), "")
+            return text
 
         def stale(source, target, command):
             record, included = target.with_suffix(".cmd"), target.with_suffix(".d")

@@ -2,6 +2,7 @@
 // was recorded at. Subclasses in Python add what only some nodes have.
 #include "tape.h"
 
+#include <frameobject.h>
 #include <structmember.h>
 
 #include <cstddef>

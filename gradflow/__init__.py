@@ -186,7 +186,7 @@ else:
     _LATE = {"explain": "graph", "vmap": "func", "autocast": "amp", "compile": "compiler"}
     _LATE |= {f"is_autocast_{name}": "amp" for name in ("available", "enabled")}
     _LATE |= {f"{verb}_autocast_{what}": "amp" for verb, what in (("set", "enabled"), ("set", "dtype"), ("get", "dtype"))}
-    _LATE |= {name: "amp" for name in ("is_autocast_cache_enabled", "set_autocast_cache_enabled", "clear_autocast_cache")}
+    _LATE |= dict.fromkeys(("is_autocast_cache_enabled", "set_autocast_cache_enabled", "clear_autocast_cache"), "amp")
     _LATE |= {f"get_autocast_{where}_dtype": "amp" for where in ("cpu", "gpu")}
 
     def __getattr__(name: str) -> object:

@@ -103,7 +103,7 @@ def reference(thing):
 def close(compare, got, want, rtol=1e-7, atol=0, **options):
     size = max([x.dtype.itemsize for x in map(np.asarray, (got, want)) if x.dtype.kind in "fV"], default=0)
     least = (
-        TOLERANCES[size] if size == 2 or size == 4 and any(getattr(x, "dtype", np.dtype(float)) == np.float32 for x in (got, want)) else 0
+        TOLERANCES[size] if size == 2 or (size == 4 and any(getattr(x, "dtype", np.dtype(float)) == np.float32 for x in (got, want))) else 0
     )
     compare(got, want, rtol=max(rtol, least), atol=max(atol, least), **options)
 

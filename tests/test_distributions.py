@@ -50,6 +50,16 @@ CASES = {
     "MultivariateNormal/tril": ({"loc": VECTOR, "scale_tril": np.linalg.cholesky(MATRIX)}, VECTOR[::-1]),
     "MultivariateNormal/precision": ({"loc": VECTOR[0], "precision_matrix": MATRIX}, VECTOR),
     "LowRankMultivariateNormal": ({"loc": VECTOR, "cov_factor": VECTOR.T, "cov_diag": POSITIVE[0]}, VECTOR[::-1]),
+    "VonMises": ({"loc": VECTOR, "concentration": POSITIVE * 3}, VECTOR[::-1]),
+    "Kumaraswamy": ({"concentration1": POSITIVE + 1, "concentration0": POSITIVE[::-1] + 1}, CHANCE),
+    "FisherSnedecor": ({"df1": POSITIVE + 3, "df2": POSITIVE + 30}, POSITIVE),
+    "LogisticNormal": ({"loc": VECTOR[:, :2], "scale": POSITIVE[:, :2]}, SIMPLEX),
+    "Wishart": ({"df": np.array([4.5, 6.0]), "covariance_matrix": MATRIX}, MATRIX + np.eye(3)),
+    "Wishart/precision": ({"df": np.array(7.0), "precision_matrix": MATRIX}, MATRIX + np.eye(3)),
+    "LKJCholesky": (
+        {"dim": 3, "concentration": POSITIVE[:, 0]},
+        np.linalg.cholesky(np.array([[1, 0.3, 0.1], [0.3, 1, -0.2], [0.1, -0.2, 1]])),
+    ),
     "RelaxedBernoulli": ({"temperature": np.array(0.7), "logits": VECTOR}, CHANCE),
     "RelaxedOneHotCategorical": ({"temperature": np.array(0.7), "logits": VECTOR}, SIMPLEX),
 }
@@ -84,7 +94,7 @@ def attempt(call):
         return NotImplementedError
 
 
-def agree(found, wanted, what):
+def agree(found, wanted, what, rtol=2e-6):
     assert len(found) == len(wanted), what
     for a, b in zip(found, wanted, strict=True):
         if a is None or b is None:  # no gradient is a gradient of zeros
@@ -92,9 +102,10 @@ def agree(found, wanted, what):
         elif a is NotImplementedError or b is NotImplementedError:
             assert a is b, what
         else:
-            np.testing.assert_allclose(a, b, rtol=2e-6, atol=1e-7, err_msg=what)
+            np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-7, err_msg=what)
 
 
+@pytest.mark.filterwarnings("ignore:Singular sample")
 @pytest.mark.parametrize("name", CASES)
 def test_as_in_torch(torch, name):
     (ours, mine, x), (theirs, given, y) = make(gf, name), make(torch, name)
@@ -104,7 +115,9 @@ def test_as_in_torch(torch, name):
     for what in ("mean", "variance", "stddev", "mode", "entropy"):
         value = [attempt(lambda d=d, w=what: getattr(d, w)() if w == "entropy" else getattr(d, w)) for d in (ours, theirs)]
         if value[1] is not NotImplementedError and not (value[0] is NotImplementedError and what == "mode"):
-            agree(numbers(gf, value[0], mine), numbers(torch, value[1], given), what)
+            agree(
+                numbers(gf, value[0], mine), numbers(torch, value[1], given), what, 1e-5 if name == "VonMises" else 2e-6
+            )  # torch's I1 / I0
     distribution = attempt(lambda: theirs.cdf(y))
     if distribution is not NotImplementedError and name not in ("Gamma", "Chi2", "InverseGamma"):
         agree(numbers(gf, ours.cdf(x), mine), numbers(torch, distribution, given), "cdf")
@@ -135,7 +148,11 @@ def test_samples_follow_their_distribution(name):
     gf.manual_seed(0)
     many = d.sample((4_000,)).numpy().astype(float)
     mean = attempt(lambda: d.mean.detach().numpy())
-    if mean is NotImplementedError or not np.isfinite(mean).all() or name in ("Pareto", "StudentT", "InverseGamma", "LogNormal"):
+    if (
+        mean is NotImplementedError
+        or not np.isfinite(mean).all()
+        or name in ("Pareto", "StudentT", "InverseGamma", "LogNormal", "VonMises")
+    ):
         return
     spread = d.stddev.detach().numpy() if attempt(lambda: d.variance) is not NotImplementedError else many.std(0)
     assert (np.abs(many.mean(0) - mean) < 6 * spread / math.sqrt(4_000) + 1e-12).all()
@@ -146,6 +163,29 @@ def test_samples_follow_their_distribution(name):
         found = gf.autograd.grad(drawn.mean(0).sum(), parameters, allow_unused=True)
         for g, w in zip(found, wanted, strict=True):
             assert g is None or w is None or np.abs((g - w).numpy()).max() < 0.2 + 0.1 * np.abs(w.numpy()).max()
+
+
+def test_angles_follow_their_distribution():
+    d = gf.distributions.VonMises(gf.tensor(VECTOR), gf.tensor(POSITIVE * 3))
+    gf.manual_seed(0)
+    x = d.sample((4000,))
+    assert x.dtype is gf.float64 and bool((x >= -math.pi).all()) and bool((x < math.pi).all())
+    difference = (x - d.loc).numpy()
+    np.testing.assert_allclose(np.cos(difference).mean(0), 1 - d.variance.numpy(), atol=0.04)
+    np.testing.assert_allclose(np.sin(difference).mean(0), 0, atol=0.05)
+    assert bool((gf.distributions.VonMises(0.0, 1e-9).sample((9,)).abs() <= math.pi).all())
+
+
+def test_matrices_by_any_factor():
+    """The same distribution by its covariance, its inverse and its factor; samples of factors have rows of length 1."""
+    v, x = gf.tensor(MATRIX), gf.tensor(MATRIX + np.eye(3))
+    by = [{"covariance_matrix": v}, {"precision_matrix": v.inverse()}, {"scale_tril": gf.linalg.cholesky(v)}]
+    densities = [gf.distributions.Wishart(5.0, **given).log_prob(x).item() for given in by]
+    np.testing.assert_allclose(densities, densities[0], rtol=1e-9)
+    factors = gf.distributions.LKJCholesky(4, gf.tensor([0.5, 3.0])).sample((500,))
+    np.testing.assert_allclose(factors.square().sum(-1).numpy(), 1, rtol=1e-5)
+    correlation = (factors @ factors.mT)[..., 0, 1].var(0).numpy()  # marginally Beta(a, a) on (-1, 1) with a = concentration + dim / 2 - 1
+    np.testing.assert_allclose(correlation, [1 / (2 * a + 1) for a in (1.5, 4.0)], rtol=0.2)
 
 
 def test_gamma_slopes(torch):
@@ -234,6 +274,11 @@ MISTAKES = [
     lambda d, t: d.Independent(d.Normal(0.0, 1.0), 1),
     lambda d, t: d.kl_divergence(d.Normal(0.0, 1.0), d.Categorical(logits=t.zeros(2))),
     lambda d, t: d.Bernoulli(0.5).rsample(),
+    lambda d, t: d.Wishart(1.0, t.eye(3)),
+    lambda d, t: d.LKJCholesky(1),
+    lambda d, t: d.LKJCholesky(2).log_prob(t.ones(2, 2)),
+    lambda d, t: d.VonMises(0.0, -1.0),
+    lambda d, t: d.Kumaraswamy(1.0, -1.0),
 ]
 
 

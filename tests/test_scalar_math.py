@@ -1,7 +1,6 @@
-"""The scalar primitives of gradflow/include/gradflow, compiled here for every instruction set that this machine has."""
+"""The scalar primitives in float32, on integers and booleans, their casts and random numbers; and that NVRTC takes the header."""
 
 import ctypes
-import math
 import re
 import shutil
 import site
@@ -11,101 +10,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-import gradflow as gf
-
-INCLUDE = Path(__file__).parents[1] / "gradflow" / "include"
-
-# Largest error of each float32 function, in units in the last place of the result.
-ULP = {
-    "exp": 1.5, "exp2": 1.5, "expm1": 2, "log": 1.5, "log2": 1, "log10": 1, "log1p": 2, "sqrt": 0.501, "rsqrt": 1.6, "reciprocal": 0.501,
-    "sin": 2, "cos": 2, "tan": 1, "asin": 1, "acos": 1, "atan": 1, "sinh": 1, "cosh": 1, "asinh": 1, "acosh": 1, "atanh": 1, "tanh": 2,
-    "erf": 2, "erfc": 1, "erfinv": 1, "lgamma": 0.501, "digamma": 0.501, "pow": 1, "atan2": 1, "zeta": 0.501, "igamma": 0.501, "igammac": 0.501,
-    "neg": 0, "abs": 0, "floor": 0, "ceil": 0, "trunc": 0, "round": 0, "add": 0.501, "sub": 0.501, "mul": 0.501, "div": 0.501,
-}  # fmt: skip
+from scalar_harness import INCLUDE, ISAS, NUMPY, REGISTER, SPECIAL, ULP, Harness, every_type, pairs, same
 
 # float32 functions that are calls or loops of their own: not hot, not vectorised.
 SCALAR = {"digamma", "fmod", "remainder", "floor_divide", "copysign", "zeta", "igamma", "igammac"}
 
-HARNESS = (Path(__file__).parent / "scalar_harness.cpp").read_text()
-
-ISAS = {"v2": "sse4_2", "v3": "avx2", "v4": "avx512vl"}
-FLAGS = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", f"-I{INCLUDE}"]
-REGISTER = {"v2": "xmm", "v3": "ymm", "v4": "zmm"}
-
-
-def supported(isa):
-    cpuinfo = Path("/proc/cpuinfo")
-    return cpuinfo.exists() and ISAS[isa] in cpuinfo.read_text().split()
-
 
 @pytest.fixture(scope="session")
-def libraries(tmp_path_factory):
-    """Instruction set -> path of the compiled harness; "all" has every type, without instructions beyond the machine's base."""
-    compiler = shutil.which("g++")
-    if not compiler:
-        pytest.skip("needs g++")
-    folder = tmp_path_factory.mktemp("scalar")
-    source = folder / "harness.cpp"
-    source.write_text("#include <algorithm>\n" + HARNESS)
-    variants = {"all": ["-DALL_TYPES", "-O2"]}
-    for isa in filter(supported, ISAS):
-        variants[isa] = [f"-march=x86-64-{isa}", "-mprefer-vector-width=512" if isa == "v4" else "-mtune=generic"]
-    running = {
-        name: subprocess.Popen([compiler, *FLAGS, *flags, source, "-o", folder / f"{name}.so"], stderr=subprocess.PIPE, text=True)
-        for name, flags in variants.items()
-    }
-    for process in running.values():
-        _, messages = process.communicate()
-        assert process.returncode == 0, messages
-    return {name: folder / f"{name}.so" for name in variants}
-
-
-class Harness:
-    def __init__(self, path):
-        self.path = path
-        self.library = ctypes.CDLL(str(path))
-        self.library.names.restype = ctypes.c_char_p
-        self.library.worst_ulp.restype = ctypes.c_double
-        self.domains = dict(entry.split() for entry in self.library.names().decode().strip(",").split(","))
-
-    def call(self, function, *arguments):
-        converted = [ctypes.c_void_p(a.ctypes.data) if isinstance(a, np.ndarray) else ctypes.c_int64(a) for a in arguments]
-        return getattr(self.library, function)(*converted)
-
-    def apply(self, name, *arrays, out=None):
-        """The primitive on equal arrays of one type (a `where` also takes booleans first)."""
-        arrays = [np.ascontiguousarray(a) for a in arrays]
-        kind = {"f4": "float", "f8": "double", "i4": "int32", "i8": "int64", "b1": "bool8", "u1": "bool8"}[arrays[-1].dtype.str[1:]]
-        y = np.empty(arrays[0].shape, out or arrays[-1].dtype)
-        self.call(f"{name}_{kind}", y, *arrays, y.size)
-        return y
-
-    def worst(self, y, truth):
-        where = ctypes.c_int64()
-        truth = np.ascontiguousarray(truth, np.float64)
-        arguments = (ctypes.c_void_p(y.ctypes.data), ctypes.c_void_p(truth.ctypes.data), ctypes.c_int64(y.size), ctypes.byref(where))
-        return self.library.worst_ulp(*arguments), where.value
-
-
-@pytest.fixture(scope="session")
-def everything(libraries):
-    return Harness(libraries["all"])
+def everything():
+    return every_type()
 
 
 @pytest.fixture(scope="session", params=list(ISAS))
-def harness(request, libraries):
-    if request.param not in libraries:
-        pytest.skip(f"this machine has no x86-64-{request.param}")
-    return Harness(libraries[request.param])
-
-
-SPECIAL = np.array(
-    [0.0, 1, 0.5, 2, 3, 1.5, 2.5, 1e-45, 1.1754942e-38, 1.1754944e-38, 3.4028235e38, np.inf, np.nan, 0.99999994, 1.0000001, 4, 10, 88.72283,
-     88.72284, 103.97207, 103.97208, 127.99999, 128, 149, 149.5, 150, 16777215, 16777216, 16777217, 1e-10, 6.1e-5, 0.6, 1e10, 1e20],
-    np.float32,
-)  # fmt: skip
-SPECIAL = np.concatenate([SPECIAL, -SPECIAL])
+def harness(request):
+    return Harness(request.param)
 
 
 @pytest.fixture(scope="session")
@@ -115,18 +33,6 @@ def sweep():
     patterns = np.arange(0, 2**32, 997, dtype=np.uint64).astype(np.uint32).view(np.float32)
     dense = np.concatenate([rng.normal(scale=s, size=100_000) for s in (0.3, 3, 30)] + [1 + rng.normal(scale=1e-3, size=50_000)])
     return np.concatenate([SPECIAL, patterns, dense.astype(np.float32)])
-
-
-NUMPY = {
-    "asin": "arcsin",
-    "acos": "arccos",
-    "atan": "arctan",
-    "asinh": "arcsinh",
-    "acosh": "arccosh",
-    "atanh": "arctanh",
-    "neg": "negative",
-}
-NUMPY |= {"round": "rint", "abs": "absolute"}
 
 
 @pytest.fixture(scope="session")
@@ -186,7 +92,7 @@ def test_every_float_function_is_bounded(everything):
 @pytest.mark.skipif(not shutil.which("objdump"), reason="needs objdump")
 def test_float32_loops_are_vectorised(harness):
     """Each loop computes in the widest registers of its instruction set."""
-    register = REGISTER[harness.path.stem]
+    register = REGISTER[harness.variant]
     listing = subprocess.run(["objdump", "-d", "--no-show-raw-insn", harness.path], capture_output=True, text=True, check=True).stdout
     arithmetic = re.compile(
         rf"\tv?(?:f?n?m?(?:add|sub|mul|div|sqrt|round|rndscale|cmp\w*|max|min|xor|and|or|blend\w*|ternlog)\w*|p(?:and|or|xor|blend)\w*) .*%{register}"
@@ -197,14 +103,6 @@ def test_float32_loops_are_vectorised(harness):
 
 
 # --- float32: exact functions ------------------------------------------------------------------------------------
-
-
-def same(y, truth):
-    return np.array_equal(y, truth, equal_nan=True) and np.array_equal(np.signbit(y[y == 0]), np.signbit(truth[y == 0]))
-
-
-def pairs(values):
-    return tuple(g.ravel().copy() for g in np.meshgrid(values, values))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -237,122 +135,6 @@ def test_order_and_choice(everything, dtype):
         assert np.array_equal(everything.apply(name, a, b, out=np.uint8), getattr(np, reference)(a, b))
     c = np.arange(a.size) % 3 == 0
     assert same(everything.apply("where", c, a, b), np.where(c, a, b))
-
-
-# --- float64 bodies of our own --------------------------------------------------------------------------------------
-
-
-# float64 functions: (where they are swept, the largest error allowed in units in the last place)
-WIDE = {
-    "exp": (-750, 715, 1), "exp2": (-1080, 1026, 1.1), "expm1": (-45, 712, 1.6), "log": (0, 50, 1), "log2": (0, 50, 1), "log10": (0, 50, 1),
-    "log1p": (-1, 50, 1.5), "sin": (-40, 40, 1), "cos": (-40, 40, 1), "tan": (-40, 40, 1.7), "asin": (-1, 1, 1.2), "acos": (-1, 1, 1.2),
-    "atan": (-20, 20, 1.5), "sinh": (-712, 712, 2), "cosh": (-712, 712, 1.5), "tanh": (-22, 22, 2.1), "asinh": (-1e3, 1e3, 2), "acosh": (1, 1e3, 2.5),
-    "atanh": (-1, 1, 2), "erf": (-7, 7, 2), "erfc": (-7, 28, 3.5), "pow": (0, 10, 1.7), "atan2": (-10, 10, 1.7),
-}  # fmt: skip
-EXTENDED = np.finfo(np.longdouble).nmant > 60
-
-
-def wide_sweep(low, high):
-    rng = np.random.default_rng(3)
-    special = np.concatenate(
-        [SPECIAL.astype(np.float64), [5e-324, -5e-324, 2.3e-308, 1e300, -1e300, 1.7e308, -1.7e308, 1e15 + 1, 2.0**53, 1e6, 1e-300]]
-    )
-    small = rng.choice([-1, 1], 4000) * 10 ** rng.uniform(-310, 0, 4000)
-    return np.concatenate(
-        [special, rng.uniform(low, high, 20_000), rng.uniform(max(low, -2), min(high, 2), 10_000), small, 1 + small[:1000]]
-    )
-
-
-def wide_error(y, truth):
-    """The largest error in units in the last place; infinite where nan, an infinity or the sign of a zero is wrong."""
-    with np.errstate(over="ignore"):
-        rounded = truth.astype(np.float64)
-    exact = (y == rounded) & (np.signbit(y) == np.signbit(rounded)) | (np.isnan(y) & np.isnan(rounded))
-    with np.errstate(all="ignore"):
-        distance = (np.abs(y - truth) / np.spacing(np.abs(rounded) * (1 - 1e-16))).astype(np.float64)
-    error = np.where(exact, 0, np.where(np.isfinite(y) & np.isfinite(rounded) & ~((y == 0) & (rounded == 0)), distance, np.inf))
-    return error.max(), error.argmax()
-
-
-@pytest.mark.skipif(not EXTENDED, reason="needs a long double that is wider than a double")
-@pytest.mark.parametrize("name", WIDE)
-def test_float64(name, everything):
-    """As compiled here, and as the extension computes tiles."""
-    low, high, limit = WIDE[name]
-    a = wide_sweep(low, high)
-    operands = (a, np.random.default_rng(4).permutation(wide_sweep(-200, 200))) if name in ("pow", "atan2") else (a,)
-    if len(operands) == 2:
-        operands = tuple(np.concatenate(parts) for parts in zip(operands, pairs(a[: 2 * SPECIAL.size])))
-    with np.errstate(all="ignore"):
-        if name in ("erf", "erfc"):
-            truth = np.array([getattr(math, name)(x) for x in a]).astype(np.longdouble)
-        else:
-            truth = getattr(np, {"pow": "power", "atan2": "arctan2"}.get(name, NUMPY.get(name, name)))(
-                *(x.astype(np.longdouble) for x in operands)
-            )
-    own = {"erf": gf.special.erf, "erfc": gf.special.erfc}.get(name) or getattr(gf, name)
-    for y in (everything.apply(name, *operands), own(*map(gf.tensor, operands)).numpy()):
-        error, where = wide_error(y, truth)
-        assert error <= limit, f"{name}{tuple(x[where] for x in operands)} gives {y[where]!r}, not {truth[where]!r}: {error:.3f} ulp"
-
-
-def test_erfinv_float64(everything):
-    x = np.concatenate([np.linspace(-1, 1, 2001)[1:-1], 1 - np.logspace(-15, -1, 50), np.logspace(-300, -1, 50)])
-    y = everything.apply("erfinv", x)
-    for value, root in zip(x, y):
-        # one Newton step from the answer moves it by a few units in its last place at most, what x's own rounding allows
-        slope = 2 / math.sqrt(math.pi) * math.exp(-root * root)
-        error = math.erf(root) - value if abs(value) < 0.5 else math.copysign((1 - abs(value)) - math.erfc(abs(root)), value)
-        assert abs(error) <= slope * abs(root) * 1e-15 + 3e-16 * (1 - abs(value) if abs(value) >= 0.5 else abs(value)), (value, root)
-    edges = everything.apply("erfinv", np.array([1, -1, 1.5, -np.inf, np.nan, 0.0, -0.0]))
-    assert same(edges, np.array([np.inf, -np.inf, np.nan, np.nan, np.nan, 0.0, -0.0]))
-
-
-def test_digamma_float64(everything):
-    euler = 0.57721566490153286
-    x = np.array([1, 0.5, 0.25, 2, 10, 100, 1e10, -0.5, -1.5])
-    known = [-euler, -euler - 2 * math.log(2), -euler - math.pi / 2 - 3 * math.log(2), 1 - euler, 2.2517525890667211, 4.6001618527380874,
-             23.025850929890457, 2 - euler - 2 * math.log(2), 2 + 2 / 3 - euler - 2 * math.log(2)]  # fmt: skip
-    assert np.allclose(everything.apply("digamma", x), known, rtol=4e-15, atol=2e-15)
-    edges = everything.apply("digamma", np.array([0.0, -0.0, -1, -2, np.inf, -np.inf, np.nan]))
-    assert same(edges, np.array([-np.inf, np.inf, np.nan, np.nan, np.inf, np.nan, np.nan]))
-    step = np.linspace(0.1, 30, 500)
-    assert np.allclose(everything.apply("digamma", step + 1) - everything.apply("digamma", step), 1 / step, rtol=1e-11)
-
-
-def test_zeta_float64(everything):
-    x = np.array([2, 4, 3, 2, 2, 1.5, 4, 2, 3, 60])
-    q = np.array([1, 1, 1, 0.5, 2, 1, 100, -0.5, -1.5, 0.5])
-    known = [math.pi**2 / 6, math.pi**4 / 90, 1.2020569031595942854, math.pi**2 / 2, math.pi**2 / 6 - 1, 2.6123753486854883433,
-             3.38366665000222172e-07, math.pi**2 / 2 + 4, 7 * 1.2020569031595942854 - 8 - 8 / 27, 2.0**60]  # fmt: skip
-    assert np.allclose(everything.apply("zeta", x, q), known, rtol=4e-15)
-    edges = everything.apply("zeta", np.array([1, 0.5, 2, 2.5, 2, np.nan]), np.array([1.0, 1, -3, -3.5, np.inf, 1]))
-    assert same(edges, np.array([np.inf, np.nan, np.inf, np.nan, 0, np.nan]))
-    y = everything.apply("zeta", x.astype(np.float32), q.astype(np.float32))
-    assert everything.worst(y, np.array(known))[0] <= ULP["zeta"]
-
-
-def test_incomplete_gamma_float64(everything):
-    """Closed forms for whole and half orders; the recurrence for the others; both sum to 1."""
-    x = np.array([1e-6, 0.01, 0.3, 1, 1.1, 2, 5, 20, 100])
-    for name, one, half in (
-        ("igamma", -np.expm1(-x), [math.erf(math.sqrt(v)) for v in x]),
-        ("igammac", np.exp(-x), [math.erfc(math.sqrt(v)) for v in x]),
-    ):
-        assert np.allclose(everything.apply(name, np.full(9, 1.0), x), one, rtol=1e-13, atol=0)
-        assert np.allclose(everything.apply(name, np.full(9, 0.5), x), half, rtol=1e-13, atol=0)
-    rng = np.random.default_rng(3)
-    a = np.concatenate([rng.uniform(0.1, 30, 500), 10 ** rng.uniform(2, 5, 500)])
-    x = a * np.concatenate([rng.uniform(0.01, 4, 500), 1 + rng.uniform(-3, 3, 500) / np.sqrt(a[500:])])
-    below, above = everything.apply("igamma", a, x), everything.apply("igammac", a, x)
-    assert np.abs(below + above - 1).max() < 1e-15
-    step = np.array([math.exp(p * math.log(v) - v - math.lgamma(p + 1)) for p, v in zip(a, x)])
-    assert np.allclose(above + step, everything.apply("igammac", a + 1, x), rtol=1e-9, atol=0)  # the step itself is no better
-    edges = [(0, 1), (1, 0), (0, 0), (-1, 1), (1, -1), (np.inf, 1), (1, np.inf), (np.inf, np.inf), (np.nan, 1), (1, np.nan)]
-    a, x = (np.array(v, np.float64) for v in zip(*edges))
-    nan = np.nan
-    assert same(everything.apply("igamma", a, x), np.array([1, 0, nan, nan, nan, 0, 1, nan, nan, nan]))
-    assert same(everything.apply("igammac", a, x), np.array([0, 1, nan, nan, nan, 1, 0, nan, nan, nan]))
 
 
 # --- integers ----------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from . import (
     gamma,
     kl,
     location_scale,
+    matrices,
     multivariate,
     relaxed,
     transformed,
@@ -25,11 +26,12 @@ from . import (
     utils,
 )
 from .categorical import Categorical, Multinomial, OneHotCategorical, OneHotCategoricalStraightThrough
-from .derived import HalfCauchy, HalfNormal, LogNormal, Pareto, Weibull
+from .derived import FisherSnedecor, HalfCauchy, HalfNormal, Kumaraswamy, LogisticNormal, LogNormal, Pareto, Weibull
 from .distribution import Distribution, ExponentialFamily
 from .gamma import Beta, Chi2, Dirichlet, Gamma, InverseGamma, StudentT
 from .kl import kl_divergence, register_kl
-from .location_scale import Cauchy, Exponential, Gumbel, Laplace, Normal, Uniform
+from .location_scale import Cauchy, Exponential, Gumbel, Laplace, Normal, Uniform, VonMises
+from .matrices import LKJCholesky, Wishart
 from .multivariate import LowRankMultivariateNormal, MultivariateNormal
 from .relaxed import RelaxedBernoulli, RelaxedOneHotCategorical
 from .transform import ComposeTransform, IndependentTransform, Transform, identity_transform
@@ -50,12 +52,13 @@ from .trials import Bernoulli, Binomial, ContinuousBernoulli, Geometric, Negativ
 
 # PyTorch has a file for each: `from gradflow.distributions.normal import Normal` finds it where it is
 _FILES = {
-    location_scale: "normal laplace cauchy gumbel uniform exponential",
+    location_scale: "normal laplace cauchy gumbel uniform exponential von_mises",
     trials: "bernoulli binomial continuous_bernoulli geometric negative_binomial poisson",
     categorical: "multinomial one_hot_categorical",
     gamma: "beta chi2 dirichlet inverse_gamma studentT",
+    matrices: "wishart lkj_cholesky",
     multivariate: "multivariate_normal lowrank_multivariate_normal",
-    derived: "half_cauchy half_normal log_normal pareto weibull",
+    derived: "half_cauchy half_normal log_normal pareto weibull fishersnedecor kumaraswamy logistic_normal",
     relaxed: "relaxed_bernoulli relaxed_categorical",
     transformed: "independent mixture_same_family transformed_distribution",
     distribution: "exp_family",
@@ -66,10 +69,10 @@ for _file, _names in _FILES.items():
 
 __all__ = [
     "AbsTransform", "AffineTransform", "Bernoulli", "Beta", "Binomial", "Categorical", "Cauchy", "Chi2", "ComposeTransform",
-    "ContinuousBernoulli", "Dirichlet", "Distribution", "ExpTransform", "Exponential", "ExponentialFamily", "Gamma", "Geometric", "Gumbel",
-    "HalfCauchy", "HalfNormal", "Independent", "IndependentTransform", "InverseGamma", "Laplace", "LogNormal", "LowRankMultivariateNormal",
+    "ContinuousBernoulli", "Dirichlet", "Distribution", "ExpTransform", "Exponential", "ExponentialFamily", "FisherSnedecor", "Gamma", "Geometric", "Gumbel",
+    "HalfCauchy", "HalfNormal", "Independent", "IndependentTransform", "InverseGamma", "Kumaraswamy", "LKJCholesky", "Laplace", "LogNormal", "LogisticNormal", "LowRankMultivariateNormal",
     "LowerCholeskyTransform", "MixtureSameFamily", "Multinomial", "MultivariateNormal", "NegativeBinomial", "Normal", "OneHotCategorical",
     "OneHotCategoricalStraightThrough", "Pareto", "Poisson", "PowerTransform", "RelaxedBernoulli", "RelaxedOneHotCategorical",
     "SigmoidTransform", "SoftmaxTransform", "SoftplusTransform", "StickBreakingTransform", "StudentT", "TanhTransform", "Transform",
-    "TransformedDistribution", "Uniform", "Weibull", "constraints", "identity_transform", "kl", "kl_divergence", "register_kl", "transforms", "utils",
+    "TransformedDistribution", "Uniform", "VonMises", "Weibull", "Wishart", "constraints", "identity_transform", "kl", "kl_divergence", "register_kl", "transforms", "utils",
 ]  # fmt: skip

@@ -220,6 +220,11 @@ unit_interval = interval(0.0, 1.0)
 simplex = _Simple("Simplex", lambda v: (v >= 0).all(-1) & ((v.sum(-1) - 1).abs() < 1e-6), 1)
 lower_triangular = _Simple("LowerTriangular", _is_triangular, 2)
 lower_cholesky = _Simple("LowerCholesky", lambda v: _is_triangular(v) & (v.diagonal(dim1=-2, dim2=-1) > 0).all(-1), 2)
+corr_cholesky = _Simple(
+    "CorrCholesky",
+    lambda v: lower_cholesky.check(v) & ((v.square().sum(-1) - 1).abs() <= gf.finfo(v.dtype).eps * v.shape[-1] * 10).all(-1),
+    2,
+)
 square = _Simple("Square", lambda v: gf.full(v.shape[:-2], v.shape[-2] == v.shape[-1]), 2)
 symmetric = _Simple("Symmetric", lambda v: gf.isclose(v, v.mT, atol=1e-6).all(-2).all(-1), 2)
 positive_definite = _Simple("PositiveDefinite", _is_positive_definite, 2)

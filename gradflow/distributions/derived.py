@@ -10,9 +10,10 @@ import gradflow as gf
 from ..tensor import Tensor
 from . import constraints
 from .distribution import Distribution
-from .location_scale import Cauchy, Exponential, Normal
+from .gamma import Gamma
+from .location_scale import EULER, Cauchy, Exponential, Normal, Uniform
 from .transformed import TransformedDistribution
-from .transforms import AffineTransform, ExpTransform, PowerTransform
+from .transforms import AffineTransform, ExpTransform, PowerTransform, StickBreakingTransform
 from .utils import broadcast_all
 
 
@@ -156,8 +157,7 @@ class Weibull(TransformedDistribution):
         return self.scale.pow(2) * (gf.exp(gf.lgamma(1 + 2 * inverse)) - gf.exp(2 * gf.lgamma(1 + inverse)))
 
     def entropy(self) -> Tensor:
-        euler = 0.57721566490153286060
-        return euler * (1 - self.concentration.reciprocal()) + gf.log(self.scale * self.concentration.reciprocal()) + 1
+        return EULER * (1 - self.concentration.reciprocal()) + gf.log(self.scale * self.concentration.reciprocal()) + 1
 
 
 class Pareto(TransformedDistribution):
@@ -194,3 +194,111 @@ class Pareto(TransformedDistribution):
 
     def entropy(self) -> Tensor:
         return (self.scale / self.alpha).log() + (1 + self.alpha.reciprocal())
+
+
+class Kumaraswamy(TransformedDistribution):
+    """Numbers x in (0, 1) whose distribution function is 1 - (1 - x^a)^b, with a = concentration1 and b = concentration0: much like Beta's.
+
+    >>> gf.distributions.Kumaraswamy(gf.tensor(1.0), gf.tensor(1.0)).mean
+    tensor(0.5000)
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {"concentration1": constraints.positive, "concentration0": constraints.positive}
+    support = constraints.unit_interval
+
+    def __init__(self, concentration1: Any, concentration0: Any, validate_args: bool | None = None) -> None:
+        self.concentration1, self.concentration0 = a, b = broadcast_all(concentration1, concentration0)
+        base = Uniform(gf.zeros_like(b), gf.ones_like(b), validate_args=validate_args)
+        steps = [PowerTransform(b.reciprocal()), AffineTransform(1.0, -1.0), PowerTransform(a.reciprocal())]
+        super().__init__(base, steps, validate_args=validate_args)
+
+    def _moment(self, n: int) -> Tensor:
+        """The mean of x^n: b B(1 + n/a, b)."""
+        first, b = 1 + n / self.concentration1, self.concentration0
+        return b * (first.lgamma() + b.lgamma() - (first + b).lgamma()).exp()
+
+    @property
+    def mean(self) -> Tensor:
+        return self._moment(1)
+
+    @property
+    def mode(self) -> Tensor:
+        a, b = self.concentration1, self.concentration0
+        inside = (b.reciprocal() * (-b).log1p() - (-a * b).log1p()).exp()
+        return inside.masked_fill((a < 1) | (b < 1), math.nan)
+
+    @property
+    def variance(self) -> Tensor:
+        return self._moment(2) - self.mean.square()
+
+    def entropy(self) -> Tensor:
+        a, b = self.concentration1, self.concentration0
+        harmonic = gf.digamma(b + 1) + EULER
+        return 1 - b.reciprocal() + (1 - a.reciprocal()) * harmonic - a.log() - b.log()
+
+
+class LogisticNormal(TransformedDistribution):
+    """Points of a simplex: normal numbers, broken off a stick one after the other (`StickBreakingTransform`).
+
+    >>> gf.distributions.LogisticNormal(gf.zeros(3), gf.ones(3)).sample().shape
+    torch.Size([4])
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {"loc": constraints.real, "scale": constraints.positive}
+    support = constraints.simplex
+
+    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
+        base = Normal(loc, scale, validate_args=validate_args)
+        super().__init__(base if base.batch_shape else base.expand([1]), StickBreakingTransform(), validate_args=validate_args)
+
+    @property
+    def loc(self) -> Tensor:
+        return self.base_dist.base_dist.loc  # type: ignore[attr-defined]
+
+    @property
+    def scale(self) -> Tensor:
+        return self.base_dist.base_dist.scale  # type: ignore[attr-defined]
+
+
+class FisherSnedecor(Distribution):
+    """The quotient of two chi-square numbers, each by its degrees of freedom.
+
+    >>> gf.distributions.FisherSnedecor(gf.tensor(2.0), gf.tensor(4.0)).mean
+    tensor(2.)
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {"df1": constraints.positive, "df2": constraints.positive}
+    support = constraints.positive
+    has_rsample = True
+
+    def __init__(self, df1: Any, df2: Any, validate_args: bool | None = None) -> None:
+        self.df1, self.df2 = broadcast_all(df1, df2)
+        self._above, self._below = Gamma(self.df1 * 0.5, self.df1), Gamma(self.df2 * 0.5, self.df2)
+        super().__init__(self.df1.shape, validate_args=validate_args)
+
+    @property
+    def mean(self) -> Tensor:
+        df2 = self.df2.masked_fill(self.df2 <= 2, math.nan)
+        return df2 / (df2 - 2)
+
+    @property
+    def mode(self) -> Tensor:
+        mode = (self.df1 - 2) / self.df1 * self.df2 / (self.df2 + 2)
+        return mode.masked_fill(self.df1 <= 2, math.nan)
+
+    @property
+    def variance(self) -> Tensor:
+        df2 = self.df2.masked_fill(self.df2 <= 4, math.nan)
+        return 2 * df2.pow(2) * (self.df1 + df2 - 2) / (self.df1 * (df2 - 2).pow(2) * (df2 - 4))
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        tiny = gf.finfo(self.df1.dtype).tiny
+        below = self._below.rsample(sample_shape).clamp(min=tiny)
+        return (self._above.rsample(sample_shape) / below).clamp(min=tiny)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        if self._validate_args:
+            self._validate_sample(value)
+        a, b, ratio = self.df1 * 0.5, self.df2 * 0.5, self.df1 / self.df2
+        beta = (a + b).lgamma() - a.lgamma() - b.lgamma()
+        return beta + a * ratio.log() + (a - 1) * value.log() - (a + b) * (ratio * value).log1p()

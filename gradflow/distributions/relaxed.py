@@ -46,19 +46,8 @@ class LogitRelaxedBernoulli(Distribution):
         return gf.as_tensor(self.temperature, dtype=value.dtype).log() + difference - 2 * difference.exp().log1p()
 
 
-class RelaxedBernoulli(TransformedDistribution):
-    """Bernoulli made differentiable: sigmoid((logits + logistic noise) / temperature) (Maddison et al., 2017).
-
-    >>> gf.distributions.RelaxedBernoulli(gf.tensor(0.5), gf.tensor([0.3, 0.7])).rsample().shape
-    torch.Size([2])
-    """
-
-    arg_constraints: ClassVar[dict[str, Any]] = {"probs": constraints.unit_interval, "logits": constraints.real}
-    support = constraints.unit_interval
-
-    def __init__(self, temperature: Any, probs: Any = None, logits: Any = None, validate_args: bool | None = None) -> None:
-        base = LogitRelaxedBernoulli(temperature, probs, logits)
-        super().__init__(base, SigmoidTransform(), validate_args=validate_args)
+class Relaxed(TransformedDistribution):
+    """What the two below share: the parameters are those of the logits' distribution."""
 
     @property
     def temperature(self) -> Any:
@@ -71,6 +60,21 @@ class RelaxedBernoulli(TransformedDistribution):
     @property
     def probs(self) -> Tensor:
         return self.base_dist.probs  # type: ignore[attr-defined]
+
+
+class RelaxedBernoulli(Relaxed):
+    """Bernoulli made differentiable: sigmoid((logits + logistic noise) / temperature) (Maddison et al., 2017).
+
+    >>> gf.distributions.RelaxedBernoulli(gf.tensor(0.5), gf.tensor([0.3, 0.7])).rsample().shape
+    torch.Size([2])
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {"probs": constraints.unit_interval, "logits": constraints.real}
+    support = constraints.unit_interval
+
+    def __init__(self, temperature: Any, probs: Any = None, logits: Any = None, validate_args: bool | None = None) -> None:
+        base = LogitRelaxedBernoulli(temperature, probs, logits)
+        super().__init__(base, SigmoidTransform(), validate_args=validate_args)
 
 
 class ExpRelaxedCategorical(Distribution):
@@ -108,7 +112,7 @@ class ExpRelaxedCategorical(Distribution):
         return score + gf.lgamma(gf.tensor(float(n), dtype=value.dtype)) + t.log() * (n - 1)
 
 
-class RelaxedOneHotCategorical(TransformedDistribution):
+class RelaxedOneHotCategorical(Relaxed):
     """OneHotCategorical made differentiable: softmax((logits + Gumbel noise) / temperature) (Jang et al., 2017).
 
     >>> sample = gf.distributions.RelaxedOneHotCategorical(gf.tensor(0.5), gf.tensor([0.3, 0.7])).rsample()
@@ -122,15 +126,3 @@ class RelaxedOneHotCategorical(TransformedDistribution):
     def __init__(self, temperature: Any, probs: Any = None, logits: Any = None, validate_args: bool | None = None) -> None:
         base = ExpRelaxedCategorical(temperature, probs, logits, validate_args=validate_args)
         super().__init__(base, ExpTransform(), validate_args=validate_args)
-
-    @property
-    def temperature(self) -> Any:
-        return self.base_dist.temperature  # type: ignore[attr-defined]
-
-    @property
-    def logits(self) -> Tensor:
-        return self.base_dist.logits  # type: ignore[attr-defined]
-
-    @property
-    def probs(self) -> Tensor:
-        return self.base_dist.probs  # type: ignore[attr-defined]

@@ -2,7 +2,7 @@
 // free of branches, so that g++ vectorises a plain loop over them at -O3 -fno-math-errno -fno-trapping-math.
 // The hot ones are computed in float32, the others in double through wide.h.
 #pragma once
-#include "float64.h"
+#include "float64_pow.h"
 
 namespace gf::float32 {
 
