@@ -67,7 +67,7 @@ sanitize: $(VENV)/.installed-test
 
 # sdist -> wheel -> empty environment -> smoke test from a directory that is not the source tree. The sdist has every file; those that are
 # compiled already are not compiled again.
-wheel-check: $(VENV)/.installed-dev
+wheel-check: $(VENV)/.installed-dev $(VENV)/.installed-test
 	rm -rf $(WHEEL_CHECK)
 	GRADFLOW_OBJECTS=$(CURDIR)/build/objects $(BIN)/python -m build -q -o $(WHEEL_CHECK)/dist .
 	tar -xzf $(WHEEL_CHECK)/dist/*.tar.gz -C $(WHEEL_CHECK) --strip-components=1 --one-top-level=sdist
