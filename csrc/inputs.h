@@ -63,4 +63,7 @@ void view_inputs(ProgramObject* program, Inputs* in);
 // Strides of a view in a broadcast shape: 0 along the dimensions that it lacks or repeats.
 void broadcast_strides(const View& view, int ndim, const npy_intp* shape, npy_intp* strides);
 
+// array[index] for ints, slices with positive steps, None and at most one ...; null for anything else, or out of range.
+PyObject* basic_view(PyObject* array, PyObject* index);
+
 }  // namespace gf

@@ -43,6 +43,7 @@ GF_BOUND(strided)
 GF_BOUND(clear_triangle)
 GF_BOUND(top)
 GF_BOUND(shuffle)
+GF_BOUND(copy)
 GF_BOUND(expand)
 GF_BOUND(sizes)
 GF_BOUND(outside)
@@ -55,6 +56,8 @@ GF_BOUND(wrap_view)
 GF_BOUND(linked)
 GF_BOUND(note)
 GF_BOUND(unrecorded)
+GF_BOUND(get_item)
+GF_BOUND(set_item)
 GF_BOUND(update)
 GF_BOUND(lu)
 GF_BOUND(lu_permutation)
@@ -111,47 +114,6 @@ PyObject* zeros(PyObject* module, PyObject* const* args, Py_ssize_t count) {
   auto* a = reinterpret_cast<PyArrayObject*>(array.get());
   memset(PyArray_DATA(a), 0, size_t(PyArray_NBYTES(a)));
   return array.release();
-}
-
-PyObject* copy(PyObject*, PyObject* const* args, Py_ssize_t count) {
-  need(count, 2, 2, "copy");
-  if (!is_array(args[1])) return call_fallback("copy", args, count);
-  View src, out;
-  Scalar scalar;
-  alignas(8) char value[8];
-  auto* out_array = reinterpret_cast<PyArrayObject*>(args[1]);
-  given_out_ok(args[1], PyArray_NDIM(out_array), PyArray_DIMS(out_array), "copy");
-  read_view(out_array, "copy", &out);
-  if (is_array(args[0])) {
-    read_view(reinterpret_cast<PyArrayObject*>(args[0]), "copy", &src);
-  } else if (read_scalar(args[0], &scalar)) {
-    src.ndim = 0;
-    src.aligned = true;
-    src.data = value;
-    src.dtype = scalar.is_int ? kInt64 : kFloat64;
-    scalar.is_int ? memcpy(value, &scalar.i, 8) : memcpy(value, &scalar.d, 8);
-  } else {
-    return call_fallback("copy", args, count);
-  }
-  // leading dimensions of size 1 may be missing in out
-  int extra = src.ndim > out.ndim ? src.ndim - out.ndim : 0;
-  bool fits = true;
-  for (int d = 0; d < extra; ++d) fits &= src.shape[d] == 1;
-  for (int d = extra; fits && d < src.ndim; ++d) {
-    npy_intp size = out.shape[d - extra + (out.ndim - (src.ndim - extra))];
-    fits = src.shape[d] == 1 || src.shape[d] == size;
-  }
-  if (!fits)
-    raise(ErrorKind::Shape, "copy: the source does not broadcast to out; the source is %s, out is %s",
-          shape_text(src.ndim, src.shape).c_str(), shape_text(out.ndim, out.shape).c_str());
-  for (int d = extra; extra > 0 && d < src.ndim; ++d) {
-    src.shape[d - extra] = src.shape[d];
-    src.strides[d - extra] = src.strides[d];
-  }
-  src.ndim -= extra;
-  copy_view(src, out);
-  Py_INCREF(args[1]);
-  return args[1];
 }
 
 // None if every floating array among the inputs has out's shape and dtype; else per input what it has instead.
@@ -308,6 +270,8 @@ PyMethodDef functions[] = {
     GF_METHOD("linked", linked, "linked(plan, x, out, params, view): the tensor of a linear operation's result"),
     GF_METHOD("note", note, "note(t): the array of t was changed"),
     GF_METHOD("unrecorded", unrecorded, "unrecorded(t, *sources): may t be changed, without the tape to know?"),
+    GF_METHOD("get_item", get_item, "get_item(x, index, plan of one int, plan): the view, or None"),
+    GF_METHOD("set_item", set_item, "set_item(x, index, value): False where it is no plain case"),
     GF_METHOD("update", update, "update(program, t, operands, numeric): t changed in place, if it is a plain case"),
     GF_METHOD("set_batching", set_batching, "set_batching(on): do empty and zeros belong to the fallback?"),
     GF_METHOD("set_fallback", set_fallback,

@@ -4,6 +4,7 @@
 
 #include <structmember.h>
 
+#include <algorithm>
 #include <cstddef>
 
 namespace gf {
@@ -11,6 +12,7 @@ namespace gf {
 PyTypeObject* tensor_type = nullptr;
 PyObject* inference_cell = nullptr;
 PyObject* elementwise(PyObject*, PyObject* const*, Py_ssize_t);
+PyObject* copy(PyObject*, PyObject* const*, Py_ssize_t);
 
 namespace {
 
@@ -158,6 +160,38 @@ bool shares(PyArrayObject* a, PyArrayObject* b) {
   return overlap(x, y) != Overlap::None;
 }
 
+// The tensor of a linear operation's result on NumPy's arrays: on the tape if x is, a view if it looks at x's memory.
+PyObject* link(PyObject* plan, PyObject* x_object, PyObject* result, PyObject* params, bool may_view) {
+  auto* x = reinterpret_cast<Tensor*>(x_object);
+  auto *out = reinterpret_cast<PyArrayObject*>(result), *in = reinterpret_cast<PyArrayObject*>(x->array);
+  PyObject* base = PyArray_BASE(out);
+  const bool view = may_view && base && (base == x->array || base == PyArray_BASE(in) || shares(out, in));
+  const bool on_tape = x->node != Py_None && dtype_code(out) >= kFloat16 && recording();
+  if (!view && !on_tape) return new_tensor(result, Py_None, Py_None);
+  Ref shape(checked(PyTuple_New(PyArray_NDIM(in))));
+  for (int d = 0; d < PyArray_NDIM(in); ++d)
+    PyTuple_SET_ITEM(shape.get(), d, checked(PyLong_FromSsize_t(PyArray_DIM(in, d))));
+  Ref meta(checked(PyTuple_Pack(2, shape.get(), params)));
+  Ref node;
+  if (on_tape) node = Ref(checked(new_node(plan, x->node, meta.get())));
+  PyObject* place = on_tape ? node.get() : Py_None;
+  return view ? view_of(result, x_object, place, plan, meta.get(), nullptr) : new_tensor(result, place, Py_None);
+}
+
+// Is it a number that an array of this type holds as it is?
+bool holds(PyArrayObject* array, PyObject* value) {
+  const int code = dtype_code(array);
+  if (code == kBool || PyBool_Check(value)) return code == kBool && PyBool_Check(value);
+  if (PyFloat_CheckExact(value)) {
+    const double x = PyFloat_AS_DOUBLE(value);
+    return code == kFloat64 || (code == kFloat32 && !(__builtin_isfinite(x) && __builtin_fabs(x) > __FLT_MAX__));
+  }
+  if (!PyLong_CheckExact(value)) return false;
+  int overflow = 0;
+  const int64_t i = PyLong_AsLongLongAndOverflow(value, &overflow);
+  return !overflow && (code == kInt64 || code == kFloat64 || code == kFloat32 || (code == kInt32 && i == int32_t(i)));
+}
+
 int traverse(PyObject* object, visitproc visit, void* arg) {
   auto* self = reinterpret_cast<Tensor*>(object);
   Py_VISIT(Py_TYPE(object));
@@ -255,25 +289,69 @@ PyObject* wrap_view(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return view_of(args[0], args[1], args[2], args[3], args[4], count > 5 ? args[5] : nullptr);
 }
 
-// The result of a linear operation on NumPy's arrays: on the tape if x is, a view if it looks at x's memory.
 PyObject* linked(PyObject*, PyObject* const* args, Py_ssize_t count) {
   if (count != 5 || !is_array(args[2])) raise(ErrorKind::Type, "linked: takes (plan, x, out array, params, view)");
   auto* x = tensor_argument(args[1], "linked");
-  PyObject *plan = args[0], *params = args[3];
   if (!is_array(x->array)) raise(ErrorKind::Type, "linked: the array is not NumPy's");
-  auto *out = reinterpret_cast<PyArrayObject*>(args[2]), *in = reinterpret_cast<PyArrayObject*>(x->array);
-  PyObject* base = PyArray_BASE(out);
-  const bool view = args[4] == Py_True && base && (base == x->array || base == PyArray_BASE(in) || shares(out, in));
-  const bool on_tape = x->node != Py_None && dtype_code(out) >= kFloat16 && recording();
-  if (!view && !on_tape) return new_tensor(args[2], Py_None, Py_None);
-  Ref shape(checked(PyTuple_New(PyArray_NDIM(in))));
-  for (int d = 0; d < PyArray_NDIM(in); ++d)
-    PyTuple_SET_ITEM(shape.get(), d, checked(PyLong_FromSsize_t(PyArray_DIM(in, d))));
-  Ref meta(checked(PyTuple_Pack(2, shape.get(), params)));
-  Ref node;
-  if (on_tape) node = Ref(checked(new_node(plan, x->node, meta.get())));
-  PyObject* place = on_tape ? node.get() : Py_None;
-  return view ? view_of(args[2], args[1], place, plan, meta.get(), nullptr) : new_tensor(args[2], place, Py_None);
+  return link(args[0], args[1], args[2], args[3], args[4] == Py_True);
+}
+
+// x[index] by the plan for an int, or the one for all other basic indices; None if there is more to ask about it.
+PyObject* get_item(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  if (count != 4) raise(ErrorKind::Type, "get_item: takes (x, index, plan of one int, plan)");
+  auto* x = tensor_argument(args[0], "get_item");
+  PyObject* index = args[1];
+  Ref out(basic_view(x->array, index));
+  if (!out) Py_RETURN_NONE;
+  const bool one = PyLong_CheckExact(index);
+  bool dots = false;
+  const Py_ssize_t n = PyTuple_CheckExact(index) ? PyTuple_GET_SIZE(index) : -1;
+  for (Py_ssize_t i = 0; i < n; ++i) dots |= PyTuple_GET_ITEM(index, i) == Py_Ellipsis;
+  Ref key;
+  if (one || dots) {
+    Py_INCREF(index);
+    key = Ref(index);
+  } else {
+    Ref end(checked(PyTuple_Pack(1, Py_Ellipsis))), start;
+    if (n < 0) start = Ref(checked(PyTuple_Pack(1, index)));
+    key = index == Py_Ellipsis ? Ref(end.release())
+                               : Ref(checked(PySequence_Concat(n < 0 ? start.get() : index, end.get())));
+  }
+  Ref params(checked(PyTuple_Pack(1, key.get())));
+  return link(args[one ? 2 : 3], args[0], out.get(), params.get(), true);
+}
+
+// x[index] = value, for what get_item takes where nothing is recorded: a number, or a tensor of the same shape and type
+// that shares no memory, or is that very place. Else False, and nothing has happened.
+PyObject* set_item(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  if (count != 3) raise(ErrorKind::Type, "set_item: takes (x, index, value)");
+  auto* x = tensor_argument(args[0], "set_item");
+  PyObject* value = args[2];
+  if (!is_unrecorded(x, &value, 1)) Py_RETURN_FALSE;
+  if (!is_tensor(value) && !holds(reinterpret_cast<PyArrayObject*>(x->array), value)) Py_RETURN_FALSE;
+  Ref place(basic_view(x->array, args[1]));
+  if (!place) Py_RETURN_FALSE;
+  if (is_tensor(value)) {
+    auto *to = reinterpret_cast<PyArrayObject*>(place.get()), *own = reinterpret_cast<PyArrayObject*>(x->array);
+    value = reinterpret_cast<Tensor*>(value)->array;
+    if (!value || !PyArray_CheckExact(value)) Py_RETURN_FALSE;
+    auto* from = reinterpret_cast<PyArrayObject*>(value);
+    const int ndim = PyArray_NDIM(from);
+    if (ndim != PyArray_NDIM(to) || dtype_code(from) != dtype_code(to) ||
+        !std::equal(PyArray_DIMS(from), PyArray_DIMS(from) + ndim, PyArray_DIMS(to)))
+      Py_RETURN_FALSE;
+    if (PyArray_DATA(from) == PyArray_DATA(to) &&
+        std::equal(PyArray_STRIDES(from), PyArray_STRIDES(from) + ndim, PyArray_STRIDES(to)))
+      value = nullptr;  // x[i] += y has written there
+    else if (from == own || PyArray_BASE(from) || PyArray_BASE(own))
+      Py_RETURN_FALSE;
+  }
+  if (value) {
+    PyObject* call[] = {value, place.get()};
+    Ref done(copy(nullptr, call, 2));
+  }
+  changed(x);
+  Py_RETURN_TRUE;
 }
 
 PyObject* note(PyObject*, PyObject* const* args, Py_ssize_t count) {

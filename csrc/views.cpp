@@ -1,9 +1,127 @@
-// expand(array, shape): axes of size 1 repeated by stride 0, a read-only view. NumPy has it in Python, at ten times the
-// cost.
-#include "common.h"
+// Views of arrays, and copies into them.
+#include <cstring>
+
+#include "inputs.h"
 
 namespace gf {
+namespace {
 
+bool is_int_or_none(PyObject* object) { return object == Py_None || PyLong_CheckExact(object); }
+
+// Of memory that `owner` has.
+PyObject* view_of(PyObject* owner, int ndim, npy_intp* shape, npy_intp* strides, void* data, int flags) {
+  PyArray_Descr* descr = PyArray_DESCR(reinterpret_cast<PyArrayObject*>(owner));
+  Py_INCREF(descr);
+  PyObject* view = PyArray_NewFromDescr(&PyArray_Type, descr, ndim, shape, strides, data, flags, nullptr);
+  if (!view) throw PythonError{};
+  Py_INCREF(owner);
+  if (PyArray_SetBaseObject(reinterpret_cast<PyArrayObject*>(view), owner) < 0) {
+    Py_DECREF(view);
+    throw PythonError{};
+  }
+  return view;
+}
+
+}  // namespace
+
+PyObject* copy(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  if (count != 2) raise(ErrorKind::Type, "copy: takes (source, out)");
+  if (!is_array(args[1])) return call_fallback("copy", args, count);
+  View src, out;
+  Scalar scalar;
+  alignas(8) char value[8];
+  auto* out_array = reinterpret_cast<PyArrayObject*>(args[1]);
+  given_out_ok(args[1], PyArray_NDIM(out_array), PyArray_DIMS(out_array), "copy");
+  read_view(out_array, "copy", &out);
+  if (is_array(args[0])) {
+    read_view(reinterpret_cast<PyArrayObject*>(args[0]), "copy", &src);
+  } else if (read_scalar(args[0], &scalar)) {
+    src.ndim = 0;
+    src.aligned = true;
+    src.data = value;
+    src.dtype = scalar.is_int ? kInt64 : kFloat64;
+    scalar.is_int ? memcpy(value, &scalar.i, 8) : memcpy(value, &scalar.d, 8);
+  } else {
+    return call_fallback("copy", args, count);
+  }
+  // leading dimensions of size 1 may be missing in out
+  int extra = src.ndim > out.ndim ? src.ndim - out.ndim : 0;
+  bool fits = true;
+  for (int d = 0; d < extra; ++d) fits &= src.shape[d] == 1;
+  for (int d = extra; fits && d < src.ndim; ++d) {
+    npy_intp size = out.shape[d - extra + (out.ndim - (src.ndim - extra))];
+    fits = src.shape[d] == 1 || src.shape[d] == size;
+  }
+  if (!fits)
+    raise(ErrorKind::Shape, "copy: the source does not broadcast to out; the source is %s, out is %s",
+          shape_text(src.ndim, src.shape).c_str(), shape_text(out.ndim, out.shape).c_str());
+  for (int d = extra; extra > 0 && d < src.ndim; ++d) {
+    src.shape[d - extra] = src.shape[d];
+    src.strides[d - extra] = src.strides[d];
+  }
+  src.ndim -= extra;
+  copy_view(src, out);
+  Py_INCREF(args[1]);
+  return args[1];
+}
+
+PyObject* basic_view(PyObject* object, PyObject* index) {
+  if (!PyArray_CheckExact(object)) return nullptr;
+  auto* array = reinterpret_cast<PyArrayObject*>(object);
+  const bool many = PyTuple_CheckExact(index);
+  const Py_ssize_t n = many ? PyTuple_GET_SIZE(index) : 1;
+  PyObject* const* items = many ? &PyTuple_GET_ITEM(index, 0) : &index;
+  int used = 0, made = 0, dots = 0;
+  for (Py_ssize_t i = 0; i < n; ++i) {
+    const bool slice = PySlice_Check(items[i]);
+    used += slice || PyLong_CheckExact(items[i]);
+    made += slice || items[i] == Py_None;
+    dots += items[i] == Py_Ellipsis;
+  }
+  const int rest = PyArray_NDIM(array) - used;
+  if (rest < 0 || dots > 1 || made + rest > kMaxDims) return nullptr;
+  npy_intp shape[kMaxDims], strides[kMaxDims];
+  char* data = PyArray_BYTES(array);
+  int axis = 0, ndim = 0;
+  auto keep = [&](int count) {
+    for (; count > 0; --count, ++axis, ++ndim) {
+      shape[ndim] = PyArray_DIM(array, axis);
+      strides[ndim] = PyArray_STRIDE(array, axis);
+    }
+  };
+  for (Py_ssize_t i = 0; i < n; ++i) {
+    PyObject* item = items[i];
+    if (item == Py_None) {
+      shape[ndim] = 1;
+      strides[ndim++] = 0;
+    } else if (item == Py_Ellipsis) {
+      keep(rest);
+    } else if (PyLong_CheckExact(item)) {
+      int overflow = 0;
+      const int64_t size = PyArray_DIM(array, axis);
+      int64_t at = PyLong_AsLongLongAndOverflow(item, &overflow);
+      if (overflow || at < -size || at >= size) return nullptr;
+      data += (at < 0 ? at + size : at) * PyArray_STRIDE(array, axis++);
+    } else if (PySlice_Check(item)) {
+      auto* slice = reinterpret_cast<PySliceObject*>(item);
+      Py_ssize_t start, stop, step;
+      if (!is_int_or_none(slice->start) || !is_int_or_none(slice->stop) || !is_int_or_none(slice->step)) return nullptr;
+      if (PySlice_Unpack(item, &start, &stop, &step) < 0) throw PythonError{};
+      if (step <= 0) return nullptr;
+      shape[ndim] = PySlice_AdjustIndices(PyArray_DIM(array, axis), &start, &stop, step);
+      const bool empty = shape[ndim] == 0;  // NumPy's stays at the start
+      if (!empty) data += start * PyArray_STRIDE(array, axis);
+      strides[ndim++] = PyArray_STRIDE(array, axis++) * (empty ? 1 : step);
+    } else {
+      return nullptr;
+    }
+  }
+  if (!dots) keep(rest);
+  return view_of(object, ndim, shape, strides, data, PyArray_ISWRITEABLE(array) ? NPY_ARRAY_WRITEABLE : 0);
+}
+
+// expand(array, shape): axes of size 1 repeated by stride 0, a read-only view. NumPy has it in Python, at ten times the
+// cost.
 PyObject* expand(PyObject*, PyObject* const* args, Py_ssize_t count) {
   if (count != 2 || !PyTuple_Check(args[1])) raise(ErrorKind::Type, "expand: takes (array, shape tuple)");
   if (!is_array(args[0])) return call_fallback("expand", args, count);
@@ -23,16 +141,7 @@ PyObject* expand(PyObject*, PyObject* const* args, Py_ssize_t count) {
       raise(ErrorKind::Shape, "expand: an axis of size %lld cannot become %lld", (long long)have, (long long)shape[d]);
     strides[d] = have == shape[d] && d >= missing ? PyArray_STRIDE(array, d - missing) : 0;
   }
-  PyArray_Descr* descr = PyArray_DESCR(array);
-  Py_INCREF(descr);
-  PyObject* view = PyArray_NewFromDescr(&PyArray_Type, descr, ndim, shape, strides, PyArray_DATA(array), 0, nullptr);
-  if (!view) throw PythonError{};
-  Py_INCREF(args[0]);
-  if (PyArray_SetBaseObject(reinterpret_cast<PyArrayObject*>(view), args[0]) < 0) {
-    Py_DECREF(view);
-    throw PythonError{};
-  }
-  return view;
+  return view_of(args[0], ndim, shape, strides, PyArray_DATA(array), 0);
 }
 
 // sizes(args, n): the shape that f(2, 3), f((2, 3)) or f(-1, 3) ask for, for n elements (n = -1: any number); None if

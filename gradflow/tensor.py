@@ -10,7 +10,7 @@ import numpy as np
 
 from . import dtypes
 from .attributes import Attributes, Size
-from .backends import TensorBase, linked, note, set_tensor, unrecorded, update, wrap, wrap_view
+from .backends import TensorBase, get_item, linked, note, set_item, set_tensor, unrecorded, update, wrap, wrap_view
 from .devices import CPU, device
 from .errors import ArgumentError, DTypeError, GradError, InPlaceError
 from .tape.node import INFERENCE, SHARED, Leaf, Node, Output, changed, last_change, mode, new_version
@@ -379,4 +379,4 @@ set_tensor(Tensor, mode, last_change, "was created in no_grad mode", INFERENCE, 
 Leaf.wrap = wrap
 backward: Any = None  # given by autograd/backward.py, which is a floor above
 
-__all__ = ["CPU", "Node", "Size", "Tensor", "device", "linked", "note", "unrecorded", "update", "wrap", "wrap_view"]
+__all__ = ["CPU", "Node", "Size", "Tensor", "device", "get_item", "linked", "note", "set_item", "unrecorded", "update", "wrap", "wrap_view"]

@@ -70,6 +70,7 @@ set_inference = _ext.set_inference
 set_tensor = _ext.set_tensor
 wrap = _ext.wrap
 wrap_view = _ext.wrap_view
+get_item, set_item = _ext.get_item, _ext.set_item
 linked = _ext.linked
 note = _ext.note
 unrecorded = _ext.unrecorded

@@ -13,12 +13,13 @@ from ..errors import ArgumentError, AxisError, DTypeError, OutOfRangeError, Shap
 from ..kinds import linear
 from ..scalar import primitives as s
 from ..tape.node import identity, named
-from ..tensor import Tensor, note, unrecorded, wrap
+from ..tensor import Tensor, get_item, note, set_item, unrecorded, wrap
 from . import pointwise as p
 from .axes import outside
 from .convert import element
 from .gathering import rows_at
 
+NUMBERS = (Tensor, bool, int, float, np.number, np.bool_)
 BASIC = (int, slice, type(None), type(Ellipsis), np.integer)
 
 
@@ -253,6 +254,11 @@ def viewing(index: Any) -> tuple | None:
 
 def getitem(input: Tensor, index: Any) -> Tensor:
     """``input[index]``: a view for ints, slices, ``None`` and ``...``; a copy for integer tensors and masks."""
+    result = get_item(input, index, row.plan, part.plan)
+    if result is not None:
+        if result.node is None or index.__class__ is int:
+            return result
+        return named(result, last_step(index if index.__class__ is tuple else (index,)))
     a = input.array
     if index.__class__ is int and a.ndim:
         if not -a.shape[0] <= index < a.shape[0]:
@@ -321,9 +327,11 @@ def written(t: Tensor, key: tuple, value: Any) -> bool:
 
 def setitem(input: Tensor, index: Any, value: Any) -> None:
     """``input[index] = value``, in place; the gradient of what was overwritten is 0, ``value`` gets that of its place."""
+    if set_item(input, index, value):
+        return
     from .inplace import assign
 
-    if not isinstance(value, Tensor | bool | int | float | np.number | np.bool_):
+    if not isinstance(value, NUMBERS):
         raise DTypeError(f"setitem: can't assign a {type(value).__name__} to a {input.dtype} tensor; assign a Tensor or a number")
     a = input.array
     plain = viewing(index)
