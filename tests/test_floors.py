@@ -71,7 +71,8 @@ DOORS = {
     ("optim", "backends"): {"elementwise", "kernel"},  # a step is one fused program over arrays
     ("amp", "backends"): {"KINDS", "kernel", "reduce"},  # gradients are looked through by one fold
     ("creation", "tape"): {"node"},
-    ("tensor", "backends"): {"TensorBase", "linked", "note", "set_tensor", "unrecorded", "update", "wrap", "wrap_view"},  # a tensor's base
+    # a tensor's base
+    ("tensor", "backends"): set("TensorBase get_item linked note set_item set_tensor unrecorded update wrap wrap_view".split()),
     ("mxnet", "tape"): {"node", "walk"},  # which leaves lead to an array
     ("utils", "tape"): {"hooks", "walk"},  # the handles, which users' tools share; which backward is running
 }

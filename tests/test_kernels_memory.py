@@ -9,9 +9,11 @@ import pytest
 from kernel_cases import F4, F8, I8, cases, identity, near, random_index, same
 from layouts import DTYPES, array, is_float, numbers, overlapping, relaid, shape_of
 
+import gradflow as gf
 import gradflow._ext as ext
 from gradflow import backends as b
 from gradflow import scalar as s
+from gradflow.tensor import wrap
 
 # ---- dot -----------------------------------------------------------------------------------------------------------------
 
@@ -319,3 +321,73 @@ def test_a_forked_child_computes(threads):
         _, status = os.waitpid(child, 0)
         assert status == 0
     assert b.reduce("sum", identity, (x,), None, False) == 810_000
+
+
+# ---- one item --------------------------------------------------------------------------------------------------------------
+
+
+def random_key(rng, shape):
+    """An index of ints, slices, None and ..., now and then out of range or too long."""
+    bound = [n + (rng.random() < 0.02) for n in shape]
+    key = [
+        int(rng.integers(-n, n))
+        if n and rng.random() < 0.5
+        else slice(*(None if rng.random() < 0.4 else int(v) for v in rng.integers(-n - 2, n + 3, 2)))
+        for n in bound[: rng.integers(len(shape) + 1)]
+    ]
+    key = [slice(k.start, k.stop, int(rng.integers(1, 4))) if isinstance(k, slice) and rng.random() < 0.5 else k for k in key]
+    if rng.random() < 0.4:
+        key.insert(rng.integers(len(key) + 1), Ellipsis)
+    if rng.random() < 0.3:
+        key.insert(rng.integers(len(key) + 1), None)
+    return key[0] if len(key) == 1 and rng.random() < 0.7 else tuple(key)
+
+
+def test_items_are_numpys_views():
+    for rng in cases(1500, 80):
+        a = array(rng, shape_of(rng), DTYPES[rng.integers(10)])
+        x, key = gf.from_numpy(a) if a.flags.writeable else wrap(a), random_key(rng, a.shape)
+        try:
+            want = a[key if isinstance(key, tuple) else (key,)]
+        except IndexError:
+            with pytest.raises(IndexError):
+                x[key]
+            with pytest.raises((IndexError, RuntimeError)):
+                x[key] = 0
+            continue
+        got = x[key]
+        same(got.array, np.asarray(want), key)
+        if isinstance(want, np.ndarray) and want.size:
+            assert got.array.__array_interface__["data"] == want.__array_interface__["data"]
+            assert all(s == t for n, s, t in zip(want.shape, got.array.strides, want.strides, strict=True) if n > 1)
+        if not a.flags.writeable:
+            with pytest.raises(RuntimeError, match="read-only"):
+                x[key] = 0
+            continue
+        value = [1, 0.0, True, gf.zeros(got.shape, dtype=x.dtype), gf.ones(()), -np.inf][rng.integers(6)]
+        before, count = a.copy(), x._version
+        try:
+            x[key] = value
+        except (RuntimeError, ValueError, OverflowError):
+            same(a, before, (key, value))
+            continue
+        assert x._version == count + 1
+        before[key] = value.numpy() if isinstance(value, gf.Tensor) else value
+        same(a, before, (key, value))
+
+
+def test_what_an_item_became_is_written_where_it_is():
+    x = gf.arange(6.0).reshape(2, 3)
+    x[1] += 1
+    x[0, 1:] *= 2
+    x[:, 0] = x[:, 2]
+    assert x.tolist() == [[4, 2, 4], [6, 5, 6]]
+    x[0] = x[1]
+    x[:, 1:] = x[:, :2]  # of what was there before
+    assert x.tolist() == [[6, 6, 5], [6, 6, 5]]
+    y = gf.ones(3, requires_grad=True)
+    z = y * 1
+    z[0] += 1
+    z[1] = 5.0
+    z.sum().backward()
+    assert y.grad.tolist() == [1, 0, 1]
