@@ -115,8 +115,10 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     return x.unsqueeze(-1) ** powers
 
 
-def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False) -> Tensor:
-    """A tensor of ``obj``, which shares its memory if it can, unless ``copy``.
+def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool | None = None) -> Tensor:
+    """A tensor of ``obj``, which shares its memory if it can, unless ``copy``; with ``copy=False`` what cannot share it is refused.
+
+    A tensor keeps its history; ``requires_grad=False`` detaches it.
 
     >>> gf.asarray([1.0, 2.0])
     tensor([1., 2.])
@@ -125,10 +127,18 @@ def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | Non
 
     if not isinstance(obj, Tensor | np.ndarray) and (hasattr(obj, "__dlpack__") or hasattr(obj, "__cuda_array_interface__")):
         obj = from_dlpack(obj)
-    t = tensor(obj, dtype=dtype, device=device) if copy or not isinstance(obj, Tensor | np.ndarray) else as_tensor(obj, dtype, device)
-    if copy is False and isinstance(obj, Tensor | np.ndarray) and t.array.dtype != getattr(obj, "array", obj).dtype:
+    lent = isinstance(obj, Tensor | np.ndarray)
+    if copy is False and not lent:
+        raise ArgumentError("asarray: can't alias an arbitrary sequence into a tensor; leave copy=False out")
+    if isinstance(obj, Tensor):
+        t = obj.to(dtype=dtype, device=device, copy=bool(copy))
+    else:
+        t = as_tensor(obj, dtype, device) if lent and not copy else tensor(obj, dtype=dtype, device=device)
+    if copy is False and t.array.dtype != getattr(obj, "array", obj).dtype:
         raise ArgumentError("asarray: can't alias an array of another type; leave copy=False out")
-    return t.requires_grad_(True) if requires_grad else t.detach()
+    if requires_grad is None:
+        return t
+    return t if requires_grad and t.requires_grad else t.requires_grad_(True) if requires_grad else t.detach()
 
 
 def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:

@@ -15,6 +15,9 @@ from .tensor import Tensor
 # New tensors; with ``out=`` of its type.
 CREATING = ("arange", "empty", "eye", "full", "linspace", "logspace", "ones", "rand", "randint", "randn", "randperm", "zeros")
 
+# They compute in the type of ``out``.
+RUNNING = ("cumsum", "cumprod")
+
 # Functions that are views, or that torch gives no ``out=`` for another reason.
 WITHOUT_OUT = frozenset(
     """
@@ -25,7 +28,7 @@ WITHOUT_OUT = frozenset(
     unique_consecutive var_mean
     alpha_dropout argwhere as_strided_scatter binomial block_diag broadcast_shapes channel_shuffle combinations constant_pad_nd cumulative_trapezoid
     diagflat diagonal_scatter dsplit feature_alpha_dropout feature_dropout fill gradient native_dropout pdist pixel_shuffle pixel_unshuffle poisson
-    select_scatter slice_scatter split_with_sizes sum_to_size trapezoid trapz unravel_index adjoint det logdet matrix_exp pinverse vander
+    select_scatter split_with_sizes sum_to_size trapezoid trapz unravel_index adjoint det logdet matrix_exp pinverse vander
     """.split()
 )
 
@@ -57,6 +60,8 @@ def free(name: str, function: Callable, on_tensor: bool) -> Callable:
             raise DTypeError(f"{name}: got an unexpected keyword argument 'out'; use out.copy_(result)")
         if name in CREATING:
             kwargs = of_type(name, out, kwargs)
+        if name in RUNNING and isinstance(out, Tensor):
+            kwargs.setdefault("dtype", out.dtype)
         return into(name, out, function, args, kwargs)
 
     call.__name__ = call.__qualname__ = name

@@ -205,8 +205,9 @@ ALONE: dict[str, Any] = {name: MAKING[name] for name in (*CREATING, "normal")} |
     )
 }
 
-ALONE |= {f.__name__: f for f in (distributions.poisson, distributions.binomial, distributions.native_dropout)}
-ALONE |= {f.__name__: f for f in (distributions.alpha_dropout, distributions.feature_dropout, distributions.feature_alpha_dropout)}
+ALONE |= {
+    f.__name__: f for f in (distributions.poisson, distributions.binomial, distributions.feature_dropout, distributions.native_dropout)
+}
 ALONE |= {"trapz": calculus.trapezoid, "row_stack": joining.vstack}
 
 

@@ -39,11 +39,28 @@ def test_first_places():
 
 def test_a_shuffle_is_a_permutation():
     draws = np.random.default_rng(2).integers(0, 2**62, 10_000)
-    order = b.cpu.shuffle(draws)
+    order = b.cpu.shuffle(draws[0])
     assert np.array_equal(np.sort(order), np.arange(10_000)) and abs(np.corrcoef(order, np.arange(10_000))[0, 1]) < 0.05
     assert np.array_equal(b.cpu.shuffle(np.zeros(3, I8)), np.arange(3)) and b.cpu.shuffle(np.zeros(0, I8)).size == 0
     counts = np.bincount([b.cpu.shuffle(d) @ (9, 3, 1) for d in np.random.default_rng(3).integers(0, 2**62, (6000, 3))])
     assert np.all(abs(counts[counts > 0] - 1000) < 150) and (counts > 0).sum() == 6
+
+
+def test_the_same_bits_on_any_number_of_threads(threads):
+    rng = np.random.default_rng(5)
+    x, draws = rng.standard_normal((64, 3000)).astype(F4), rng.integers(0, 2**62, 200_000)
+    x.flat[::97] = np.nan
+    index = np.argsort(rng.random((64, 3000)), -1)
+    whole = rng.integers(-(10**6), 10**6, 300_000)
+    divide = b.kernel(lambda p, q: s.floor_divide(p, q))
+    found = []
+    for n in (1, 2, 3):
+        threads(n)
+        out = np.zeros_like(x)
+        b.cpu.scatter(out, 1, index, x)
+        found.append([out, b.cpu.top(x, 50, 1), b.cpu.top(x, 3000, 0), b.cpu.shuffle(draws), b.elementwise(divide, (whole, whole[::-1]))])
+    for other in found[1:]:
+        assert all(a.tobytes() == c.tobytes() for a, c in zip(found[0], other, strict=True))
 
 
 def test_integers_are_divided_as_pythons():

@@ -12,6 +12,14 @@ from ..errors import ArgumentError, DeviceError, DTypeError, GradError, ShapeErr
 from ..tape.node import mode
 from ..tensor import Tensor, changed, leave, note, unrecorded, update, version_of
 
+# Their results are not converted: ``out`` must be of the result's type. (Those of no name here convert what can be cast.)
+EXACT = frozenset(
+    """
+    addbmm addmm addmv aminmax avg_pool2d avg_pool3d baddbmm bmm bucketize cross cummax cummin cumprod cumsum diag dot float_power frexp gather heaviside histc histogram
+    index_add index_copy index_reduce index_select isin isneginf isposinf kthvalue log_softmax logsigmoid lu_solve lu_unpack masked_select matmul mm mode msort multinomial mv nan_to_num narrow_copy qr renorm scatter scatter_add searchsorted signbit softmax sort svd take take_along_dim
+    topk triangular_solve vdot
+    """.split()
+)
 # Functions of the package that are a formula, when they get no further arguments and no bools.
 FORMULAS: dict[Callable, Any] = {}
 
@@ -44,8 +52,9 @@ def into(op: str, out: Any, function: Callable, args: tuple, kwargs: dict) -> An
     if not several and plainly_fits(out, result, args):
         backends.copy(result.array, out.array)
         return note(out)
+    exact = op in EXACT or op.endswith("_copy") or (several and op in ("max", "min"))
     for t, r in zip(outs, results, strict=True):
-        check(op, t, r, (*args, *kwargs.values()))
+        check(op, exact, t, r, (*args, *kwargs.values()))
     for t, r in zip(outs, results, strict=True):
         if t.array.shape != r.array.shape:
             leave(t)
@@ -67,7 +76,7 @@ def plainly_fits(out: Tensor, result: Any, inputs: tuple) -> bool:
     return all(x.array.base is None if isinstance(x, Tensor) else isinstance(x, bool | int | float) or x is None for x in inputs)
 
 
-def check(op: str, out: Tensor, result: Tensor, inputs: tuple) -> None:
+def check(op: str, exact: bool, out: Tensor, result: Tensor, inputs: tuple) -> None:
     from .history import change_in_place  # which is made of operations
 
     if mode.enabled and (out.node is not None or result.node is not None):
@@ -76,6 +85,10 @@ def check(op: str, out: Tensor, result: Tensor, inputs: tuple) -> None:
             "call it within no_grad(), or without out"
         )
     change_in_place(out, op)
+    if exact and result.dtype is not out.dtype:
+        raise DTypeError(
+            f"{op}: Expected out tensor to have dtype {result.dtype}, but got {out.dtype} instead; give an out of {result.dtype}"
+        )
     if not dtypes.can_cast(result.dtype, out.dtype):
         raise DTypeError(
             f"{op}: result type {result.dtype.name} can't be cast to the desired output type {out.dtype.name}; give an out of {result.dtype}"
@@ -89,7 +102,7 @@ def check(op: str, out: Tensor, result: Tensor, inputs: tuple) -> None:
         raise ShapeError(
             f"{op}: out has the shape {tuple(a.shape)}, the result {tuple(result.shape)}; give one of that shape, or an empty one, which takes it"
         )
-    if any(step == 0 and n > 1 for step, n in zip(a.strides, a.shape, strict=True)):
+    if a.size and any(step == 0 and n > 1 for step, n in zip(a.strides, a.shape, strict=True)):
         raise ArgumentError(f"{op}: unsupported operation: more than one element of out refers to a single memory location; clone() it")
     for x in inputs:
         for t in x if isinstance(x, tuple | list) else (x,):

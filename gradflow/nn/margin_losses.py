@@ -68,7 +68,7 @@ def margin_ranking_loss(
             "margin_ranking_loss: All input tensors should have same dimension but got sizes: "
             f"input1: {tuple(input1.shape)}, input2: {tuple(input2.shape)}, target: {tuple(target.shape)} "
         )
-    loss = (margin - target * (input1 - input2)).clamp_min(0)
+    loss = (-target * (input1 - input2) + float(margin)).clamp_min(0)
     return reduced("margin_ranking_loss", loss, reduction, size_average, reduce)
 
 

@@ -140,6 +140,13 @@ class RNNBase(Module):
     def _suffixes(self, layer: int) -> list[str]:
         return [f"_l{layer}", f"_l{layer}_reverse"][: 1 + self.bidirectional]
 
+    @property
+    def all_weights(self) -> list[list[Parameter]]:
+        """The weights, a list for each layer and direction."""
+        names = "weight_ih weight_hh bias_ih bias_hh weight_hr".split()
+        places = [suffix for layer in range(self.num_layers) for suffix in self._suffixes(layer)]
+        return [[getattr(self, name + place) for name in names if hasattr(self, name + place)] for place in places]
+
     def reset_parameters(self) -> None:
         """Draw all weights anew."""
         bound = 1 / math.sqrt(self.hidden_size)

@@ -46,6 +46,8 @@ def parts(space: tuple, out: tuple) -> Windows:
 
 
 def adaptive_sizes(op: str, space: int, input: Any, output_size: Any) -> tuple[Tensor, bool, tuple[int, ...]]:
+    if space > 1 and isinstance(input, Tensor) and input.array.ndim <= space:
+        raise ArgumentError(f"{op}: Input dimension should be at least {space + 1}, it is {input.array.ndim}")
     x, had = batched(op, space, input)
     if output_size is None:
         raise DTypeError(f"{op}: argument 'output_size' must be int or tuple of ints, not NoneType")

@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import backends
 from ..backends.batched import asarray
-from ..errors import ArgumentError, DTypeError, ShapeError
+from ..errors import ArgumentError, AxisError, DTypeError, OutOfRangeError, ShapeError
 from ..tape.node import named
 from ..tensor import Size, Tensor, wrap
 from .axes import axis_of, integer, shape_of
@@ -229,7 +229,10 @@ def narrow_copy(input: Tensor, dim: Any, start: Any, length: int) -> Tensor:
     >>> gf.arange(5).narrow_copy(0, 1, 3)
     tensor([1, 2, 3])
     """
-    return narrow(input, dim, start, length).clone()
+    try:
+        return narrow(input, dim, start, length).clone()
+    except AxisError as error:  # which torch does not tell from another failure here
+        raise OutOfRangeError(str(error).replace("narrow", "narrow_copy", 1)) from None
 
 
 def constant_pad_nd(input: Tensor, pad: Sequence[int], value: float = 0) -> Tensor:

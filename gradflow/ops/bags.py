@@ -11,6 +11,7 @@ from .. import backends
 from ..errors import ArgumentError, OutOfRangeError, ShapeError
 from ..tensor import Tensor, wrap
 from .axes import integer
+from .embedding import embedding_of, rarity, shorten
 from .gathering import index_array, rows_at, rows_zeros
 from .hosted import hosted
 from .pointwise import mul, where
@@ -33,7 +34,8 @@ def embedding_bag(
 ) -> Tensor:
     """The "sum", "mean" or "max" of the rows of ``weight`` in each bag: a row of ``input``, or what starts at each of ``offsets``.
 
-    Rows ``padding_idx`` do not count; an empty bag gives 0. ``per_sample_weights`` multiply the rows of a sum.
+    Rows ``padding_idx`` do not count; an empty bag gives 0. ``per_sample_weights`` multiply the rows of a sum. ``max_norm`` and
+    ``scale_grad_by_freq`` are those of :func:`embedding`.
 
     >>> weight = gf.tensor([[0.0, 1.0], [2.0, 3.0]])
     >>> gf.nn.functional.embedding_bag(gf.tensor([[0, 1], [1, 1]]), weight, mode="sum")
@@ -48,8 +50,10 @@ def embedding_bag(
         raise ArgumentError(f"embedding_bag: weight has to be a 2D Tensor, but got Tensor of dimension {weight.ndim}")
     if mode not in ("sum", "mean", "max"):
         raise ArgumentError(f"embedding_bag: mode has to be one of sum, mean or max, not {mode!r}")
-    if max_norm is not None or scale_grad_by_freq or sparse:
-        raise ArgumentError("embedding_bag: max_norm, scale_grad_by_freq and sparse are not supported; leave them out")
+    if sparse:
+        raise ArgumentError("embedding_bag: there are no sparse gradients; leave sparse out")
+    if scale_grad_by_freq and mode == "max":
+        raise ArgumentError("embedding_bag: max mode does not support scaling the gradient by the frequency; leave scale_grad_by_freq out")
     if per_sample_weights is not None:
         if mode != "sum":
             raise ArgumentError(
@@ -70,7 +74,9 @@ def embedding_bag(
             raise OutOfRangeError(f"embedding_bag: padding_idx must be within the number of embeddings: {padding_idx} of {n}")
         keep = np.flatnonzero(flat != padding_idx % n)
         flat, bag = flat[keep], bag[keep]
-    rows = rows_at(weight, 0, flat)
+    if max_norm is not None and flat.size:
+        shorten(weight, wrap(flat), max_norm, norm_type)
+    rows = embedding_of(weight, flat, None, rarity(wrap(flat), weight)) if scale_grad_by_freq and flat.size else rows_at(weight, 0, flat)
     if mode == "max":
         return largest(rows, bag, bags)
     if per_sample_weights is not None:

@@ -86,7 +86,7 @@ def split_with_sizes(input: Tensor, split_sizes: Any, dim: Any = 0) -> tuple[Ten
 
 
 COPIED: list[Any] = [alias, detach, slice_of, joining.split, split_with_sizes, joining.unbind, striding.as_strided, rearranging.unfold]
-COPIED += [views.diagonal, views.expand, views.narrow, views.permute, views.select, views.squeeze, views.t, views.transpose]
+COPIED += [views.diagonal, views.expand, views.permute, views.select, views.squeeze, views.t, views.transpose]
 COPIED += [views.unsqueeze, views.view]
 COPIES: dict[str, Callable] = {f"{view.__name__}_copy": copy_of(view) for view in COPIED}
 

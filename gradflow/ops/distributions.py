@@ -138,7 +138,7 @@ def noise(op: str, input: Tensor, p: float, by_channel: bool) -> Tensor:
     return ne(dropout(wrap(ones), p), 0).to(input.dtype)
 
 
-def feature_dropout(input: Tensor, p: float = 0.5, train: bool = True) -> Tensor:
+def feature_dropout(input: Tensor, p: float, train: bool) -> Tensor:
     """Each channel (axis 1) of each sample 0 with probability ``p``, the others divided by ``1 - p``, while training. Tompson et al. 2015.
 
     >>> gf.feature_dropout(gf.ones(1, 2, 3), 0.5, False).shape

@@ -13,7 +13,10 @@ from ..kinds import custom
 from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import integer
-from .gathering import index_array, rows_zeros
+from .gathering import index_array, rows_at, rows_zeros
+from .indexing import setitem
+from .sorting import unique
+from .vector_norms import norm
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
@@ -41,14 +44,14 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
 
 
 @custom(inputs=1, grad_name="EmbeddingBackward0")
-def embedding_of(weight, index, padding):
+def embedding_of(weight, index, padding, scale=None):
     return backends.take_rows(weight, 0, index), (weight.shape,)
 
 
 @embedding_of.pull
 def embedding_pull(node, g, walk):
     parent = node.parents[0]
-    shape, (index, padding) = node.saved[0], node.meta[1]
+    shape, (index, padding, scale) = node.saved[0], node.meta[1]
     if not walk.wants(parent):
         return
     out, accumulate = walk.destination(parent)
@@ -56,6 +59,8 @@ def embedding_pull(node, g, walk):
         out = backends.zeros(shape, of(g).code, g)
     elif not accumulate:
         out.fill(0)
+    if scale is not None:
+        g = p.mul(wrap(g), wrap(scale)).array
     if not index.ndim:
         index, g = index.reshape(1), g.reshape(1, -1)
     if padding is not None:
@@ -66,10 +71,26 @@ def embedding_pull(node, g, walk):
 
 
 @embedding_of.vjp
-def embedding_vjp(g, needs, shape, index, padding):
+def embedding_vjp(g, needs, shape, index, padding, scale):
+    if scale is not None:
+        g = p.mul(g, wrap(scale))
     if padding is not None:
         g = p.mul(g, wrap((index != padding).astype(g.array.dtype)[..., None]))
     return rows_zeros(g, shape, 0, index) if index.ndim else rows_zeros(g.unsqueeze(0), shape, 0, index.reshape(1))
+
+
+def shorten(weight: Tensor, used: Tensor, max_norm: Any, norm_type: Any) -> None:
+    """Scale the rows ``used`` of a table that are longer than ``max_norm`` to that length, in place; nothing is recorded."""
+    table, used = weight.detach(), unique(used)
+    rows = rows_at(table, 0, used.array)
+    lengths = norm(rows, norm_type, 1, keepdim=True)
+    setitem(table, used, p.where(p.gt(lengths, max_norm), p.mul(rows, p.div(max_norm, p.add(lengths, 1e-7))), rows))
+
+
+def rarity(input: Tensor, like: Tensor) -> Any:
+    """1 / how often the row that each index names is named, to multiply rows with."""
+    _, place, counts = unique(input, return_inverse=True, return_counts=True)
+    return p.div(1.0, rows_at(counts, 0, place.array.reshape(-1)).reshape(*input.array.shape, 1)).to(like.dtype).array
 
 
 def embedding(
@@ -82,6 +103,9 @@ def embedding(
     sparse: bool = False,
 ) -> Tensor:
     """The rows of ``weight`` at ``input``. The row ``padding_idx`` gets no gradient. Out of range raises ``IndexError``.
+
+    With ``max_norm`` the rows that are taken and whose ``norm_type``-norm is larger are scaled down to it first, in ``weight`` itself.
+    ``scale_grad_by_freq`` divides a row's gradient by how often the row was taken.
 
     >>> weight = gf.tensor([[0.0, 1.0], [2.0, 3.0]])
     >>> gf.nn.functional.embedding(gf.tensor([1, 1, 0]), weight)
@@ -100,9 +124,11 @@ def embedding(
         if not -n <= padding_idx < n:
             raise OutOfRangeError(f"embedding: Padding_idx must be within num_embeddings: {padding_idx} of {n}")
         padding_idx %= n
-    if max_norm is not None or scale_grad_by_freq or sparse:
-        raise ArgumentError("embedding: max_norm, scale_grad_by_freq and sparse are not supported; leave them out")
+    if sparse:
+        raise ArgumentError("embedding: there are no sparse gradients; leave sparse out")
     if index.size and backends.place_of(index) is None and not (index.min() >= 0 and index.max() < n):  # a device's kernel looks itself
         bad = index[(index < 0) | (index >= n)].flat[0]
         raise OutOfRangeError(f"embedding: index {bad} is out of range for a weight of {n} rows")
-    return embedding_of(weight, index, padding_idx)
+    if max_norm is not None and index.size:
+        shorten(weight, input, max_norm, norm_type)
+    return embedding_of(weight, index, padding_idx, rarity(input, weight) if scale_grad_by_freq and index.size else None)

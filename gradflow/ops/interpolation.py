@@ -215,7 +215,7 @@ def interpolate(
 ) -> Tensor:
     """(N, C, *space) resized to ``size`` or by ``scale_factor``.
 
-    ``mode``: "nearest", "nearest-exact", "linear" (one axis of space), "bilinear", "bicubic" (two), "trilinear" (three), "area".
+    Pixels of uint8 are interpolated in float32 and rounded after each axis, the last one first. ``mode``: "nearest", "nearest-exact", "linear" (one axis of space), "bilinear", "bicubic" (two), "trilinear" (three), "area".
 
     >>> gf.nn.functional.interpolate(gf.tensor([[[1.0, 3.0]]]), 4, mode="linear")
     tensor([[[1.0000, 1.5000, 2.5000, 3.0000]]])
@@ -244,8 +244,12 @@ def interpolate(
         for axis, (n, factor) in enumerate(zip(out, factors, strict=True), 2):
             y = rows_at(y, axis, nearest_rows(input.array.shape[axis], n, factor, mode != "nearest"))
         return named(y, f"UpsampleNearest{space}DBackward0")
-    float_only(op, input)
-    y = input.float() if input.array.itemsize == 2 else input
-    for axis, (n, factor) in enumerate(zip(out, factors, strict=True), 2):
+    pixels = input.array.dtype == np.uint8 and space == 2
+    if not pixels:
+        float_only(op, input)
+    y = input.float() if input.array.itemsize < 4 else input
+    for axis, n, factor in list(zip(range(2, 2 + space), out, factors, strict=True))[:: -1 if pixels else 1]:
         y = (smoothed if antialias else resized)(y, axis, n, factor, mode, bool(align_corners))
+        if pixels:
+            y = p.clamp(p.floor(p.add(y, 0.5)), 0, 255)
     return named(y.to(input.dtype), f"Upsample{mode.capitalize()}{space}DBackward0")

@@ -37,10 +37,24 @@ def evaluated(x: Any, n: Any, first: Callable, step: Recurrence, inside: Closed 
     for k in range(1, int(n.max(initial=0))):
         if np.isnan(now).all():
             break  # so are all that follow
+        if k % 1024 == 0:
+            left = np.flatnonzero((n > k) & (now == now))
+            if left.size < 32:  # Python's numbers are quicker than arrays of so few
+                for i in left:
+                    found[i] = carried_on(k, int(n[i]), float(x[i]), float(now[i]), float(before[i]), step)
+                break
         before, now = now, step(k, x, now, before)
         found = np.where(n == k + 1, now, found)
     y[rest] = found
     return y
+
+
+def carried_on(k: int, n: int, x: float, now: float, before: float, step: Recurrence) -> float:
+    for j in range(k, n):
+        before, now = now, step(j, x, now, before)
+        if now != now:
+            break
+    return now
 
 
 # What is printed of the polynomials of degree 2 at 0, 1/2 and 1, for the docstrings
@@ -95,7 +109,7 @@ def family(
         except ValueError:
             raise ShapeError(f"{name}: the shapes {a.shape} and {b.shape} do not broadcast") from None
         with np.errstate(all="ignore"):
-            degree = np.trunc(b)
+            degree = np.where(np.abs(b) < 2.0**63, np.trunc(b), -1)  # torch converts to int64; what does not fit is negative there
             most = np.inf if not limit else 512 if wide.itemsize == 8 else 128
             y = per_example(evaluated, 2 * a - 1 if shifted else a, degree, first, step, inside, ends, most)
         return wrap(asarray(y.astype(dtype)))

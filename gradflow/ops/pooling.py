@@ -13,6 +13,7 @@ from .. import backends
 from ..dtypes import of
 from ..errors import DTypeError, ShapeError
 from ..kinds import custom, linear
+from ..kinds.out import into
 from ..scalar import primitives as s
 from ..scalar.types import INT64
 from ..tape.node import identity, named
@@ -354,12 +355,17 @@ def avg_pool2d(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
+    *,
+    out: Any = None,
 ) -> Tensor:
     """:func:`avg_pool1d` over two axes of space; ``divisor_override`` divides in place of the number of elements.
 
     >>> gf.nn.functional.avg_pool2d(gf.arange(4.0).reshape(1, 1, 2, 2), 2)
     tensor([[[[1.5000]]]])
     """
+    if out is not None:
+        given = (input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+        return into("avg_pool2d", out, avg_pool2d, given, {})
     return avg_pool("avg_pool2d", 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
@@ -371,10 +377,15 @@ def avg_pool3d(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
+    *,
+    out: Any = None,
 ) -> Tensor:
     """:func:`avg_pool2d` over three axes of space.
 
     >>> gf.nn.functional.avg_pool3d(gf.ones(1, 1, 4, 4, 4), 2).shape
     torch.Size([1, 1, 2, 2, 2])
     """
+    if out is not None:
+        given = (input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+        return into("avg_pool3d", out, avg_pool3d, given, {})
     return avg_pool("avg_pool3d", 3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)

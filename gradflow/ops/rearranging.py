@@ -153,6 +153,8 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
         raise DTypeError(f"rot90: argument 'dims' must be tuple of ints, not {type(dims).__name__}")
     if len(dims) != 2:
         raise ShapeError(f"rot90: expected total rotation dims == 2, but got dims = {len(dims)}")
+    if input.array.ndim < 2:
+        raise ShapeError(f"rot90: expected total dims >= 2, but got total dims = {input.array.ndim}")
     i, j = (axis_of("rot90", d, input.array.ndim) for d in dims)
     if i == j:
         raise ShapeError(f"rot90: expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
