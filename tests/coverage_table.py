@@ -60,7 +60,8 @@ CALLS: dict[str, tuple] = {
     "split_with_sizes": (X, [1, 2]), "split_with_sizes_copy": (X, [1, 2]), "unsafe_split_with_sizes": (X, [1, 2]), "where": (X > 0.5, X, Y),
     "select_scatter": (X, V, 0, 1), "narrow": (X, 0, 1, 1), "narrow_copy": (X, 0, 1, 1), "take": (X, INDEX), "take_along_dim": (X, INDEX, 0),
     "linalg.eig": (X + X.T,), "linalg.eigvals": (X + X.T,), "linalg.cholesky": (X @ X.T,), "cholesky": (X @ X.T,),
-    "batch_norm": (X, None, None, V, V, True), "conv2d": (IMAGE, IMAGE[:, :, :2, :2]), "conv3d": (IMAGE[None], IMAGE[None, :, :, :2, :2]),
+    "nn.functional.batch_norm": (X, None, None, V, V, True), "batch_norm": (X, V, V, None, None, True, 0.1, 1e-5, False),
+    "instance_norm": (IMAGE, V[:2], V[:2], None, None, True, 0.1, 1e-5, False), "conv2d": (IMAGE, IMAGE[:, :, :2, :2]), "conv3d": (IMAGE[None], IMAGE[None, :, :, :2, :2]),
     "conv_transpose1d": (X[None], X[:, :2, None]), "conv_transpose2d": (IMAGE, IMAGE[0, :, None, :2, :2]),
     "conv_transpose3d": (IMAGE[None], IMAGE[None, :, :, :2, :2]), "nn.functional.fold": (IMAGE[:, 0], (3, 3), (2, 2)),
     "nn.functional.lp_pool1d": (IMAGE[0], 2.0, 2), "nn.functional.lp_pool2d": (IMAGE, 2.0, 2), "nn.functional.lp_pool3d": (IMAGE[None], 2.0, 2),
@@ -70,7 +71,9 @@ CALLS: dict[str, tuple] = {
     "nn.functional.multi_head_attention_forward": (
         X[:, None], Y[:, None], Z[:, None], 3, 1, gf.cat([X, Y, Z]), gf.cat([V, V, V]), None, None, False, 0.0, X, V,
     ),
-    "adaptive_avg_pool1d": (IMAGE[0], 2), "adaptive_max_pool1d": (IMAGE[0], 2), "tile": (X, (2,)), "repeat_interleave": (X, 2), "topk": (X, 2),
+    **dict.fromkeys(("alpha_dropout", "dropout", "feature_alpha_dropout"), (IMAGE, 0.5, False)),
+    "adaptive_avg_pool1d": (IMAGE[0], 2), "adaptive_max_pool1d": (IMAGE[0], 2), "nn.functional.adaptive_max_pool1d": (IMAGE[0], 2),
+    "tile": (X, (2,)), "repeat_interleave": (X, 2), "topk": (X, 2),
     **dict.fromkeys(("acos", "arcsin", "arctanh", "erfinv", "logit", "special.logit", "special.ndtri"), (X * 0.5,)),
 }  # fmt: skip
 
