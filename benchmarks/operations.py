@@ -260,6 +260,10 @@ torch.nn.functional.max_unpool1d(*torch.nn.functional.max_pool1d(seq, 2, return_
 torch.nn.functional.max_unpool2d(*torch.nn.functional.max_pool2d(img, 2, return_indices=True), 2)
 torch.nn.functional.max_unpool3d(*torch.nn.functional.max_pool3d(vol, 2, return_indices=True), 2); ~torch.nn.functional.dropout2d(img)
 ~torch.nn.functional.dropout3d(vol)
+torch.conv2d(img, f2, padding=1); torch.conv2d(img, f2, stride=2); torch.conv2d(img, f2[:, :1], padding=1, groups=img.shape[1])
+torch.max_pool2d(img, 3, 2, 1); torch.nn.functional.avg_pool2d(img, 3, 1, 1); torch.nn.functional.adaptive_avg_pool2d(img, 7)
+torch.nn.functional.batch_norm(img, None, None, None, None, True); torch.nn.functional.scaled_dot_product_attention(X, Y, X, is_causal=True)
+torch.nn.functional.embedding_bag(j, x, mode="sum"); torch.stack([e, e, e]); torch.arange(x.numel(), dtype=torch.float32); torch.cat([x, l.float()])
 torch.nn.functional.multi_head_attention_forward(X, X, X, X.shape[2], 1, None, None, None, None, False, 0.0, Y[0], None, use_separate_proj_weight=True, q_proj_weight=Y[1], k_proj_weight=Y[2], v_proj_weight=Y[3])[0]
 """
 

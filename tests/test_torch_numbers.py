@@ -94,3 +94,21 @@ def test_refusals(torch, call, kind):
     for t in (torch, gf):
         with pytest.raises(kind):
             call(t)
+
+
+@pytest.mark.parametrize("zeros", [(), (0,), (3,), (1, 3), (0, 4)])
+@pytest.mark.parametrize("op", ["cumprod", "prod"])
+def test_gradients_of_products_with_zeros(torch, op, zeros):
+    values = np.random.default_rng(3).standard_normal((2, 5, 3))
+    values[0, list(zeros), 1] = 0
+    seed = np.random.default_rng(4).standard_normal((2, 5, 3) if op == "cumprod" else (2, 3))
+
+    def gradients(t):
+        x = t.tensor(values, requires_grad=True)
+        getattr(t, op)(x, 1).backward(t.tensor(seed))
+        (again,) = t.autograd.grad(getattr(t, op)(x, 1), x, t.tensor(seed), create_graph=True)
+        (second,) = t.autograd.grad(again.square().sum(), x)
+        return x.grad.numpy(), again.detach().numpy(), second.numpy()
+
+    for ours, theirs in zip(gradients(gf), gradients(torch), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)

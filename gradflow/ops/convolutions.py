@@ -12,6 +12,8 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from .. import backends
 from ..dtypes import of
 from ..errors import ArgumentError, DTypeError, ShapeError
@@ -96,6 +98,21 @@ def columns(x: Any, kernel: tuple, out: tuple, stride: tuple, dilation: tuple, g
     return grouped(view, groups, x.shape[0] * math.prod(out))
 
 
+def large(w: Any, out: tuple, groups: int) -> bool:
+    """Is the product of one sample worth a call of its own? Then its result lies where it belongs."""
+    return groups == 1 and math.prod(out) >= 64 and w.size >= 256 and w.__class__ is np.ndarray
+
+
+def by_sample(x: Any, kernel: tuple, out: tuple, stride: tuple, dilation: tuple) -> Any:
+    """The windows of ``x``, copied: (samples, channels and taps, places)."""
+    view = windows(x, kernel, out, stride, dilation)
+    if not view.flags.c_contiguous:
+        copy = backends.empty(view.shape, of(x).code, x)
+        backends.copy(view, copy)
+        view = copy
+    return view.reshape(x.shape[0], -1, math.prod(out))
+
+
 def grouped(a: Any, groups: int, places: int) -> Any:
     return a.reshape(groups, a.size // (groups * places), places) if groups != 1 else a.reshape(a.size // places, places)
 
@@ -131,6 +148,11 @@ def correlate(x, w, bias, stride, before, after, dilation, groups):
     elif y.size:
         left = matrix(w, groups)
         for part in chunks(x.shape[0], each_sample(w, out, groups)):
+            if large(w, out, groups):
+                backends.dot(left, by_sample(padded[part], kernel, out, stride, dilation), y[part].reshape(-1, w.shape[0], math.prod(out)))
+                if bias is not None:
+                    backends.elementwise(shifted, (y[part], bias.reshape(-1, *(1,) * len(out))), y[part])
+                continue
             result = backends.dot(left, columns(padded[part], kernel, out, stride, dilation, groups))
             result = result.reshape(w.shape[0], part.stop - part.start, *out).swapaxes(0, 1)
             if bias is None:
@@ -160,8 +182,12 @@ def spread(g, w, space, stride, before, after, dilation, groups):
         left = matrix(w, groups).swapaxes(-1, -2)
         places = list(taps(space, kernel, out, stride, before, dilation))
         for part in chunks(g.shape[0], each_sample(w, out, groups)):
-            cover = backends.dot(left, rows_of(g[part], groups))
-            cover = cover.reshape(x.shape[1], *kernel, part.stop - part.start, *out)
+            if large(w, out, groups) and g.__class__ is np.ndarray:
+                cover = backends.dot(left, backends.dense(g[part]).reshape(-1, g.shape[1], math.prod(out)))
+                cover = np.moveaxis(cover.reshape(part.stop - part.start, x.shape[1], *kernel, *out), 0, 1 + len(kernel))
+            else:
+                cover = backends.dot(left, rows_of(g[part], groups))
+                cover = cover.reshape(x.shape[1], *kernel, part.stop - part.start, *out)
             for index, there, those in places:
                 piece = cover[(slice(None), *index)].swapaxes(0, 1)
                 backends.elementwise(identity, (piece[at(those)],), x[part][at(there)], 1)

@@ -37,7 +37,7 @@ onto = Onto()
 def dense(a: Any) -> Any:
     """A copy in C order, in the backend's memory."""
     place: Any = onto.array
-    if place is not None and (a is place or (type(a) is np.ndarray and a.base is place and a.size == place.size and a.flags.c_contiguous)):
+    if place is not None and (a is place or (type(a) is np.ndarray and a.size == place.size and a.flags.c_contiguous and a.base is place)):
         onto.array = None
         return a
     out = backends.empty(a.shape, of(a).code, a)

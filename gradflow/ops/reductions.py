@@ -14,7 +14,7 @@ from ..errors import DTypeError
 from ..kinds import custom, linear, plan
 from ..scalar import primitives as s
 from ..scalar.types import FLOAT32, INT64
-from ..tape.node import identity, named
+from ..tape.node import identity, mode, named
 from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import axes_of, axis_of, flag
@@ -302,8 +302,19 @@ def prod_vjp(g, needs, x, axes, keepdim):
     g = reshape_to(g, kept_shape(shape, axes))
     moved = x.reshape(-1) if axes is None else x
     axis = 0 if axes is None else axes[0]
-    others = exclusive_product(moved, axis)
+    others = exclusive_product(moved, axis) if mode.enabled or type(moved.array) is not np.ndarray else products_of_others(moved, axis)
     return p.mul(g, reshape_to(others, shape))
+
+
+def products_of_others(x: Tensor, axis: int) -> Tensor:
+    """:func:`exclusive_product` from running products, for nobody to differentiate."""
+    a = x.array if x.array.ndim else x.array.reshape(1)
+    ahead = (slice(None),) * axis
+    out = backends.dense(np.flip(backends.scan(1, np.flip(a, axis), axis), axis))
+    out[(*ahead, slice(None, -1))] = out[(*ahead, slice(1, None))]
+    out[(*ahead, slice(-1, None))] = 1
+    out[(*ahead, slice(1, None))] *= backends.scan(1, a, axis)[(*ahead, slice(None, -1))]
+    return wrap(out.reshape(x.array.shape))
 
 
 def exclusive_product(x: Tensor, axis: int) -> Tensor:

@@ -12,7 +12,7 @@ from ..backends.batched import asarray
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..kinds import custom, linear
 from ..scalar.types import INT64, category
-from ..tape.node import named
+from ..tape.node import mode, named
 from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import axis_of, integer
@@ -58,7 +58,9 @@ def cumprod_vjp(g, needs, x, y, axis):
         return g
     if (x.array != 0).all():
         return p.div(reverse_sum(p.mul(g, y), axis), x)
-    # With zeros: the product of the others, from a square in which each row leaves its own element out.
+    if not mode.enabled:
+        return cumprod_gradient(g, x, y, axis)
+    # With zeros, to be differentiated again: the product of the others, from a square in which each row leaves its own element out.
     n = x.array.shape[axis]
     last = x.transpose(axis, -1).unsqueeze(-2)
     square = p.where(wrap(backends.beside(np.eye(n, dtype=bool), x.array)), 1.0, last)
@@ -66,6 +68,17 @@ def cumprod_vjp(g, needs, x, y, axis):
     later = wrap(backends.beside(np.triu(np.ones((n, n), bool)), x.array))
     terms = p.where(later, p.mul(products, g.transpose(axis, -1).unsqueeze(-2)), 0.0)
     return sum_over(terms, (terms.array.ndim - 1,), False).transpose(axis, -1)
+
+
+def cumprod_gradient(g: Tensor, x: Tensor, y: Tensor, axis: int) -> Tensor:
+    """With zeros: before a row's first as without; at it what the products would be without it, up to the second; 0 behind it."""
+    zero = p.eq(x, 0)
+    seen = wrap(running(SUM, zero.array.astype(np.int64), axis))
+    first = p.logical_and(zero, p.eq(seen, 1))
+    before = p.div(reverse_sum(p.mul(g, y), axis), p.where(zero, 1.0, x))
+    without = cumprod_along(p.where(first, 1.0, x), axis)
+    there = sum_over(p.where(p.eq(seen, 0), 0.0, p.mul(g, without)), (axis,), True)
+    return p.where(first, there, p.where(p.eq(seen, 0), before, 0.0))
 
 
 @custom(grad_name="LogcumsumexpBackward0")

@@ -23,11 +23,12 @@ def strided(a, size, stride, offset, origin):
     base, hidden = storage(inside), range(inside.ndim - a.ndim)  # every example of a vmap as the first
     size, stride = (*(inside.shape[d] for d in hidden), *size), (*(inside.strides[d] // a.itemsize for d in hidden), *stride)
     if isinstance(base, np.ndarray):
-        flat = np.lib.stride_tricks.as_strided(base, (base.size,), (a.itemsize,), writeable=a.flags.writeable)
-        view = np.lib.stride_tricks.as_strided(flat[offset:], size, tuple(s * a.itemsize for s in stride), writeable=a.flags.writeable)
+        view = backends.cpu.strided(base, size, tuple([s * a.itemsize for s in stride]), offset * a.itemsize)
+        if not a.flags.writeable:
+            view.flags.writeable = False
     else:
         view = base.strided(size, stride, offset, a.dtype)
-    return functools.reduce(BatchedArray, batches_of(a), view)  # type: ignore[arg-type]
+    return functools.reduce(BatchedArray, batches_of(a), view)
 
 
 def storage(a: Any) -> Any:
