@@ -165,19 +165,18 @@ layout = memory_format = Layout
 newaxis = None
 
 # read when they are first asked for
-_LATER = set("amp compiler distributed distributions func graph jit memory mxnet profiler random special version".split())
+_LATER = set("amp compiler distributed distributions func graph hub jit memory mxnet profiler random special types version".split())
 _ABSENT = {
     "complex numbers": "cdouble cfloat chalf complex complex32 complex64 complex128 imag istft polar stft view_as_complex view_as_real",
     "sparse tensors": "smm sparse sparse_coo_tensor sparse_csr_tensor sparse_compressed_tensor spmm sspaddmm",
     "quantized tensors": "ao qint8 qint32 quantization quantize_per_channel quantize_per_tensor quint8",
     "exported programs": "_dynamo export fx library onnx package",
     "tensors shared by processes": "multiprocessing",
-    "downloads": "hub",
     "Apple's and Intel's GPUs": "mps xpu",
 }
 
 if _typing.TYPE_CHECKING:
-    from . import amp, compiler, distributed, distributions, func, jit, memory, mxnet, random, special, version
+    from . import amp, compiler, distributed, distributions, func, hub, jit, memory, mxnet, random, special, types, version
     from .amp import autocast
     from .compiler import compile
     from .func import vmap

@@ -12,6 +12,7 @@ from gradflow.utils.data import (
     ConcatDataset,
     DataLoader,
     Dataset,
+    DistributedSampler,
     IterableDataset,
     RandomSampler,
     Sampler,
@@ -339,3 +340,29 @@ def test_a_loader_is_not_changed():
 def test_errors_of_the_dataset_come_through():
     with pytest.raises(IndexError, match="3"):
         list(DataLoader(Squares(3), sampler=[0, 3]))
+
+
+@pytest.mark.parametrize(
+    ("n", "replicas", "drop_last"), [(10, 3, False), (10, 3, True), (2, 5, False), (7, 7, True), (0, 2, True), (4, 1, False)]
+)
+def test_the_parts_of_several_processes(n, replicas, drop_last):
+    samplers = [DistributedSampler(range(n), replicas, rank, False, drop_last=drop_last) for rank in range(replicas)]
+    each = n // replicas if drop_last else -(-n // replicas)
+    assert [len(s) for s in samplers] == [each] * replicas
+    assert [list(s) for s in samplers] == [[i % n for i in range(rank, each * replicas, replicas)] for rank in range(replicas)]
+    shuffled = [DistributedSampler(range(n), replicas, rank, seed=3, drop_last=drop_last) for rank in range(replicas)]
+    orders = []
+    for epoch in range(2):
+        for s in shuffled:
+            s.set_epoch(epoch)
+        taken = [list(s) for s in shuffled]
+        assert taken == [list(s) for s in shuffled]
+        assert len({i for part in taken for i in part}) == min(n, each * replicas)
+        orders.append(taken)
+    assert orders[0] != orders[1] or n < 5
+
+
+def test_a_part_needs_its_number():
+    for options, text in (({}, "Requires distributed"), ({"num_replicas": 2, "rank": 2}, r"interval \[0, 1\]")):
+        with pytest.raises(ValueError, match=text):
+            DistributedSampler([1], **options)

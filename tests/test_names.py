@@ -3,6 +3,8 @@
 
 import pathlib
 
+import pytest
+
 import gradflow as gf
 
 ROOTS = {
@@ -26,3 +28,21 @@ def test_the_names_that_programs_use():
         if place is None:
             missing.append(name)
     assert not missing
+
+
+def test_variables_are_tensors():
+    data = gf.ones(2)
+    x = gf.autograd.Variable(data, requires_grad=True)
+    assert x.requires_grad and x.is_leaf and x.data_ptr() == data.data_ptr() and isinstance(data, gf.autograd.Variable)
+    assert not gf.autograd.Variable(x * 2).requires_grad and gf.autograd.Variable().shape == (0,)
+    with pytest.raises(TypeError, match="has to be a tensor"):
+        gf.autograd.Variable([1.0])
+
+
+def test_places_that_annotations_come_from():
+    from gradflow.autograd.variable import Variable
+    from gradflow.nn.common_types import _size_2_t
+    from gradflow.types import Device, Number
+
+    assert Variable is gf.autograd.Variable and tuple[int, int] in _size_2_t.__args__
+    assert isinstance(2.0, Number) and gf.device in Device.__args__

@@ -1,6 +1,7 @@
 """save and load: what goes in comes out, and bad files raise."""
 
 import contextlib
+import hashlib
 import io
 import json
 import os
@@ -375,3 +376,28 @@ def test_types_we_do_not_have():
     data = len(header).to_bytes(8, "little") + header + b"\x00"
     with pytest.raises(SerializationError, match="'c' has elements of type F8_E4M3"):
         load(io.BytesIO(data))
+
+
+def test_parameters_from_an_address(tmp_path):
+    from gradflow import hub
+    from gradflow.utils import model_zoo
+
+    source = tmp_path / "there.safetensors"
+    gf.save({"w": gf.arange(3.0)}, source)
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    named = tmp_path / f"net-{digest[:8]}.safetensors"
+    source.rename(named)
+    here = tmp_path / "here"
+    for _ in range(2):  # the second time it is there
+        assert hub.load_state_dict_from_url(named.as_uri(), here, check_hash=True)["w"].tolist() == [0, 1, 2]
+        assert [path.name for path in here.iterdir()] == [named.name]
+        named.unlink(missing_ok=True)
+    wrong = tmp_path / "net-00000000.safetensors"
+    wrong.write_bytes(b"others'")
+    with pytest.raises(RuntimeError, match="invalid hash value"):
+        model_zoo.load_url(wrong.as_uri(), here, check_hash=True)
+    with pytest.raises(OSError):
+        model_zoo.load_url(named.as_uri(), here, file_name="new")
+    assert [path.name for path in here.iterdir()] == [named.name]
+    with pytest.raises(RuntimeError, match="no code of other repositories"):
+        hub.load("pytorch/vision", "resnet18")
