@@ -52,7 +52,7 @@ class RemovableHandle:
 
 
 def add_hook(hooks: OrderedDict[int, Any], hook: Any, prepend: bool = False) -> RemovableHandle:
-    """Put a hook last (or first) among others and return its handle.
+    """Put a hook, or a tuple of one and how to call it, last (or first) among others and return its handle.
 
     >>> from collections import OrderedDict
     >>> hooks = OrderedDict()
@@ -60,8 +60,9 @@ def add_hook(hooks: OrderedDict[int, Any], hook: Any, prepend: bool = False) -> 
     >>> len(hooks)
     1
     """
-    if not callable(hook):
-        raise DTypeError(f"hook: a hook must be callable, not {type(hook).__name__}; pass a function")
+    function = hook[0] if isinstance(hook, tuple) else hook
+    if not callable(function):
+        raise DTypeError(f"hook: a hook must be callable, not {type(function).__name__}; pass a function")
     handle = RemovableHandle(hooks)
     hooks[handle.id] = hook
     if prepend:
