@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins as _builtins
 import math as _math
+import os as _os
 import typing as _typing
 
 from . import scalar
@@ -200,3 +201,9 @@ else:
             if name in names.split():
                 raise AttributeError(f"module {__name__!r} has no attribute {name!r}: there are no {what} in gradflow")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+if _os.environ.get("GRADFLOW_GRADCHECK") == "1":
+    from .checking import check_program as _check_program
+
+    _check_program()

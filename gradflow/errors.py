@@ -56,6 +56,10 @@ class GradError(GradflowError, RuntimeError):
     """A derivative that cannot be computed, or would be wrong."""
 
 
+class AnomalyError(GradError):
+    """A nan or inf, where anomaly mode looks for them."""
+
+
 class BatchError(GradflowError, RuntimeError):
     """What vmap cannot do for all examples: a value, a branch or a shape that depends on the example."""
 

@@ -154,7 +154,7 @@ def run(
     watched = watched or careful
     if watched:
         walk.nodes = nodes = leaves_early(nodes)
-        walk.undo, walk.nan = [], anomaly.enabled and anomaly.nan
+        walk.undo, walk.nan = [], anomaly.enabled and (anomaly.nan or anomaly.inf)
         walk.derive = through or (derive if safe.enabled else None)
         walks.running.append(walk)
     was, mode.enabled = mode.enabled, create

@@ -12,11 +12,11 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from ..errors import ArgumentError
-from .operations import install
+from .operations import going_back, install, measuring, restore
 from .results import Average, Averages, Event
 
 clock = time.perf_counter_ns
@@ -168,10 +168,9 @@ class profile:
     def turn(self, action: ProfilerAction) -> None:
         was, self.action = self.action, action
         if was is ProfilerAction.NONE and action is not ProfilerAction.NONE:
-            install(self)
+            self.replaced = install(partial(measuring, self), partial(going_back, self))
         elif was is not ProfilerAction.NONE and action is ProfilerAction.NONE:
-            for owner, name, original in reversed(self.replaced):
-                setattr(owner, name, original)
+            restore(self.replaced)
             self.replaced = []
 
     def measure(self, name: str, kind: str, function: Callable, args: tuple, kwargs: dict, count: Callable) -> Any:

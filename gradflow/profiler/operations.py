@@ -103,21 +103,33 @@ NAMES |= {f"__i{name[2:-2]}__": f"{ours}_" for name, ours in list(NAMES.items())
 NAMES |= {f"__{name}__": name for name in ("neg", "abs", "eq", "ne", "lt", "le", "gt", "ge", "getitem", "setitem")}
 
 
-def install(prof: Any) -> None:
-    """Replace every operation, wherever a module or the class has it, by one that measures."""
-    wrappers = {key: measuring(prof, name, f) for key, (name, f) in operations().items()}
+def install(
+    forward: Callable[[str, Callable], Callable], backward: Callable[[Callable], Callable] | None = None
+) -> list[tuple[Any, str, Any]]:
+    """Replace every operation by ``forward(name, operation)``, wherever a module or the class has it, and with ``backward`` every way back.
+
+    Returns what :func:`restore` needs.
+    """
+    wrappers = {key: forward(name, f) for key, (name, f) in operations().items()}
+    replaced = []
     owners = [Tensor, *(m for m in list(sys.modules.values()) if getattr(m, "__dict__", None) is not None)]
     for owner in owners:
         for name, value in list(vars(owner).items()):
             wrapper = wrappers.get(id(value))
             if wrapper is not None:
-                prof.replaced.append((owner, name, value))
+                replaced.append((owner, name, value))
                 setattr(owner, name, wrapper)
     for cls in ways_back():
         for name in ("pull", "derive"):
-            if name in vars(cls):
-                prof.replaced.append((cls, name, vars(cls)[name]))
-                setattr(cls, name, going_back(prof, vars(cls)[name]))
+            if backward is not None and name in vars(cls):
+                replaced.append((cls, name, vars(cls)[name]))
+                setattr(cls, name, backward(vars(cls)[name]))
+    return replaced
+
+
+def restore(replaced: list[tuple[Any, str, Any]]) -> None:
+    for owner, name, original in reversed(replaced):
+        setattr(owner, name, original)
 
 
 def ways_back() -> set[type]:

@@ -25,10 +25,11 @@ class Watching(threading.local):
 
 
 class Anomaly:
-    """Anomaly mode, of all threads: is it on, and does it look for nan?"""
+    """Anomaly mode, of all threads: is it on, and does it look for nan, for inf?"""
 
     enabled = False
     nan = True
+    inf = False
 
 
 anomaly = Anomaly()

@@ -13,10 +13,10 @@ from typing import Any
 
 from ..backends import copy, elementwise
 from ..backends.batched import BatchedArray, all_batches, per_example, running, within
-from ..errors import BatchError, GradError
+from ..errors import BatchError
+from .anomalies import look_back
 from .hooks import Extra
 from .node import Leaf, Node, Output, Watched, changed, check, identity, last_change, mode
-from .place import text
 
 by_number = attrgetter("number")
 
@@ -106,7 +106,7 @@ class Careful:
         self.needed = needed
         self.captured: dict[Any, Any] = dict.fromkeys(targets) if targets else {}
         self.direct = direct  # add to the leaves' own arrays
-        self.nan = False  # look for nan in what every node gives
+        self.nan = False  # look for nan or inf in what every node gives
         self.derive: Any = None  # goes through a node in its plan's place
         self.undo: list[tuple[Leaf, Any, Any]] | None = None  # gradients as they were, where code of the user's may fail
 
@@ -147,7 +147,7 @@ class Careful:
             if unpack is not None:
                 node.saved = packed
         if self.nan:
-            look_for_nan(node, contributions)
+            look_back(node, g, contributions)
         if extra is not None and extra.after:
             given = tuple(g.get(k) for k in range(max(g) + 1)) if g.__class__ is dict else (g,)
             contributions = extra.leave(tuple(contributions), given)
@@ -360,12 +360,3 @@ def derived(derive: Any, node: Any, g: Any) -> Any:
 
         arrays = [t.array for t in g.values()] if several else [g.array]
         return [None if a is None else Leaf.wrap(a) for a in per_example(one, node.saved, node.meta, *arrays)]
-
-
-def look_for_nan(node: Any, contributions: Iterable[Any]) -> None:
-    for i, t in enumerate(contributions):
-        if t is not None and t.array.dtype.kind == "f" and (t.array != t.array).any():
-            raise GradError(
-                f"{node.name()}: Function '{node.name()}' returned nan values in its {i}th output; "
-                f"it was recorded in {text(node.place)}; look for 0/0, inf - inf or a root of 0 there"
-            )
