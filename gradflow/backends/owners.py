@@ -220,6 +220,7 @@ def is_array(x: Any) -> bool:
 FUNCTIONS = (
     *("elementwise", "reduce", "rows", "dot", "gather", "scatter_add", "take_rows", "add_rows", "copy", "expand", "empty", "zeros"),
     *("scan", "irregular", "result_type", "lu", "lu_permutation", "cholesky", "ldl", "ldl_solve", "solve_triangular"),
+    *("pool_max", "pool_mean", "pool_spread"),
 )
 for name in FUNCTIONS:
     _ext.set_fallback(name, hand_over(name))

@@ -154,7 +154,7 @@ COPIED_FIRST = frozenset("tril_ triu_ scatter_ scatter_add_ index_add_ index_cop
 def plain_memory(t: Tensor, args: tuple) -> bool:
     """Is the tensor alone in its memory, which is in C order, and does no argument share it?"""
     a = t.array
-    if a.__class__ is not np.ndarray or not a.flags.c_contiguous or a.dtype.kind == "b" or not a.flags.writeable:
+    if type(a) is not np.ndarray or not a.flags.c_contiguous or a.dtype.kind == "b" or not a.flags.writeable:
         return False
     for x in args:
         for y in x if x.__class__ in (tuple, list) else (x,):
@@ -334,7 +334,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
 
 def rows_of(place: Any, rest: tuple) -> bool:
     """Does the index name rows, by integers?"""
-    return len(rest) == 1 and place.__class__ is rest[0].__class__ is np.ndarray and rest[0].dtype.kind in "iu" and place.ndim > 0
+    return len(rest) == 1 and type(place) is type(rest[0]) is np.ndarray and rest[0].dtype.kind in "iu" and place.ndim > 0
 
 
 def assign(t: Tensor, views: Any, rest: tuple, value: Any, given: tuple) -> None:
@@ -355,7 +355,7 @@ def assign(t: Tensor, views: Any, rest: tuple, value: Any, given: tuple) -> None
     elif rest and rows_of(place, rest):
         value_of = np.array(number, place.dtype)
         backends.put_rows(place, 0, from_front(rest[0], place.shape[0]), backends.expand(value_of, (*rest[0].shape, *place.shape[1:])))
-    elif rest and len(rest) == 1 and place.__class__ is rest[0].__class__ is np.ndarray and rest[0].shape == place.shape:
+    elif rest and len(rest) == 1 and type(place) is type(rest[0]) is np.ndarray and rest[0].shape == place.shape:
         backends.elementwise(pointwise.where_of.op.kernel, (rest[0], number, place), place)  # a mask of all of it
     else:
         place[rest if rest else ...] = number

@@ -264,7 +264,7 @@ def tri(op: str, input: Tensor, diagonal: int, keep: Any) -> Tensor:
         raise ShapeError(f"{op}: input tensor must have at least 2 dimensions")
     m, n = input.array.shape[-2:]
     diagonal = builtin_min(builtin_max(diagonal, -m), n)  # further out nothing changes
-    if input.array.__class__ is np.ndarray:
+    if type(input.array) is np.ndarray:
         return named(without_triangle(input, diagonal, op == "tril"), f"{op.capitalize()}Backward0")
     mask = (triangle if m * n <= 4096 else triangle.__wrapped__)(keep, m, n, diagonal)
     kept = p.where_of(wrap(backends.beside(mask, input.array)), input, False if input.array.dtype.kind == "b" else 0)

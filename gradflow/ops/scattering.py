@@ -299,7 +299,7 @@ def index_vector(op: str, input: Tensor, dim: Any, index: Tensor, source: Tensor
 
 
 def plain(*arrays: Any) -> bool:
-    return all(a.__class__ is np.ndarray for a in arrays)
+    return all(type(a) is np.ndarray for a in arrays)
 
 
 @custom(inputs=2, grad_name="IndexCopyBackward0")
