@@ -1,4 +1,4 @@
-"""Adagrad, RMSprop, Adadelta and Adamax, against torch."""
+"""Adagrad, RMSprop, Adadelta, Adamax, Adafactor, Muon and their kin, against torch."""
 
 import numpy as np
 import pytest
@@ -25,6 +25,8 @@ OPTIONS = [
     ("RAdam", {}),
     ("RAdam", {"lr": 0.1, "betas": (0.5, 0.7), "weight_decay": 0.1, "maximize": True}),
     ("RAdam", {"betas": (0.5, 0.7), "weight_decay": 0.1, "decoupled_weight_decay": True}),
+    ("Adafactor", {}),
+    ("Adafactor", {"lr": 0.3, "beta2_decay": -0.5, "eps": (1e-8, 0.1), "d": 2.0, "weight_decay": 0.1, "maximize": True}),
     ("Rprop", {}),
     ("Rprop", {"lr": 1.0, "etas": (0.3, 2.0), "step_sizes": (0.01, 3.0), "maximize": True}),
     ("ASGD", {}),
@@ -57,13 +59,39 @@ def test_steps(torch, name, options):
         np.testing.assert_allclose(ours[key], states[key], rtol=rtol)
 
 
-@pytest.mark.parametrize("name", ["Adagrad", "RMSprop", "Adadelta", "Adamax", "NAdam", "RAdam", "ASGD", "Rprop", "LBFGS"])
+@pytest.mark.parametrize("shape", [(5,), (4, 6), (6, 4), (2, 3, 4)], ids=str)
+@pytest.mark.parametrize(
+    ("name", "options"), [("Adafactor", {}), ("Muon", {}), ("Muon", {"nesterov": False, "adjust_lr_fn": "match_rms_adamw"})]
+)
+def test_matrices(torch, name, options, shape):
+    """Shapes of every kind; Muon computes in bfloat16, and takes matrices only."""
+    rng, found = np.random.default_rng(1), []
+    start, target = rng.normal(size=(2, *shape)).astype(np.float32)
+    for t in (torch, gf):
+        w = t.tensor(start, requires_grad=True)
+        if name == "Muon" and len(shape) != 2:
+            with pytest.raises(ValueError, match="only supports 2D parameters"):
+                t.optim.Muon([w])
+            continue
+        optimizer = getattr(t.optim, name)([w], lr=0.1, **options)
+        for _ in range(4):
+            optimizer.zero_grad()
+            ((w - t.tensor(target)) ** 2).sum().backward()
+            optimizer.step()
+        found.append(w.detach().numpy())
+    if found:
+        np.testing.assert_allclose(*found, atol=1e-5 if name == "Adafactor" else 0.02)
+
+
+@pytest.mark.parametrize(
+    "name", ["Adafactor", "Muon", "Adagrad", "RMSprop", "Adadelta", "Adamax", "NAdam", "RAdam", "ASGD", "Rprop", "LBFGS"]
+)
 def test_mistakes(name):
     for options in ({"lr": -1.0}, {"eps": -1.0}, {"weight_decay": -1.0}):
-        if options.keys() & {"eps", "weight_decay"} and name in ("Rprop", "LBFGS", "ASGD"):
+        if options.keys() & {"eps", "weight_decay"} and name in ("Rprop", "LBFGS", "ASGD", "Muon", "Adafactor"):
             continue
         with pytest.raises(ValueError, match=rf"{name}: Invalid"):
-            getattr(gf.optim, name)([gf.ones(1, requires_grad=True)], **options)
+            getattr(gf.optim, name)([gf.ones(1, 1, requires_grad=True)], **options)
 
 
 def rosenbrock(t, w):

@@ -4,6 +4,7 @@ from . import lr_scheduler, swa_utils
 from .adam import Adam, AdamW
 from .adaptive import Adadelta, Adagrad, Adamax, RMSprop
 from .lbfgs import LBFGS
+from .matrices import Adafactor, Muon
 from .nadam import NAdam, RAdam
 from .optimizer import Optimizer
 from .rprop import ASGD, Rprop
@@ -14,10 +15,12 @@ __all__ = [
     "LBFGS",
     "SGD",
     "Adadelta",
+    "Adafactor",
     "Adagrad",
     "Adam",
     "AdamW",
     "Adamax",
+    "Muon",
     "NAdam",
     "Optimizer",
     "RAdam",
