@@ -97,6 +97,10 @@ class Node(TapeNode):
         """The operation, in torch's words: ``MulBackward0``."""
         return self.plan.name
 
+    def _sequence_nr(self) -> float:
+        """When the node was recorded: later ones have greater numbers."""
+        return self.number
+
     @property
     def next_functions(self) -> tuple:
         """((node, output index), ...) of the inputs."""
