@@ -391,3 +391,15 @@ def test_what_an_item_became_is_written_where_it_is():
     z[1] = 5.0
     z.sum().backward()
     assert y.grad.tolist() == [1, 0, 1]
+
+
+def test_an_index_of_too_many_dimensions():
+    x = gf.zeros(2, 3)
+    assert x[(None,) * 30].ndim == 32
+    for index in ((None,) * 31, (None,) * 70):
+        with pytest.raises(IndexError, match="at most 32 dimensions"):
+            x[index]
+        with pytest.raises(IndexError, match="at most 32 dimensions"):
+            x[index] = 1.0
+    x[(None,) * 30] = 3.0
+    assert x.tolist() == [[3.0] * 3] * 2

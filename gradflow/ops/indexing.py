@@ -20,6 +20,7 @@ from .convert import element
 from .gathering import rows_at
 
 NUMBERS = (Tensor, bool, int, float, np.number, np.bool_)
+DIMS = 32  # as many as the kernels take
 BASIC = (int, slice, type(None), type(Ellipsis), np.integer)
 
 
@@ -155,6 +156,8 @@ def check_index(a: Any, key: tuple) -> None:
         raise OutOfRangeError("index: an index can only have a single ellipsis ('...')")
     if used > a.ndim:
         raise OutOfRangeError(f"index: too many indices for tensor of dimension {a.ndim}: {used} given, shape {tuple(a.shape)}")
+    if a.ndim + sum(k is None for k in key) > DIMS:
+        raise OutOfRangeError(f"index: {a.ndim} dimensions and {sum(k is None for k in key)} None; at most {DIMS} dimensions are supported")
     axis = 0
     for k in key:
         if k is Ellipsis:
@@ -235,8 +238,8 @@ def last_step(key: tuple) -> str:
     return "SliceBackward0" if any(isinstance(k, slice) for k in key) else "AliasBackward0"
 
 
-def viewing(index: Any) -> tuple | None:
-    """An index of ints, slices, ``None`` and ``...`` as NumPy takes it for a view; ``None`` if there is more to ask about it."""
+def viewing(a: Any, index: Any) -> tuple | None:
+    """An index into the array ``a`` of ints, slices, ``None`` and ``...`` as NumPy takes it for a view; ``None`` if there is more to ask about it."""
     key = index if index.__class__ is tuple else (index,)
     dots = False
     for k in key:
@@ -249,6 +252,8 @@ def viewing(index: Any) -> tuple | None:
             dots = True
         elif k.__class__ is not int and k is not None:
             return None
+    if a.ndim + len(key) > DIMS:
+        return None
     return key if dots else (*key, Ellipsis)
 
 
@@ -270,7 +275,7 @@ def getitem(input: Tensor, index: Any) -> Tensor:
             return named(rows_at(input, 0, i if backends.place_of(a) is None else from_front(i, a.shape[0])), "IndexBackward0")
         except OutOfRangeError:  # or counted from the end
             pass
-    key = viewing(index)
+    key = viewing(a, index)
     if key is not None:
         try:
             result = part(input, key)
@@ -334,7 +339,7 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
     if not isinstance(value, NUMBERS):
         raise DTypeError(f"setitem: can't assign a {type(value).__name__} to a {input.dtype} tensor; assign a Tensor or a number")
     a = input.array
-    plain = viewing(index)
+    plain = viewing(a, index)
     if plain is not None and unrecorded(input, value) and written(input, plain, value):
         return
     key, basic = key_of(a, index)
