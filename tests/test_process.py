@@ -68,14 +68,17 @@ def long_calls():
 
 @pytest.mark.parametrize("name", long_calls())
 def test_long_kernels_let_other_threads_run(name):
-    """The threads here change only where one gives Python's lock up: this one in sleep, the other within the kernel or not at all."""
+    """The threads here change only where one gives Python's lock up: in sleep, or within the kernel."""
     call, inside, stop, seen = long_calls()[name], [], [], 0
 
     def work():
         while not stop:
             inside.append(1)
-            call()
-            inside.pop()
+            try:
+                call()
+            finally:
+                inside.clear()
+            time.sleep(1e-3)
 
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1000)
