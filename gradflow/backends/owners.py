@@ -183,6 +183,8 @@ def as_strided(a: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
     """A view of the memory, read-only; strides count bytes."""
     if not isinstance(a, np.ndarray):
         return a.as_strided(shape, strides)
+    if not issubclass(type(a), np.ndarray):  # batched
+        return np.lib.stride_tricks.as_strided(a, shape, strides, writeable=False)
     view = _ext.strided(a, shape, strides, 0)
     view.flags.writeable = False
     return view
