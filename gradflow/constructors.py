@@ -110,7 +110,7 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     n = x.array.size if N is None else integer("vander", "N", N)
     if n < 0:
         raise ArgumentError(f"vander: N must be non-negative, it is {n}")
-    powers = wrap(np.arange(n) if increasing else np.arange(n)[::-1].copy())
+    powers = wrap(backends.beside(np.arange(n) if increasing else np.arange(n)[::-1].copy(), x.array))
     x = x if x.dtype.is_floating_point else x.long()
     return x.unsqueeze(-1) ** powers
 

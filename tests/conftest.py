@@ -4,6 +4,7 @@ import importlib
 import os
 import types
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -60,6 +61,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for fixture, marker in (("torch", "torch"), ("compiler", "nvrtc")):
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(marker)
+    if device_only(config) and why_no_gpu():  # one of the tests says why, the others are not there
+        reached = [item for item in items if item.get_closest_marker("gpu")]
+        config.hook.pytest_deselected(items=[item for item in items if item not in reached[:1]])
+        items[:] = reached[:1]
     torch_missing = None if device_only(config) else why_missing("torch")
     conditions = (("torch", lambda: torch_missing), ("gpu", why_no_gpu), ("pool", why_no_pool))
     for marker, why in conditions:
@@ -85,3 +90,16 @@ def threads() -> Iterator[Callable[[int], None]]:
     before = extension.get_num_threads()
     yield extension.set_num_threads
     extension.set_num_threads(before)
+
+
+@pytest.fixture(scope="module", params=["emulated", pytest.param("real", marks=pytest.mark.gpu)])
+def device(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A CUDA device, emulated or real. Functions that a module names ``COLLECTED`` say beforehand which kernels it asks for."""
+    yield from importlib.import_module("cuda_driver").devices(request.param, getattr(request.module, "COLLECTED", ()))
+
+
+@pytest.fixture
+def emulated(device: Any) -> Any:
+    if device is importlib.import_module("gradflow.backends.cupy_driver"):
+        pytest.skip("looks into the emulated device")
+    return device

@@ -1,6 +1,5 @@
 """The compiler of the emulated device: kernels become functions of shared libraries, made by g++ with CUDA's names for what threads do."""
 
-import contextlib
 import ctypes
 import hashlib
 import os
@@ -74,6 +73,12 @@ static T* gf_pointer(void* p) {
   const unsigned long long address = *static_cast<unsigned long long*>(p);
   return address ? reinterpret_cast<T*>(address - (1ull << 62)) : nullptr;
 }
+// Blocks that are run, if not all of them.
+static unsigned gf_chosen[64], gf_count_chosen;
+extern "C" void gf_choose(unsigned count, const unsigned* blocks) {
+  gf_count_chosen = count;
+  for (unsigned i = 0; i < count; ++i) gf_chosen[i] = blocks[i];
+}
 // 1: some threads of a block are done while others wait for them
 static int gf_run(void (*kernel)(void**), void** parameters, bool waits, bool backwards, unsigned gx, unsigned gy, unsigned bx, unsigned by,
                   unsigned shared) {
@@ -86,8 +91,9 @@ static int gf_run(void (*kernel)(void**), void** parameters, bool waits, bool ba
   const unsigned n = bx * by;
   if (waits)
     while (gf_fibers.size() < n) gf_fibers.push_back({{}, static_cast<char*>(malloc(1 << 16)), false});
-  for (unsigned b = 0; b < gx * gy; ++b) {
-    const unsigned block = backwards ? gx * gy - 1 - b : b;
+  const unsigned blocks = gf_count_chosen ? gf_count_chosen : gx * gy;
+  for (unsigned i = 0; i < blocks; ++i) {
+    const unsigned b = backwards ? blocks - 1 - i : i, block = gf_count_chosen ? gf_chosen[b] : b;
     blockIdx = {block % gx, block / gx};
     if (!waits) {
       for (unsigned i = 0; i < n; ++i) {
@@ -193,23 +199,6 @@ class Compiler:
         self.base = hashlib.blake2s("".join([self.shim, FP16, BF16, *self.flags, *(h.read_text() for h in headers)]).encode())
         self.libraries = {}
         self.functions = {}
-        self.folder = CACHE / f"{self.base.hexdigest()[:24]}.headers"
-
-    def headers(self):
-        """Compiled once: reading them takes longer than a kernel."""
-        if not self.folder.exists():
-            folder = self.folder.with_suffix(f".{os.getpid()}")
-            folder.mkdir(exist_ok=True)
-            text = f'{self.shim}\n#include "gradflow/device.h"\n'
-            for file, text in (("shim.h", text), ("cuda_fp16.h", FP16), ("cuda_bf16.h", BF16)):
-                (folder / file).write_text(text)
-            subprocess.run(["g++", "-x", "c++-header", *self.flags, *self.include(folder), str(folder / "shim.h")], check=True)
-            with contextlib.suppress(OSError):  # another process was quicker
-                folder.rename(self.folder)
-        return self.folder
-
-    def include(self, folder):
-        return [f"-I{folder}", f"-I{ROOT}", f"-I{ROOT / 'gradflow' / 'include'}"]
 
     def digest(self, text):
         h = self.base.copy()
@@ -237,9 +226,11 @@ class Compiler:
         key = self.digest("".join(kernels.values()))
         folder = CACHE / f"{key}.{os.getpid()}"
         folder.mkdir(exist_ok=True)
+        for file, text in (("shim.h", self.shim), ("cuda_fp16.h", FP16), ("cuda_bf16.h", BF16)):
+            (folder / file).write_text(text)
         body = "\n".join(t.replace('extern "C" ', "") + entry(n, t) for n, t in kernels.items())
         (folder / "kernels.cpp").write_text(f'#include "shim.h"\n{body}')
-        include = self.include(self.headers())
+        include = [f"-I{folder}", f"-I{ROOT}", f"-I{ROOT / 'gradflow' / 'include'}"]
         unit, output = folder / "kernels.o", folder / f"{key}.so"
         subprocess.run(["g++", "-c", *self.flags, *include, str(folder / "kernels.cpp"), "-o", str(unit)], check=True)
         libraries = [] if self.counting else [f for f in self.flags if f.startswith("-fsanitize")]  # what counts is no ThreadSanitizer

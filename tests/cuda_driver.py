@@ -7,7 +7,9 @@ g++ with CUDA's names; the threads of a block are fibers that change at ``__sync
 
 import ctypes
 import itertools
+import mmap
 import os
+import re
 import shutil
 import sys
 import time
@@ -23,6 +25,7 @@ from gradflow.backends.cuda import array
 from gradflow.backends.cuda.array import DTYPES
 
 SHIFT = 1 << 62
+NORESERVE = 0x4000  # of mmap on Linux, which Python names from 3.13 on
 
 
 class Stream:
@@ -85,6 +88,14 @@ class Block:
         libc.free(self.address)
 
 
+class Vast:
+    """More bytes than there are: pages are there once somebody writes to them."""
+
+    def __init__(self, nbytes):
+        self.map = mmap.mmap(-1, nbytes, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | NORESERVE)
+        self.address = ctypes.addressof(ctypes.c_char.from_buffer(self.map))
+
+
 class Memory:
     """Bytes of the device."""
 
@@ -95,7 +106,7 @@ class Memory:
             raise MemoryError
         self.nbytes = nbytes
         driver.reserved[device] += nbytes
-        self.block = Block(nbytes)
+        self.block = Vast(nbytes) if nbytes > 1 << 30 else Block(nbytes)
         self.pointer = self.block.address + SHIFT
         driver.living.add(self)
         driver.allocated[device] += nbytes
@@ -121,6 +132,7 @@ class Driver:
         self.limit, self.reserved, self.emptied = 1 << 34, [0] * devices, 0
         self.handles, self.log, self.held = itertools.count(1), [], []
         self.every, self.living = weakref.WeakSet(), weakref.WeakSet()
+        self.chosen = ()  # of large grids only the blocks at these parts of the whole are run
         self.counted = []  # (kernel, bytes read, bytes written, bytes accessed 16 at a time) of each launch, if the compiler counts
         self.streams = [Stream(self) for _ in range(devices)]
         self.currents = list(self.streams)
@@ -246,8 +258,9 @@ class Driver:
         return name, text
 
     def launch(self, function, grid, block, shared, parameters, device):
-        assert shared <= 1 << 14 and block[0] * block[1] <= 1024
         name, text = function
+        most = int(re.search(rf"__launch_bounds__\((\d+)\) {name}\(", text).group(1))
+        assert 0 < grid[0] < 1 << 31 and 0 < grid[1] <= 65535 and shared <= 48 << 10 and 0 < block[0] * block[1] <= most
         self.launches += 1
         self.currents[device].synchronize()
         if self.collected is not None:
@@ -256,8 +269,12 @@ class Driver:
         if name not in self.compiler.functions:
             self.compiler.build({name: text})
         run = self.compiler.functions[name]
+        library = self.compiler.libraries[os.readlink(CACHE / self.compiler.digest(text))]
+        chosen = sorted(
+            {min(max(int(part * grid[0]) + d, 0), grid[0] - 1) for part in self.chosen for d in (-1, 0, 1)} if grid[0] > 2048 else ()
+        )
+        library.gf_choose(len(chosen), (ctypes.c_uint * len(chosen))(*chosen))
         if self.compiler.counting:
-            library = self.compiler.libraries[os.readlink(CACHE / self.compiler.digest(text))]
             ranges = [n for m in self.living for n in (m.block.address, m.block.address + m.nbytes)]
             assert len(ranges) <= 128
             library.gf_watch(len(ranges) // 2, (ctypes.c_ulonglong * len(ranges))(*ranges))
@@ -285,7 +302,8 @@ class Driver:
         y = self.matrices(code, b[0], k, n, b[2], b[3], count, b[1])
         z = self.matrices(code, c[0], m, n, c[1], c[2], count, False)
         wide = np.float64 if z.dtype == np.float64 else np.float32
-        result = x.astype(wide) @ y.astype(wide)
+        with np.errstate(all="ignore"):
+            result = x.astype(wide) @ y.astype(wide)
         z[...] = (z.astype(wide) + result if accumulate else result).astype(z.dtype)
 
     def matrices(self, code, pointer, rows, columns, leading, stride, count, turned):

@@ -140,8 +140,8 @@ def test_gradients_of_a_weight_that_is_used_often(torch, cached):
             y.float().square().sum().backward()
             (x @ w).sum().backward()
         found.append((y.detach().float().numpy(), w.grad.numpy()))
-    for theirs, ours in zip(*found, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=0.02)
+    for want, got in zip(*found, strict=True):
+        np.testing.assert_allclose(got, want, rtol=0.02)
 
 
 def test_a_weight_is_converted_once():

@@ -1,23 +1,10 @@
-"""Memory of the device shared with other libraries, by DLPack and __cuda_array_interface__. On the emulated device and the real one."""
+"""Memory shared with other libraries: DLPack and ``__cuda_array_interface__``. On the emulated device and the real one."""
 
 import gc
 
 import pytest
-from cuda_driver import Driver, devices
 
 import gradflow as gf
-
-
-@pytest.fixture(scope="module", params=["emulated", pytest.param("real", marks=pytest.mark.gpu)])
-def device(request):
-    yield from devices(request.param)
-
-
-@pytest.fixture
-def emulated(device):
-    if not isinstance(device, Driver):
-        pytest.skip("looks into the emulated device")
-    return device
 
 
 class Lender:

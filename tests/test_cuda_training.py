@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from cuda_driver import devices
 
 import gradflow as gf
 
@@ -102,7 +101,30 @@ def stepped(name, options, where):
     return [w]
 
 
+def transformed(where):
+    """Derivatives and vmaps of functions that also read what the transform does not know."""
+    v, f = gf.func.vmap, gf.func
+    with gf.device(where):
+        x, a = gf.tensor([0.5, 0.9, 1.2]), gf.tensor([[1.0, 2.0, 3.0], [0.0, 1.0, 2.0], [1.0, 1.0, 1.0]])
+        scales, pair = gf.tensor([0.5, 0.9, 1.0]), gf.stack([x, x * 0.5])
+
+        def bent(s):
+            return gf.where(x * s > 0.8, x * s * x * s, (x * s).exp())
+
+        return [
+            *(v(lambda s: x * s)(scales), v(bent)(scales), v(lambda s: (x * s) @ a)(scales), v(lambda y: y.sum())(pair)),
+            *(
+                v(f.grad(lambda y: (y @ a).sin().sum()))(pair),
+                v(lambda s: a[gf.tensor([2, 0])] * s)(scales),
+                v(lambda s: (x * s).softmax(0))(scales),
+            ),
+            *(f.jacrev(lambda y: (a @ y).tanh())(x), f.jacfwd(lambda y: y.cumsum(0) * x)(x), f.hessian(lambda y: (y * x).exp().sum())(x)),
+            *f.jvp(lambda y: (y @ a).sin(), (x,), (x * 2,)),
+        ]
+
+
 def cases():
+    yield "transforms", transformed
     for name, make, shape in MODULES:
         yield name, lambda where, make=make, shape=shape: trained(make, shape, where)
     for name in LOSSES:
@@ -119,9 +141,7 @@ def everything(driver):
             print(f"{name}: {type(error).__name__}: {error}")
 
 
-@pytest.fixture(scope="module", params=["emulated", pytest.param("real", marks=pytest.mark.gpu)])
-def device(request):
-    yield from devices(request.param, [everything])
+COLLECTED = [everything]
 
 
 @pytest.mark.parametrize("name", [name for name, _ in cases()])

@@ -183,7 +183,7 @@ def test_kernels_are_compiled_and_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(cupy_driver.nvrtc(), "createProgram", None)
     assert cupy_driver.compiled(kernel.text, "90") == code
     monkeypatch.undo()
-    with pytest.raises(RuntimeError, match="cuda: NVRTC does not compile a kernel: .*error"):
+    with pytest.raises(RuntimeError, match=r"cuda: NVRTC does not compile a kernel: .*error"):
         cupy_driver.compiled("this is no kernel", "90")
 
 

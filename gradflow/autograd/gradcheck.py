@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backends import beside
 from ..errors import ArgumentError, BatchError, DTypeError, GradError
 from ..tape.node import mode
 from ..tensor import Tensor, wrap
@@ -76,7 +77,7 @@ class Check:
         xs = [self.inputs[i] for i in self.places]
         if not output.requires_grad:
             return [np.zeros(x.array.shape) for x in xs]
-        cotangent = wrap(np.array(g, dtype=output.array.dtype))
+        cotangent = wrap(beside(np.array(g, dtype=output.array.dtype), output.array))
         found = gradients_of(output, xs, cotangent, retain_graph=True, allow_unused=True)
         return [np.zeros(x.array.shape) if t is None else t.array.astype(np.float64) for x, t in zip(xs, found, strict=True)]
 
@@ -113,7 +114,7 @@ class Check:
 
     def along(self, push: Callable, n: int, direction: Any, outputs: Sequence[Tensor]) -> list[Any]:
         xs = [self.inputs[i].array for i in self.places]
-        tangents = [wrap(np.asarray(direction, x.dtype) if k == n else np.zeros(x.shape, x.dtype)) for k, x in enumerate(xs)]
+        tangents = [wrap(beside(np.asarray(direction, x.dtype) if k == n else np.zeros(x.shape, x.dtype), x)) for k, x in enumerate(xs)]
         return [np.zeros(y.array.shape) if t is None else t.array.astype(np.float64) for y, t in zip(outputs, push(tangents), strict=True)]
 
     def direction(self, shape: tuple) -> Any:
@@ -342,7 +343,7 @@ def gradgradcheck(
     outputs = [t for t in tensors_in(func(*given)) if isinstance(t, Tensor) and t.requires_grad]
     if grad_outputs is None:
         random = np.random.default_rng(0)
-        cotangents = [wrap(np.asarray(random.standard_normal(t.array.shape), t.array.dtype)) for t in outputs]
+        cotangents = [wrap(beside(np.asarray(random.standard_normal(t.array.shape), t.array.dtype), t.array)) for t in outputs]
         if gen_non_contig_grad_outputs:
             cotangents = [wrap(np.repeat(t.array[..., None], 2, -1)[..., 0]) for t in cotangents]
         cotangents = [t.requires_grad_() for t in cotangents]

@@ -28,10 +28,10 @@ def rule(function: Callable) -> Callable:
 
 def promoted(program: Any, inputs: tuple, batch: Batch) -> tuple:
     """Operands without axes count less in promotion; with a batch axis they would not: they get the common type first."""
-    if not any(owned_by(x, batch) and not x.ndim for x in inputs) or len({x.dtype for x in inputs if isinstance(x, np.ndarray)}) < 2:
+    if not any(owned_by(x, batch) and not x.ndim for x in inputs) or len({x.dtype for x in inputs if owners.is_array(x)}) < 2:
         return inputs
     counted = [i for i in range(len(inputs)) if i not in program.source.raw]
-    dummies = [np.empty((0,) * x.ndim, x.dtype) if isinstance(x, np.ndarray) else x for x in (inputs[i] for i in counted)]
+    dummies = [np.empty((0,) * x.ndim, x.dtype) if owners.is_array(x) else x for x in (inputs[i] for i in counted)]
     common = cpu.empty((), cpu.result_type(tuple(dummies)), None, True).dtype
     return tuple(
         x.astype(common) if i in counted and owned_by(x, batch) and not x.ndim and x.dtype != common else x for i, x in enumerate(inputs)
@@ -41,7 +41,7 @@ def promoted(program: Any, inputs: tuple, batch: Batch) -> tuple:
 def lowered(program: Any, inputs: tuple, batch: Batch) -> tuple[tuple, int]:
     """(physical operands that broadcast as the examples do, their number of dimensions without the batch's)."""
     inputs = promoted(program, inputs, batch)
-    n = max((x.ndim for x in inputs if isinstance(x, np.ndarray)), default=0)
+    n = max((x.ndim for x in inputs if owners.is_array(x)), default=0)
     return tuple(x.aligned(n) if owned_by(x, batch) else x for x in inputs), n
 
 
@@ -117,11 +117,11 @@ def reduce(
         physical, keepdims = tuple(x[..., None] if owned_by(y, batch) else x for x, y in zip(physical, inputs, strict=True)), False
         axes, n = 0, 1
     if axes is None and kind >= cpu.KINDS["argmax"]:  # the number of an element among all
-        full = np.broadcast_shapes(*(x.shape for x in inputs if isinstance(x, np.ndarray)))
+        full = np.broadcast_shapes(*(x.shape for x in inputs if owners.is_array(x)))
         flat = again(
             kind,
             program,
-            tuple(np.broadcast_to(x, (batch.size, *full)).reshape(batch.size, -1) if isinstance(x, np.ndarray) else x for x in physical),
+            tuple(np.broadcast_to(x, (batch.size, *full)).reshape(batch.size, -1) if owners.is_array(x) else x for x in physical),
             1,
         )
         return BatchedArray(flat.reshape((batch.size,) + (1,) * n) if keepdims else flat, batch)
@@ -251,14 +251,14 @@ def irregular(again: Any, batch: Batch, out: Any, inputs: tuple) -> Any:
     like = out[0] if isinstance(out, tuple) else out
 
     def dummy(x: Any) -> Any:
-        return np.broadcast_to(np.empty((), x.dtype), x.shape) if isinstance(x, np.ndarray) else x
+        return np.broadcast_to(np.empty((), x.dtype), x.shape) if owners.is_array(x) else x
 
     return again(dummy(like), tuple(dummy(x) for x in inputs))
 
 
 @rule
 def result_type(again: Any, batch: Batch, inputs: tuple) -> int:
-    return again(tuple(np.empty((0,) * x.ndim, x.dtype) if isinstance(x, np.ndarray) else x for x in inputs))
+    return again(tuple(np.empty((0,) * x.ndim, x.dtype) if owners.is_array(x) else x for x in inputs))
 
 
 def new(name: str) -> None:

@@ -21,7 +21,6 @@ from ..errors import DeviceError
 from ..scalar.types import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, NAMES, SIZES
 from .owners import products
 
-INSTALL = 'pip install "cupy-cuda13x[ctk]"'
 INCLUDE = Path(__file__).parents[1] / "include"
 GRAIN = 512  # what CuPy's pool rounds sizes up to
 
@@ -46,22 +45,34 @@ def devices_of_driver() -> int | str:
     return count.value
 
 
+@functools.cache
+def cuda_of_driver() -> int:
+    """The newest major version of CUDA that NVIDIA's driver knows."""
+    version = ctypes.c_int()
+    ctypes.CDLL("libcuda.so.1").cuDriverGetVersion(ctypes.byref(version))
+    return version.value // 1000
+
+
 def why_not() -> str | None:
     """What is missing to compute on a device, and how to get it; ``None`` if nothing is. Quick where there is no driver."""
     found = devices_of_driver()
     if isinstance(found, str):
         return found
+    major = min(max(cuda_of_driver(), 12), 13)
+    install = f'pip install "cupy-cuda{major}x[ctk]"'
     packages = sorted({d.metadata["Name"] for d in metadata.distributions() if str(d.metadata["Name"]).lower().startswith("cupy")})
     if len(packages) > 1:
         return f"cuda: two CuPy packages are installed, {' and '.join(packages)}; keep one: pip uninstall {' '.join(packages[1:])}"
     if importlib.util.find_spec("cupy") is None:
-        return f"cuda: CuPy is missing; {INSTALL}"
+        return f"cuda: CuPy is missing; {install}"
+    if packages == ["cupy-cuda13x"] and major == 12:
+        return f"cuda: cupy-cuda13x needs a driver for CUDA 13, and this one is for CUDA 12; pip uninstall cupy-cuda13x, then {install}"
     try:
         nvrtc().getVersion()
     except Exception as error:  # whatever a library that does not load raises
-        return f"cuda: NVRTC cannot be loaded ({str(error).splitlines()[0]}); {INSTALL}"
+        return f"cuda: NVRTC cannot be loaded ({str(error).splitlines()[0]}); {install}"
     if headers() is None:
-        return f"cuda: CUDA's headers are missing (cuda_fp16.h); {INSTALL}"
+        return f"cuda: CUDA's headers are missing (cuda_fp16.h); {install}"
     return None
 
 

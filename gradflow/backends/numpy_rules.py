@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import cpu
+from . import cpu, owners
 from .batched import FUNCTIONS, INDEXING, Batch, BatchedArray, everything, is_batched, one, owned_by, per_example, top, written_outside
 
 
@@ -206,7 +206,7 @@ def lifted(a: Any, key: tuple) -> tuple[tuple, Any, int] | None:
     if found is None:
         return None
     parts, at = found
-    n = max(parts[i].ndim if isinstance(parts[i], np.ndarray) else 0 for i in at)
+    n = max(parts[i].ndim if owners.is_array(parts[i]) else 0 for i in at)
     ndim = len(parts) - len(at) + n
     one_block = at == list(range(at[0], at[-1] + 1))
     before = at[0] if one_block else 0  # axes of the result before those of the arrays

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import gradflow as gf
@@ -61,7 +62,7 @@ class Categorical(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        return gf.full(self._extended_shape(), gf.nan, dtype=self.probs.dtype)
+        return gf.full(self._extended_shape(), gf.nan, dtype=self.probs.dtype, device=self.probs.device)
 
     @property
     def mode(self) -> Tensor:
@@ -69,7 +70,7 @@ class Categorical(Distribution):
 
     @property
     def variance(self) -> Tensor:
-        return gf.full(self._extended_shape(), gf.nan, dtype=self.probs.dtype)
+        return gf.full(self._extended_shape(), gf.nan, dtype=self.probs.dtype, device=self.probs.device)
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         shape = as_size(sample_shape)
@@ -88,7 +89,7 @@ class Categorical(Distribution):
         return -(logits * self.probs).sum(-1)
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
-        values = gf.arange(self._num_events, dtype=gf.long).reshape(-1, *(1,) * len(self.batch_shape))
+        values = gf.arange(self._num_events, dtype=gf.long, device=self._param.device).reshape(-1, *(1,) * len(self.batch_shape))
         return values.expand(-1, *self.batch_shape) if expand else values
 
 
@@ -144,7 +145,7 @@ class OneHotCategorical(Distribution):
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
         n = self.event_shape[0]
-        values = gf.eye(n, dtype=self.probs.dtype).reshape(n, *(1,) * len(self.batch_shape), n)
+        values = gf.eye(n, dtype=self.probs.dtype, device=self.probs.device).reshape(n, *(1,) * len(self.batch_shape), n)
         return values.expand(n, *self.batch_shape, n) if expand else values
 
 
@@ -202,8 +203,8 @@ class Multinomial(Distribution):
         shape = as_size(sample_shape)
         drawn = self._categorical.sample((self.total_count, *shape))
         drawn = drawn.permute(*range(1, drawn.ndim), 0)
-        counts = gf.zeros(tuple(self._extended_shape(shape)), dtype=self.probs.dtype)
-        return counts.scatter_add_(-1, drawn, gf.ones(drawn.shape, dtype=counts.dtype))
+        counts = gf.zeros(tuple(self._extended_shape(shape)), dtype=self.probs.dtype, device=self.probs.device)
+        return counts.scatter_add_(-1, drawn, gf.ones_like(drawn, dtype=counts.dtype))
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
@@ -217,4 +218,4 @@ class Multinomial(Distribution):
         marginal = Binomial(n, probs=self.probs)
         counts = marginal.enumerate_support(False)[1:]
         extra = (gf.exp(marginal.log_prob(counts)) * gf.lgamma(counts + 1)).sum([0, -1])
-        return n * self._categorical.entropy() - gf.lgamma(gf.tensor(n + 1.0)) + extra
+        return n * self._categorical.entropy() - math.lgamma(n + 1.0) + extra

@@ -225,7 +225,7 @@ corr_cholesky = _Simple(
     lambda v: lower_cholesky.check(v) & ((v.square().sum(-1) - 1).abs() <= gf.finfo(v.dtype).eps * v.shape[-1] * 10).all(-1),
     2,
 )
-square = _Simple("Square", lambda v: gf.full(v.shape[:-2], v.shape[-2] == v.shape[-1]), 2)
+square = _Simple("Square", lambda v: gf.full(v.shape[:-2], v.shape[-2] == v.shape[-1], device=v.device), 2)
 symmetric = _Simple("Symmetric", lambda v: gf.isclose(v, v.mT, atol=1e-6).all(-2).all(-1), 2)
 positive_definite = _Simple("PositiveDefinite", _is_positive_definite, 2)
 dependent = _Dependent()

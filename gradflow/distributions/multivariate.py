@@ -176,7 +176,9 @@ class LowRankMultivariateNormal(Distribution):
     def _capacitance_tril(self) -> Tensor:
         """The factor of I + W^T D^-1 W."""
         scaled = self.cov_factor.mT / self.cov_diag.unsqueeze(-2)
-        return gf.linalg.cholesky(scaled @ self.cov_factor + gf.eye(self.cov_factor.shape[-1], dtype=self.loc.dtype))
+        return gf.linalg.cholesky(
+            scaled @ self.cov_factor + gf.eye(self.cov_factor.shape[-1], dtype=self.loc.dtype, device=self.loc.device)
+        )
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         shape = self._extended_shape(sample_shape)

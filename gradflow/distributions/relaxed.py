@@ -43,7 +43,7 @@ class LogitRelaxedBernoulli(Distribution):
             self._validate_sample(value)
         logits, value = broadcast_all(self.logits, value)
         difference = logits - value.mul(self.temperature)
-        return gf.as_tensor(self.temperature, dtype=value.dtype).log() + difference - 2 * difference.exp().log1p()
+        return gf.as_tensor(self.temperature, dtype=value.dtype, device=value.device).log() + difference - 2 * difference.exp().log1p()
 
 
 class Relaxed(TransformedDistribution):
@@ -106,10 +106,10 @@ class ExpRelaxedCategorical(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
             self._validate_sample(value)
-        n, t = self.event_shape[0], gf.as_tensor(self.temperature, dtype=value.dtype)
+        n, t = self.event_shape[0], gf.as_tensor(self.temperature, dtype=value.dtype, device=value.device)
         logits, value = broadcast_all(self.logits, value)
         score = (logits - value.mul(t)).log_softmax(-1).sum(-1)
-        return score + gf.lgamma(gf.tensor(float(n), dtype=value.dtype)) + t.log() * (n - 1)
+        return score + gf.lgamma(gf.tensor(float(n), dtype=value.dtype, device=value.device)) + t.log() * (n - 1)
 
 
 class RelaxedOneHotCategorical(Relaxed):

@@ -223,7 +223,7 @@ class StickBreakingTransform(Transform):
 
     def _offset(self, x: Tensor) -> Tensor:
         n = x.shape[-1]
-        return gf.arange(n, 0, -1, dtype=x.dtype)
+        return gf.arange(n, 0, -1, dtype=x.dtype, device=x.device)
 
     def _call(self, x: Tensor) -> Tensor:
         z = SigmoidTransform()._call(x - self._offset(x).log())

@@ -86,7 +86,7 @@ class Bernoulli(Binary, ExponentialFamily):
         return gf.nn.functional.binary_cross_entropy_with_logits(self.logits, self.probs, reduction="none")
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
-        values = gf.arange(2, dtype=self._param.dtype).reshape(-1, *(1,) * len(self.batch_shape))
+        values = gf.arange(2, dtype=self._param.dtype, device=self._param.device).reshape(-1, *(1,) * len(self.batch_shape))
         return values.expand(-1, *self.batch_shape) if expand else values
 
 
@@ -185,7 +185,7 @@ class Binomial(Binary):
         n = int(self.total_count.max())
         if not self.total_count.min() == n:
             raise NotImplementedError("Inhomogeneous total count not supported by `enumerate_support`.")
-        values = gf.arange(1 + n, dtype=self._param.dtype).reshape(-1, *(1,) * len(self.batch_shape))
+        values = gf.arange(1 + n, dtype=self._param.dtype, device=self._param.device).reshape(-1, *(1,) * len(self.batch_shape))
         return values.expand(-1, *self.batch_shape) if expand else values
 
 

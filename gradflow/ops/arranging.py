@@ -61,7 +61,7 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     if r < 0:
         raise ArgumentError(f"combinations: Expect a non-negative number, but got {r}")
     if not r:
-        return wrap(np.empty(0, input.array.dtype))
+        return wrap(backends.beside(np.empty(0, input.array.dtype), input.array))
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     rows = np.array(list(choose(range(input.array.size), r)), np.int64).reshape(-1, r)
     return rows_at(input, 0, rows.reshape(-1)).reshape(rows.shape)

@@ -120,7 +120,7 @@ def largest(rows: Tensor, bag: np.ndarray, bags: int) -> Tensor:
     sizes = np.bincount(bag, minlength=bags)
     most = int(sizes.max(initial=0))
     if not most:
-        return wrap(np.zeros((bags, rows.array.shape[1]), rows.array.dtype))
+        return wrap(backends.beside(np.zeros((bags, rows.array.shape[1]), rows.array.dtype), rows.array))
     place = np.arange(bag.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     grid: np.ndarray = np.zeros((bags, most), np.int64)
     grid[bag, place] = np.arange(bag.size)

@@ -110,35 +110,39 @@ def ctc_loss(
         raise ArgumentError(f"ctc_loss: Expected input_lengths to have value at most {steps}, but got value {times.max()}")
     labels = padded_targets(targets if targets.array.ndim == 2 or not alone else targets.reshape(-1), counts, classes)
     loss = alignments(lp, labels, times, counts, blank)
-    inside = wrap((np.arange(steps)[:, None, None] < times[:, None]).astype(lp.array.dtype))
+    inside = wrap(backends.beside((np.arange(steps)[:, None, None] < times[:, None]).astype(lp.array.dtype), lp.array))
     total = mul(exp(lp), inside).sum((0, 2))
     loss = add(loss, sub(total, total.detach()))  # no change of the value
     if zero_infinity:
         loss = where(isinf(loss), 0.0, loss)
     if reduction == "mean":
-        return div(loss, wrap(np.maximum(counts, 1))).to(lp.dtype).mean()
+        return div(loss, wrap(backends.beside(np.maximum(counts, 1), loss.array))).to(lp.dtype).mean()
     return loss.sum() if reduction == "sum" else loss.squeeze(0) if alone else loss
 
 
 def alignments(lp: Tensor, labels: np.ndarray, times: np.ndarray, counts: np.ndarray, blank: int) -> Tensor:
     """The forward recursion over states blank, label, blank, label, ..., blank."""
     steps, batch, _ = lp.array.shape
+
+    def constant(a: np.ndarray) -> Tensor:
+        return wrap(backends.beside(a, lp.array))
+
     states = np.full((batch, 2 * labels.shape[1] + 1), blank, np.int64)
     states[:, 1::2] = labels
     jump = np.zeros(states.shape, bool)  # from one label to the next, unless they are equal
     jump[:, 3::2] = labels[:, 1:] != labels[:, :-1]
     emitted = gather_at(lp, 2, backends.dense(np.broadcast_to(states, (steps, *states.shape))))
-    first, can_jump = wrap(np.broadcast_to(np.arange(states.shape[1]) < 2, states.shape).copy()), wrap(jump)
+    first, can_jump = constant(np.broadcast_to(np.arange(states.shape[1]) < 2, states.shape).copy()), constant(jump)
     none = -math.inf
-    alpha = where(first, emitted[0], none) if steps else wrap(np.full(states.shape, none, lp.array.dtype))
+    alpha = where(first, emitted[0], none) if steps else constant(np.full(states.shape, none, lp.array.dtype))
     for t in range(1, int(times.max(initial=0))):
         skipped = where(can_jump, pad(alpha, (2, -2), value=none), none)
         after = add(log_add_three(alpha, pad(alpha, (1, -1), value=none), skipped), emitted[t])
-        alpha = after if (times > t).all() else where(wrap((times > t)[:, None]), after, alpha)
+        alpha = after if (times > t).all() else where(constant((times > t)[:, None]), after, alpha)
     last = gather_at(alpha, 1, (2 * counts)[:, None]).squeeze(1)
     before = gather_at(alpha, 1, np.maximum(2 * counts - 1, 0)[:, None]).squeeze(1)
-    before = where(wrap(counts > 0), before, none)
+    before = where(constant(counts > 0), before, none)
     loss = neg(log_add_three(last, before, none))
     if (times == 0).any():
-        loss = where(wrap(times == 0), wrap(np.where(counts == 0, 0.0, math.inf).astype(lp.array.dtype)), loss)
+        loss = where(constant(times == 0), constant(np.where(counts == 0, 0.0, math.inf).astype(lp.array.dtype)), loss)
     return loss

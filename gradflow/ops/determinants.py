@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import backends
 from ..backends.batched import asarray
 from ..kinds import custom
 from ..tensor import Tensor, wrap
@@ -51,8 +52,9 @@ def det_vjp(g, needs, a, y, singular):
         return per_matrix(g * y) * inverse_of(a)[0].mT
     n, dtype = a.array.shape[-1], a.array.dtype
     here = wrap(singular.array[..., None, None])
-    regular = per_matrix(g * y) * inverse_of(pointwise.where(here, wrap(np.eye(n, dtype=dtype)), a))[0].mT
-    u, s, vh = svd_of(pointwise.where(here, a, wrap(np.diag(np.arange(1, n + 1)).astype(dtype))), False)
+    one, other = (wrap(backends.beside(np.diag(d).astype(dtype), a.array)) for d in (np.ones(n), np.arange(1, n + 1)))
+    regular = per_matrix(g * y) * inverse_of(pointwise.where(here, one, a))[0].mT
+    u, s, vh = svd_of(pointwise.where(here, a, other), False)
     others = exclusive_product(s, s.array.ndim - 1) * (g * det_of(u) * det_of(vh)).unsqueeze(-1)
     return pointwise.where(here, multiply_last(u, others) @ vh, regular)
 

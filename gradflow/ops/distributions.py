@@ -98,7 +98,8 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     float_only("poisson", input)
     if (input.array < 0).any():
         raise ArgumentError("poisson: invalid Poisson rate, expected rate to be non-negative")
-    return wrap(np.asarray(numpys(generator).poisson(input.array.astype(np.float64))).astype(input.array.dtype))
+    drawn = np.asarray(numpys(generator).poisson(input.array.astype(np.float64))).astype(input.array.dtype)
+    return wrap(backends.beside(drawn, input.array))
 
 
 def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
@@ -114,7 +115,8 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
     n, p = count.array.astype(np.float64), prob.array.astype(np.float64)
     if (n < 0).any() or not ((p >= 0) & (p <= 1)).all():
         raise ArgumentError("binomial: count must not be negative and prob must be in [0, 1]")
-    return wrap(np.asarray(numpys(generator).binomial(n.astype(np.int64), p)).astype(count.array.dtype))
+    drawn = np.asarray(numpys(generator).binomial(n.astype(np.int64), p)).astype(count.array.dtype)
+    return wrap(backends.beside(drawn, count.array))
 
 
 # Dropouts
@@ -216,7 +218,7 @@ def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor,
     """
     chance("native_dropout", input, p)
     if train is False:
-        return input, wrap(np.ones(input.array.shape, bool))
+        return input, wrap(backends.beside(np.ones(input.array.shape, bool), input.array))
     kept = noise("native_dropout", input, p, False)
     return mul(input, mul(kept, 1 / (1 - p) if p < 1 else 0.0)), wrap(kept.array != 0)
 

@@ -118,7 +118,7 @@ def lu_vjp(g, needs, lu, pivots):
 
 def unit_lower(lu: Any, k: int) -> Tensor:
     lower = lu.narrow(-1, 0, k).tril(-1)
-    return lower + wrap(np.eye(*lower.array.shape[-2:], dtype=lower.array.dtype))
+    return lower + wrap(backends.beside(np.eye(*lower.array.shape[-2:], dtype=lower.array.dtype), lower.array))
 
 
 def pivoting(op: str, pivot: bool) -> None:

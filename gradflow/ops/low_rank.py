@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import backends
 from ..errors import ArgumentError, DTypeError
 from ..tensor import Tensor, wrap
 from .axes import flag, integer
@@ -32,7 +33,7 @@ def svd_lowrank(A: Any, q: int | None = 6, niter: int | None = 2, M: Any = None)
     centred: Any = A if M is None else A - M.broadcast_to(A.shape)
     wide = A.array.shape[-2] < A.array.shape[-1]
     x = centred.mT if wide else centred
-    directions: Any = wrap(np.empty((x.array.shape[-1], q), x.array.dtype))
+    directions: Any = wrap(backends.beside(np.empty((x.array.shape[-1], q), x.array.dtype), x.array))
     basis: Any = qr(x @ directions.normal_()).Q
     for _ in range(niter):
         basis = qr(x @ qr(x.mT @ basis).Q).Q

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes
+from .. import backends, dtypes
 from ..backends.batched import asarray
 from ..errors import ArgumentError, AxisError, DTypeError, ShapeError
 from ..kinds import custom
@@ -155,7 +155,7 @@ def cond(input: Any, p: Any = None) -> Tensor:
         raise ArgumentError(f"{op}: got an invalid norm type: {p}; use None, 'fro', 'nuc', 1, -1, 2, -2, inf or -inf")
     matrices(op, input, square=p not in (None, 2, -2))
     if not input.array.shape[-1] or not input.array.shape[-2]:
-        return wrap(np.zeros(input.array.shape[:-2], input.array.dtype))
+        return wrap(backends.beside(np.zeros(input.array.shape[:-2], input.array.dtype), input.array))
     if p in (None, 2, -2):
         s: Any = singular_values(op, input)
         large, small = s.select(-1, 0), s.select(-1, -1)
@@ -204,10 +204,10 @@ def matrix_power(input: Any, n: int) -> Tensor:
     shape = input.array.shape
     if len(shape) < 2 or shape[-1] != shape[-2]:
         raise ShapeError(f"{op}: input must be batches of square matrices, but its shape is {tuple(shape)}")
-    if n < 0:
-        input, n = inv_checked(op, input, True).inverse, -n
+    input, n = (input, n) if n >= 0 else (inv_checked(op, input, True).inverse, -n)
     if n == 0:  # a constant, with a gradient of zeros
-        return pointwise.where(wrap(np.zeros(shape, bool)), input, wrap(np.eye(shape[-1], dtype=input.array.dtype)))
+        never, one = (wrap(backends.beside(a, input.array)) for a in (np.zeros(shape, bool), np.eye(shape[-1], dtype=input.array.dtype)))
+        return pointwise.where(never, input, one)
     result: Any = None
     while True:  # the binary digits of n, lowest first
         if n & 1:
@@ -394,7 +394,7 @@ def vander(x: Any, N: Any = None) -> Tensor:
 
 
 def powers(x: Any, n: int) -> Any:
-    ones = wrap(np.ones((*x.array.shape, 1), x.array.dtype))
+    ones = wrap(backends.beside(np.ones((*x.array.shape, 1), x.array.dtype), x.array))
     return cat([ones, x.unsqueeze(-1).expand((*x.array.shape, n - 1))], -1).cumprod(-1)
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import backends
 from ..errors import ArgumentError, DTypeError, LinAlgError, ShapeError
 from ..kinds import custom
 from ..tensor import Tensor, wrap
@@ -178,7 +179,7 @@ def svd(input: Any, some: bool = True, compute_uv: bool = True) -> svd_result:
         u, s, vh = svd_of(input, not some)
         return svd_result(u, s, vh.mT)
     *batch, m, n = input.array.shape
-    zeros = (wrap(np.zeros((*batch, k, k), input.array.dtype)) for k in (m, n))
+    zeros = (wrap(backends.beside(np.zeros((*batch, k, k), input.array.dtype), input.array)) for k in (m, n))
     return svd_result(next(zeros), svdvals(input), next(zeros))
 
 
@@ -207,7 +208,7 @@ def lu_unpack(LU_data: Any, LU_pivots: Any, unpack_data: bool = True, unpack_piv
     """
     op = "lu_unpack"
     matrices(op, LU_data, "LU_data")
-    P = L = U = wrap(np.empty(0, LU_data.array.dtype))
+    P = L = U = wrap(backends.beside(np.empty(0, LU_data.array.dtype), LU_data.array))
     if flag(op, "unpack_pivots", unpack_pivots):
         int32_pivots(op, LU_data, LU_pivots)
         P = permutation(LU_pivots.array, LU_data)
@@ -296,7 +297,7 @@ def geqrf(input: Any) -> geqrf_result:
 def reflected(vectors: Any, tau: Any, other: Any, forward: bool) -> Any:
     """The reflections ``1 - tau[i] v[i] v[i].T`` of ``other``, the last one first unless ``forward``; v[i] has 0 above i, and 1 there."""
     m, k = vectors.array.shape[-2], tau.array.shape[-1]
-    unit = vectors.narrow(-1, 0, k).tril(-1) + wrap(np.eye(m, k, dtype=vectors.array.dtype))
+    unit = vectors.narrow(-1, 0, k).tril(-1) + wrap(backends.beside(np.eye(m, k, dtype=vectors.array.dtype), vectors.array))
     for i in range(k) if forward else reversed(range(k)):
         v = unit.narrow(-1, i, 1)
         other = other - (tau.narrow(-1, i, 1).unsqueeze(-1) * v) @ (v.mT @ other)
@@ -315,7 +316,8 @@ def householder_product(input: Any, tau: Any) -> Tensor:
     m, n = input.array.shape[-2:]
     if m < n:
         raise ShapeError(f"{op}: input.shape[-2] must be greater than or equal to input.shape[-1]; the shape is {tuple(input.array.shape)}")
-    one = wrap(np.array(np.broadcast_to(np.eye(m, n, dtype=input.array.dtype), (*input.array.shape[:-2], m, n))))
+    eyes = np.array(np.broadcast_to(np.eye(m, n, dtype=input.array.dtype), (*input.array.shape[:-2], m, n)))
+    one = wrap(backends.beside(eyes, input.array))
     return reflected(input, tau, one, False)
 
 

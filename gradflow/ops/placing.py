@@ -51,7 +51,7 @@ def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumula
         out = input.clone()
         out[tuple(indices)] = values
         return out
-    spread = p.add(wrap(np.zeros(positions.shape, input.array.dtype)), values)
+    spread = p.add(wrap(backends.beside(np.zeros(positions.shape, input.array.dtype), input.array)), values)
     flat = rows_zeros(spread.reshape(-1), (input.array.size,), 0, backends.dense(positions.reshape(-1)))
     return p.add(input, flat.reshape(tuple(input.array.shape)))
 

@@ -323,7 +323,8 @@ def exclusive_product(x: Tensor, axis: int) -> Tensor:
 
     def shifted(y: Tensor, by: int, forward: bool) -> Tensor:
         n = y.array.shape[axis]
-        fill = wrap(np.ones((*y.array.shape[:axis], by if by < n else n, *y.array.shape[axis + 1 :]), y.array.dtype))
+        ones = np.ones((*y.array.shape[:axis], by if by < n else n, *y.array.shape[axis + 1 :]), y.array.dtype)
+        fill = wrap(backends.beside(ones, y.array))
         if by >= n:
             return fill
         return cat([fill, y.narrow(axis, 0, n - by)], axis) if forward else cat([y.narrow(axis, by, n - by), fill], axis)

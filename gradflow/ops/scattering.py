@@ -124,7 +124,7 @@ def scatter(input: Tensor, dim: Any, index: Tensor, src: Any = None, *, value: A
             raise ArgumentError(f"scatter: reduce argument must be either add or multiply, it is {reduce!r}")
         if not isinstance(src, Tensor):
             shape = index_array("scatter", index, True).shape
-            src = wrap(np.full(shape, element("scatter", src, input.dtype), input.array.dtype))
+            src = wrap(backends.beside(np.full(shape, element("scatter", src, input.dtype), input.array.dtype), input.array))
         return reduced("scatter", input, dim, index, src, "sum" if reduce == "add" else "prod", True)
     axis, x, i, source = check_scatter("scatter", input, dim, index, src)
     return in_shape(scatter_to(x, source, axis, i), input) if i.size else input.clone()
@@ -194,7 +194,7 @@ def folded(input: Tensor, axis: int, i: Any, src: Tensor, reduce: str, include_s
             if input.dtype.is_floating_point
             else p.floor_divide(total, wrap(counts)).to(input.dtype)
         )
-    values: Any = backends.empty(start.array.shape, start.dtype.code)
+    values: Any = backends.beside(backends.empty(start.array.shape, start.dtype.code), start.array)
     backends.copy(start.array, values)
     FOLDS[reduce].at(values, places(i, axis), used.array)
     out = wrap(values)
@@ -232,7 +232,7 @@ def folded_product(start: Tensor, src: Tensor, axis: int, index: Any) -> Tensor:
     """The product, one factor after the other for equal indices, so that zeros are right."""
     rank = per_example(turns, index, axis)
     out = start
-    ones = wrap(np.ones(start.array.shape, start.array.dtype))
+    ones = wrap(backends.beside(np.ones(start.array.shape, start.array.dtype), start.array))
     for r in range(int(everything(rank).max()) + 1):
         factors = scatter_add_to(ones, p.where(wrap(rank == r), p.sub(src, 1.0), 0.0), axis, index)
         out = p.mul(out, factors)

@@ -282,7 +282,7 @@ def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
 
     mask = np.zeros(a.shape, bool)
     fill_diagonal(mask, True, wrap)
-    return replace(self, masked_fill(old(self), wrapped(mask), number))
+    return replace(self, masked_fill(old(self), wrapped(backends.beside(mask, a)), number))
 
 
 def fill_diagonal(a: np.ndarray, number: Any, wrap: bool) -> None:

@@ -369,6 +369,6 @@ def lstsq(input: Any, b: Any, rcond: float | None = None, *, driver: str | None 
     return linalg_lstsq(
         x.squeeze(-1) if vector else x,
         residuals,
-        wrap(np.empty(0, np.int64)) if driver == "gels" else rank,
-        s.detach() if driver in ("gelsd", "gelss") else wrap(np.empty(0, input.array.dtype)),
+        wrap(backends.beside(np.empty(0, np.int64), input.array)) if driver == "gels" else rank,
+        s.detach() if driver in ("gelsd", "gelss") else wrap(backends.beside(np.empty(0, input.array.dtype), input.array)),
     )

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import backends
 from ..errors import ArgumentError, DTypeError, LinAlgError
 from ..kinds import custom
 from ..tensor import Tensor, recording, wrap
@@ -59,7 +60,7 @@ def multiply_last(x: Any, v: Any) -> Any:
 def gaps(values: Any) -> Tensor:
     """``values[j] - values[i]``, 1 on the diagonal: what the derivative of vectors divides by."""
     n = values.array.shape[-1]
-    return values.unsqueeze(-2) - values.unsqueeze(-1) + wrap(np.eye(n, dtype=values.array.dtype))
+    return values.unsqueeze(-2) - values.unsqueeze(-1) + wrap(backends.beside(np.eye(n, dtype=values.array.dtype), values.array))
 
 
 def svd_arrays(op: str, a: Any, full: bool) -> Any:

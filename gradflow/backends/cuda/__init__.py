@@ -164,6 +164,20 @@ def solve_triangular(a: Any, x: Any, *flags: Any) -> Any:
     return x
 
 
+def ldl(work: DeviceArray) -> Any:
+    host = download(work)
+    result = cpu.ldl(host)
+    array.assign(work, host)
+    return array.on_device(result, work.memory.device)
+
+
+def ldl_solve(factors: Any, pivots: Any, x: Any) -> Any:
+    host = array.on_host(x)
+    cpu.ldl_solve(array.on_host(factors), array.on_host(pivots), host)
+    array.assign(x, host)
+    return x
+
+
 def start(index: int | None) -> int:
     """The number of a device that can be used: the one asked for, or the current one."""
     if array.driver is None:

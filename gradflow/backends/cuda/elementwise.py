@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ...errors import DTypeError, ShapeError
 from ...scalar import cuda as text
 from ...scalar.cuda import FLAT
@@ -14,6 +16,7 @@ from .launch import (
     BLOCKS,
     Inputs,
     Launch,
+    TooManyDimensions,
     broadcast,
     c_steps,
     flat,
@@ -114,7 +117,12 @@ def elementwise(program: Any, inputs: tuple, out: Any = None, accumulate: int = 
     if plan is None:
         if len(plans) >= PLANS:
             plans.clear()
-        plan = plans[key] = Plan(program, inputs, found, outs, accumulate)
+        try:
+            plan = plans[key] = Plan(program, inputs, found, outs, accumulate)
+        except TooManyDimensions:
+            if program.source.index:
+                raise
+            return in_parts(program, inputs, outs, accumulate)
     results = tuple([array.empty(plan.shape, d, plan.device) if o is None else o for o, d in zip(outs, plan.dtypes)])
     if plan.launch is not None:
         values = found.values
@@ -122,6 +130,21 @@ def elementwise(program: Any, inputs: tuple, out: Any = None, accumulate: int = 
             values[i] = make(values[i])
         plan.launch(*values, *[r.pointer for r in results])
     return results[0] if n == 1 else results
+
+
+def in_parts(program: Any, inputs: tuple, outs: tuple, accumulate: int) -> Any:
+    """One part after the other along the first dimension, of more than a kernel walks."""
+    results = list(outs)
+    accumulate &= sum(1 << k for k, o in enumerate(outs) if o is not None)
+    shape = np.broadcast_shapes(*(a.shape for a in (*inputs, *outs) if isinstance(a, DeviceArray)))
+    for i in range(shape[0]):
+        given = tuple(x[min(i, len(x) - 1)] if isinstance(x, DeviceArray) and x.ndim == len(shape) else x for x in inputs)
+        parts = elementwise(program, given, tuple(None if o is None else o[i] for o in results), accumulate)
+        for k, part in enumerate(parts if len(results) > 1 else (parts,)):
+            if results[k] is None:
+                results[k] = array.empty(shape, part.dtype, part.memory.device)
+                array.assign(results[k][0], part)
+    return tuple(results) if len(results) > 1 else results[0]
 
 
 def through_copies(program: Any, inputs: tuple, outs: tuple, accumulate: int) -> Any:

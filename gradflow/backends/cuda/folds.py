@@ -20,6 +20,7 @@ from .launch import (
     STRIDED64,
     Inputs,
     Launch,
+    TooManyDimensions,
     broadcast,
     c_steps,
     flat,
@@ -207,7 +208,12 @@ def reduce(
     if plan is None:
         if len(plans) >= PLANS:
             plans.clear()
-        plan = plans[key] = Reduction(name, program, inputs, found, axes, bool(keepdims), out, accumulate, scale)
+        try:
+            plan = plans[key] = Reduction(name, program, inputs, found, axes, bool(keepdims), out, accumulate, scale)
+        except TooManyDimensions:
+            if all(a.flags.c_contiguous for a in found.arrays):
+                raise
+            return reduce(kind, program, dense(inputs), axes, keepdims, out, accumulate, scale)
     result = array.empty(plan.shape, plan.dtype, plan.device) if out is None else out
     if plan.stage is None:
         return result
@@ -221,6 +227,11 @@ def reduce(
         plan.stage(*values, result.pointer, partials.pointer)
         plan.second(partials.pointer, result.pointer)
     return result
+
+
+def dense(inputs: tuple) -> tuple:
+    """The same one after the other in memory, where a kernel has fewer dimensions to walk."""
+    return tuple(x.copy() if isinstance(x, DeviceArray) else x for x in inputs)
 
 
 # Rows
@@ -304,7 +315,12 @@ def rows(program: Any, inputs: tuple, axis: int, out: Any = None, accumulate: in
     if plan is None:
         if len(plans) >= PLANS:
             plans.clear()
-        plan = plans[key] = Rows(program, inputs, found, axis, outs, accumulate)
+        try:
+            plan = plans[key] = Rows(program, inputs, found, axis, outs, accumulate)
+        except TooManyDimensions:
+            if all(a.flags.c_contiguous for a in found.arrays):
+                raise
+            return rows(program, dense(inputs), axis, out, accumulate)
     results = tuple([array.empty(s, d, plan.device) if o is None else o for o, s, d in zip(outs, plan.shapes, plan.dtypes, strict=True)])
     if plan.launch is not None:
         values = found.values

@@ -216,6 +216,10 @@ def c_steps(shape: Sequence[int]) -> list[int]:
 # Layouts
 
 
+class TooManyDimensions(ShapeError):
+    """More than a kernel walks."""
+
+
 def merged(op: str, shape: Sequence[int], operands: Sequence[Sequence[int]]) -> tuple[list[int], list[list[int]]]:
     """The same walk in as few dimensions as possible."""
     sizes: list[int] = []
@@ -232,7 +236,7 @@ def merged(op: str, shape: Sequence[int], operands: Sequence[Sequence[int]]) -> 
             for s, o in zip(strides, operands, strict=True):
                 s.append(o[d])
     if len(sizes) > DIMS:
-        raise ShapeError(
+        raise TooManyDimensions(
             f"{op}: on CUDA at most {DIMS} dimensions that do not lie one after the other in memory; the shape is {list(shape)}; make the "
             "operands contiguous"
         )
