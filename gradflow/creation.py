@@ -292,6 +292,11 @@ def like(op: str, input: Tensor, kwargs: dict) -> tuple[Any, Want]:
 
 
 def filled_like(op: str, input: Tensor, value: Any, kwargs: dict) -> Tensor:
+    if not kwargs and input.__class__ is Tensor and input.array.__class__ is np.ndarray and input.array.flags.c_contiguous:
+        of = dtypes.FROM_NUMPY[input.array.dtype]
+        array = backends.empty(input.array.shape, of.code)
+        backends.copy(element(op, value, of), array)
+        return wrap(array)
     array, want = like(op, input, kwargs)
     backends.copy(element(op, value, dtypes.of(array)), array)
     return done(array, want)
@@ -339,6 +344,15 @@ def arange(*args: Any, start: Any = None, end: Any = None, step: Any = None, **k
     >>> gf.arange(4.0)
     tensor([0., 1., 2., 3.])
     """
+    if (
+        len(args) == 1
+        and args[0].__class__ is int
+        and args[0] >= 0
+        and not kwargs
+        and start is end is step is None
+        and default.device is None
+    ):
+        return wrap(backends.elementwise(counted, FROM_ZERO, backends.empty(args, INT64)))
     values = list(args)
     if len(values) > 3:
         raise DTypeError(f"arange: takes start, end and step, got {values}")
@@ -376,6 +390,9 @@ def arange(*args: Any, start: Any = None, end: Any = None, step: Any = None, **k
 @backends.kernel
 def counted(first, step):
     return first + step * s.linear_index()
+
+
+FROM_ZERO = np.zeros(1, np.int64), np.ones(1, np.int64)  # from 0, in steps of 1
 
 
 @backends.kernel

@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import backends
 from ..dtypes import of
-from ..errors import ArgumentError, DTypeError, ShapeError
+from ..errors import ArgumentError, DTypeError, ShapeError, labelled
 from ..kinds import custom
 from ..tape.node import identity
 from ..tensor import Tensor
@@ -280,7 +280,7 @@ def conv(op: str, space: int, input: Any, weight: Any, bias: Any, stride: Any, p
         raise ShapeError(
             f"{op}: Calculated padded input size per channel: {room}. Kernel size: {span}. Kernel size can't be greater than actual input size"
         )
-    y = correlate(x, weight, bias, stride, before, after, dilation, groups)
+    y = labelled(op, correlate, x, weight, bias, stride, before, after, dilation, groups)
     return y if batched else y.squeeze(0)
 
 
@@ -348,7 +348,7 @@ def conv_transpose(
             f"{op}: Given input size per channel: {list(x.shape[2:])}. Calculated output size per channel: {list(full)}. It is too small"
         )
     after = tuple(p - e for p, e in zip(padding, extra, strict=True))
-    y = spread(x, weight, full, stride, padding, after, dilation, groups)
+    y = labelled(op, spread, x, weight, full, stride, padding, after, dilation, groups)
     y = y if bias is None else y + bias.reshape(-1, *(1,) * space)
     return y if batched else y.squeeze(0)
 
