@@ -106,8 +106,9 @@ PyObject* basic_view(PyObject* object, PyObject* index) {
       auto* slice = reinterpret_cast<PySliceObject*>(item);
       Py_ssize_t start, stop, step;
       if (!is_int_or_none(slice->start) || !is_int_or_none(slice->stop) || !is_int_or_none(slice->step)) return nullptr;
+      int overflow = 0;
+      if (slice->step != Py_None && PyLong_AsLongLongAndOverflow(slice->step, &overflow) <= 0) return nullptr;
       if (PySlice_Unpack(item, &start, &stop, &step) < 0) throw PythonError{};
-      if (step <= 0) return nullptr;
       shape[ndim] = PySlice_AdjustIndices(PyArray_DIM(array, axis), &start, &stop, step);
       const bool empty = shape[ndim] == 0;  // NumPy's stays at the start
       if (!empty) data += start * PyArray_STRIDE(array, axis);
