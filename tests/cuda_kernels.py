@@ -15,6 +15,7 @@ from gradflow.tape.node import identity
 OPS = {name: call.op for name, call in REGISTRY.items() if hasattr(call, "op")}
 FLOATS = (FLOAT16, BFLOAT16, FLOAT32, FLOAT64)
 KINDS = tuple(cuda.FOLDS)
+KEPT = (cuda_rows.CACHED, cuda_rows.SHARED, cuda_rows.PASSES)
 WALKS = (FLAT, STRIDED32, STRIDED64)
 
 
@@ -41,9 +42,9 @@ def elementwise(program, walk, common=FLOAT32, numbers=(), outputs=None):
     return cuda.elementwise(typed, inputs_of(program, common, numbers), outputs or result_types(typed), walk)
 
 
-def rows(program, cached, common=FLOAT32, numbers=(), walk=STRIDED32):
+def rows(program, kept, common=FLOAT32, numbers=(), walk=STRIDED32):
     typed = typed_for(program, common)
-    return cuda_rows.rows(typed, inputs_of(program, common, numbers), result_types(typed), walk, cached)
+    return cuda_rows.rows(typed, inputs_of(program, common, numbers), result_types(typed), walk, kept)
 
 
 def reduce(kind, program, walk, common=FLOAT32, output=None, numbers=()):
@@ -111,7 +112,7 @@ def kernels(common, walks):
         except TypeError:  # bitwise operations on floats
             continue
         if program.rows:
-            yield from (rows(program, cached, common, walk=w) for w in walks if w != FLAT for cached in (True, False))
+            yield from (rows(program, kept, common, walk=w) for w in walks if w != FLAT for kept in KEPT)
         else:
             numbers = OPS[program.name].numbers if program.name in OPS else ()
             yield from (elementwise(program, w, common, numbers) for w in walks)

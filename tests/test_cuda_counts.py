@@ -46,7 +46,8 @@ CASES = [
     ("softmax", lambda x: x.softmax(1), lambda: (floats(30, 100),), 1, 1.0),
     ("softmax of columns", lambda x: x.softmax(0), lambda: (floats(100, 30),), 1, 1.0),
     ("log_softmax", lambda x: x.log_softmax(1), lambda: (floats(30, 4096),), 1, 1.0),
-    ("long softmax", lambda x: x.softmax(1), lambda: (floats(2, 5000),), 1, 2.0),
+    ("long softmax", lambda x: x.softmax(1), lambda: (floats(2, 5000),), 1, 1.0),
+    ("longest softmax", lambda x: x.softmax(1), lambda: (floats(2, 20_000),), 1, 2.0),
     ("cross-entropy", lambda x, t: F.cross_entropy(x, t, reduction="none"), lambda: (floats(30, 1000), indices(1000, 30)), 1, 1.4),
     ("weighted cross-entropy", lambda x, t, w: F.cross_entropy(x, t, w), lambda: (floats(30, 1000), indices(1000, 30), floats(1000)), 4, 1.5),
     ("logsumexp", lambda x: x.logsumexp(1), lambda: (floats(30, 100),), 1, 1.0),
@@ -81,6 +82,18 @@ def test_launches_and_bytes(device, name, call, operands, launches, factor):
     if factor is not None:
         least = sum(x.nbytes for x in (*given, result))
         assert sum(read + written for _, read, written, _ in device.counted) <= factor * least
+
+
+def test_rows_that_shared_memory_has_room_for_are_read_once(device):
+    """Up to the limit of the device, which the launch keeps; one element more, and each pass reads the row again. The results are the CPU's."""
+    room = device.shared_memory(0) - text.FOLD_BYTES * text.FOLD_THREADS
+    for n, kept, reads in ((room // 4, "shared", 1), (room // 4 + 1, "passes", 3)):
+        x = floats(1, n)
+        device.counted = []
+        y = x.softmax(1)
+        ((name, read, _, _),) = device.counted
+        assert f"_{kept}_" in name and read == reads * x.nbytes
+        np.testing.assert_allclose(y.cpu().numpy(), x.cpu().softmax(1).numpy(), rtol=1e-6)
 
 
 def test_the_backward_of_cross_entropy_is_one_kernel(device):

@@ -10,6 +10,7 @@ from cuda_kernels import (
     ADAM,
     CROSS_ENTROPY,
     IDENTITY,
+    KEPT,
     KINDS,
     OPS,
     WALKS,
@@ -77,7 +78,7 @@ def emulated_kernels():
     yield from (reduce("max", SQUARE, walk, INT8) for walk in WALKS)
     yield from (reduce("sum", DROPOUT, walk, FLOAT32, numbers=range(1, 5)) for walk in WALKS)
     yield cuda.combine("sum", FLOAT32, FLOAT16)
-    yield from (rows(p, cached, common) for p in ROW_PROGRAMS for cached in (True, False) for common in (FLOAT32, FLOAT64))
+    yield from (rows(p, kept, common) for p in ROW_PROGRAMS for kept in KEPT for common in (FLOAT32, FLOAT64))
 
 
 @pytest.fixture(scope="module")
@@ -284,11 +285,11 @@ def test_folds_of_programs(emulator, walk):
 
 
 @pytest.mark.parametrize("common", [FLOAT32, FLOAT64], ids=lambda t: NAMES[t])
-@pytest.mark.parametrize("cached", [True, False], ids=["cached", "passes"])
+@pytest.mark.parametrize("kept", KEPT)
 @pytest.mark.parametrize("program", ROW_PROGRAMS, ids=lambda p: p.name)
-def test_rows_on_the_cpu(emulator, program, cached, common):
+def test_rows_on_the_cpu(emulator, program, kept, common):
     rng = np.random.default_rng(5)
-    for shape, axis in (((3, 2, 7), 2), ((30, 3, 2), 0), ((1,), 0)) + (() if cached else (((4, 60), 1),)):
+    for shape, axis in (((3, 2, 7), 2), ((30, 3, 2), 0), ((1,), 0)) + (() if kept == "cached" else (((4, 60), 1),)):
         row_shape = tuple(1 if d == axis else n for d, n in enumerate(shape))
         types = stored_types(program, common)
         draw = [
@@ -305,6 +306,6 @@ def test_rows_on_the_cpu(emulator, program, cached, common):
         step = c_place(STRIDED32, *(s[axis] for s in strides))
         rest = [layout, step, *sizes, ctypes.c_bool(axis == 0), ctypes.c_uint32(0)]
         threads = (2, 4) if axis == 0 else (4, 2)
-        emulator.launch(rows(program, cached, common), [*arrays, *outs, *rest], (2, 1), threads)
+        emulator.launch(rows(program, kept, common), [*arrays, *outs, *rest], (2, 1), threads)
         for got, w, t in zip(outs, want, results):
             assert_close(got, w, t)

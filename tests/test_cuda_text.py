@@ -20,6 +20,7 @@ from cuda_kernels import (
     ADAM,
     CROSS_ENTROPY,
     IDENTITY,
+    KEPT,
     OPS,
     WALKS,
     elementwise,
@@ -33,7 +34,7 @@ from cuda_kernels import (
 )
 
 import gradflow as gf
-from gradflow.scalar import cuda, cuda_moves, cuda_rows, trace
+from gradflow.scalar import cuda, cuda_moves, cuda_places, cuda_rows, trace
 from gradflow.scalar.cuda import FLAT, STRIDED32, STRIDED64
 from gradflow.scalar.types import BFLOAT16, BOOL, FLOAT16, FLOAT32, FLOAT64, INT8, INT32, INT64, NAMES
 
@@ -51,7 +52,7 @@ def golden_kernels():
         "gelu": [elementwise(gelu.program, FLAT), *(elementwise(p, FLAT) for p in pullbacks(gelu))],
         "adam": [elementwise(ADAM, FLAT, numbers=(4, 5, 6, 7))],
         "sum": [reduce("sum", IDENTITY, FLAT), reduce("sum", IDENTITY, STRIDED32), cuda.combine("sum", FLOAT32, FLOAT32)],
-        "softmax": [rows(softmax.program, True), rows(softmax.program, False), *(rows(p, True) for p in pullbacks(softmax))],
+        "softmax": [rows(softmax.program, "cached"), rows(softmax.program, "passes"), *(rows(p, "cached") for p in pullbacks(softmax))],
         "dropout": [elementwise(dropout.program, walk, numbers=(1, 2, 3, 4)) for walk in (FLAT, STRIDED32)],
     }
 
@@ -81,7 +82,7 @@ def test_text_holds_no_number_of_the_call(name):
     common = INT64 if name.startswith("bitwise") else FLOAT32
     typed = typed_for(program, common)
     numbers = range(1, program.inputs)
-    kernels = [rows(program, c, common, numbers) for c in (True, False)] if program.rows else []
+    kernels = [rows(program, kept, common, numbers) for kept in KEPT] if program.rows else []
     kernels += [] if program.rows else [elementwise(program, w, common, numbers) for w in (FLAT, STRIDED32)]
     constants = {cuda.literal(c, typed.types[i]) for i, c in enumerate(typed.consts, program.inputs)}
     number = r"(?<![\w.])\d[\w.]*(?:[eE][+-]?\d+)?\w*"
@@ -216,7 +217,7 @@ def sample():
         if name in OPS:
             yield elementwise(OPS[name].program, STRIDED32, INT64 if name.startswith("bitwise") else FLOAT32)
     yield elementwise(gf.special.bessel_y1.op.program, STRIDED32, FLOAT32)
-    yield from (rows(p, True) for p in (CROSS_ENTROPY, OPS["affine_rows"].program, OPS["normalize_back"].program))
+    yield from (rows(p, "cached") for p in (CROSS_ENTROPY, OPS["affine_rows"].program, OPS["normalize_back"].program))
 
 
 def is_row_program(kernel):
@@ -253,6 +254,16 @@ def test_nvrtc_compiles_what_moves_by_index(compiler):
     check_registers(compiler, moves, 90)
 
 
+def test_nvrtc_compiles_places(compiler):
+    walks = (STRIDED32, STRIDED64)
+    kernels = [cuda_places.pick(size, count, w) for size, count in ((1, 2), (2, 1), (4, 3), (8, 6)) for w in walks]
+    kernels += [cuda_places.locate(count, STRIDED32) for count in (1, 2, 6)] + [
+        cuda_places.put(size, w) for size in cuda_moves.BITS for w in walks
+    ]
+    kernels += [cuda_places.search(dtype) for dtype in range(1, len(NAMES)) if dtype != BFLOAT16] + [cuda_places.compact()]
+    check_registers(compiler, kernels, 90)
+
+
 @pytest.mark.parametrize("arch", [75, 80, 90, 100, 120])
 def test_nvrtc_compiles_for_every_architecture(compiler, arch):
     """A sample: the text is the same for all, and everything for all takes many minutes."""
@@ -276,7 +287,7 @@ def test_flat_kernels_access_16_bytes(compiler):
 
 
 def test_a_cached_row_is_read_once_and_computed_once(compiler):
-    found = instructions(compiler, rows(OPS["softmax_of"].program, True))
+    found = instructions(compiler, rows(OPS["softmax_of"].program, "cached"))
     items = cuda_rows.ROW_ITEMS
     assert sum(i.startswith("ld.global") for i in found) == 2 * items  # the row; and the output, if it is added to
     assert sum(i.startswith("ex2") for i in found) == items

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import BatchError, DTypeError
 from . import cpu
+from .owners import place_of
 
 
 class Batch:
@@ -282,8 +283,8 @@ for _name in (*FOLDS, "argmax", "argmin", "cumsum", "cumprod", "argsort"):
 
 
 def asarray(x: Any, dtype: Any = None, order: Any = None) -> Any:
-    """``np.asarray``, which leaves a BatchedArray one."""
-    if type(x) is BatchedArray:
+    """``np.asarray``, which leaves a BatchedArray, or one on a device, what it is."""
+    if type(x) is BatchedArray or place_of(x) is not None:
         return x.astype(x.dtype if dtype is None else dtype, order=order or "K", copy=False)
     return np.asarray(x, dtype, order)
 

@@ -367,6 +367,20 @@ def compiled(text: str, arch: str) -> bytes:
 
 
 @functools.cache
+def shared_memory(device: int) -> int:
+    """The most bytes of shared memory that a block may ask for."""
+    return properties(device)["sharedMemPerBlockOptin"]
+
+
+def allow_shared(function: Any, nbytes: int, device: int) -> None:
+    """The kernel may be launched with so much shared memory."""
+    from cupy_backends.cuda.api import driver
+
+    with On(device):
+        driver.funcSetAttribute(function.ptr, driver.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, nbytes)
+
+
+@functools.cache
 def launcher() -> Any:
     from cupy_backends.cuda.api.driver import launchKernel
 

@@ -31,7 +31,7 @@ def wide_logsumexp(x):
     return s.cast(m + s.log(s.row_sum(s.exp(x - m))), FLOAT32)
 
 
-def entropy_of_row(x, target, ignored, weight):
+def cross_entropy_of_row(x, target, ignored, weight):
     """(the loss, logsumexp(x), the weight of the target), 0 for a target that is ignored"""
     kept = s.ne(target, ignored)
     place = s.where(kept, target, 0)
@@ -41,14 +41,14 @@ def entropy_of_row(x, target, ignored, weight):
     return s.where(kept, (lse - s.row_at(x, place)) * w, 0.0), lse, w
 
 
-def wide_entropy_of_row(x, target, ignored, weight):
+def wide_cross_entropy_of_row(x, target, ignored, weight):
     """The same with float32 for what the narrow types have too few digits for."""
-    loss, lse, w = entropy_of_row(x, target, ignored, weight)
+    loss, lse, w = cross_entropy_of_row(x, target, ignored, weight)
     return loss, s.cast(lse, FLOAT32), s.cast(w, FLOAT32)
 
 
-cross_entropy_row = backends.kernel(entropy_of_row, outputs=3, raw=("target", "ignored"), row_inputs=("target", "ignored"))
-wide_cross_entropy_row = backends.kernel(wide_entropy_of_row, outputs=3, raw=("target", "ignored"), row_inputs=("target", "ignored"))
+cross_entropy_row = backends.kernel(cross_entropy_of_row, outputs=3, raw=("target", "ignored"), row_inputs=("target", "ignored"))
+wide_cross_entropy_row = backends.kernel(wide_cross_entropy_of_row, outputs=3, raw=("target", "ignored"), row_inputs=("target", "ignored"))
 
 
 @backends.kernel(raw=("target",), row_inputs=("g", "target", "lse", "weight"))

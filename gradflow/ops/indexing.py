@@ -12,6 +12,7 @@ from ..dtypes import of
 from ..errors import ArgumentError, AxisError, DTypeError, OutOfRangeError, ShapeError, labelled
 from ..kinds import linear
 from ..scalar import primitives as s
+from ..scalar.types import INT64
 from ..tape.node import identity, named
 from ..tensor import Tensor, get_item, note, set_item, unrecorded, wrap
 from . import pointwise as p
@@ -98,7 +99,7 @@ def from_front(index: Any, n: int) -> Any:
 def take(a, key):
     if len(key) == 1 and key[0].dtype.kind in "iu" and a.ndim and a.shape[0]:
         return backends.take_rows(a, 0, from_front(key[0], a.shape[0]))
-    return backends.batched.asarray(a[key], order="C")
+    return backends.batched.asarray(a[key], order="C")  # of a device: already so
 
 
 @take.adjoint
@@ -116,6 +117,8 @@ def put_zeros(a, shape, key):
             backends.add_rows(out, 0, from_front(rows_, shape[0]), a.reshape(rows_.size, *shape[1:]))
     elif len(key) == 1:
         out[key] = a  # a mask names every element once
+    elif backends.place_of(out) is not None:
+        out.add_at(key, a)
     else:
         positions = np.arange(out.size).reshape(shape)[key]
         backends.add_rows(out.reshape(-1), 0, backends.dense(positions.reshape(-1)), backends.dense(a).reshape(-1))
@@ -134,7 +137,7 @@ def plain(i: Any) -> Any:
             raise OutOfRangeError(
                 f"index: tensors used as indices must be long, int, byte or bool tensors, not {i.dtype}; convert with .long()"
             )
-        return backends.move(i.array if i.array.dtype != np.uint8 else i.array.astype(bool), None)  # places are found on the CPU
+        return i.array if i.array.dtype != np.uint8 else i.array.astype(bool)
     if isinstance(i, list | range):
         try:
             array = np.asarray([plain(k) if isinstance(k, Tensor) else k for k in i] if isinstance(i, list) else list(i))
@@ -151,7 +154,7 @@ def plain(i: Any) -> Any:
 
 def check_index(a: Any, key: tuple) -> None:
     """Out of range is an IndexError that says index, axis and size."""
-    used = sum(k.ndim if isinstance(k, np.ndarray) and k.dtype.kind == "b" else 1 for k in key if k is not None and k is not Ellipsis)
+    used = sum(k.ndim if backends.is_array(k) and k.dtype.kind == "b" else 1 for k in key if k is not None and k is not Ellipsis)
     if sum(k is Ellipsis for k in key) > 1:
         raise OutOfRangeError("index: an index can only have a single ellipsis ('...')")
     if used > a.ndim:
@@ -168,7 +171,7 @@ def check_index(a: Any, key: tuple) -> None:
             if k.step is not None and operator.index(k.step) <= 0:
                 raise ArgumentError(f"index: step must be greater than zero; it is {k.step}: use flip() to reverse")
             axis += 1
-        elif isinstance(k, np.ndarray):
+        elif backends.is_array(k):
             if k.dtype.kind == "b":
                 if k.shape != a.shape[axis : axis + k.ndim]:
                     raise OutOfRangeError(
@@ -177,7 +180,7 @@ def check_index(a: Any, key: tuple) -> None:
                 axis += k.ndim
                 continue
             n = a.shape[axis]
-            if outside(k, -n, n):
+            if backends.place_of(k) is None and outside(k, -n, n):  # a device says so itself, later
                 bad = k[(k < -n) | (k >= n)].flat[0]
                 raise OutOfRangeError(f"index: index {bad} is out of bounds for dimension {axis} with size {n}")
             axis += 1
@@ -186,8 +189,9 @@ def check_index(a: Any, key: tuple) -> None:
             if not -n <= k < n:
                 raise OutOfRangeError(f"index: index {k} is out of bounds for dimension {axis} with size {n}")
             axis += 1
-    shapes = [k.shape if k.dtype.kind != "b" else (int(np.count_nonzero(k)),) for k in key if isinstance(k, np.ndarray)]
-    if len(shapes) > 1:
+    arrays = [k for k in key if backends.is_array(k)]
+    if len(arrays) > 1:
+        shapes = [k.shape if k.dtype.kind != "b" else (int(np.count_nonzero(k)),) for k in arrays]
         try:
             np.broadcast_shapes(*shapes)
         except ValueError:
@@ -206,7 +210,9 @@ def key_of(a: Any, index: Any) -> tuple[Any, bool]:
             result.append(k)
             continue
         k = backends.batched.unmasked(plain(k))
-        if isinstance(k, np.ndarray):
+        if backends.place_of(k) is not None and backends.place_of(a) is None:
+            k = backends.move(k, None)
+        if backends.is_array(k):
             if k.ndim == 0 and k.dtype.kind in "iu" and not backends.batched.is_batched(k):
                 k = int(k)
             else:
@@ -293,14 +299,14 @@ def getitem(input: Tensor, index: Any) -> Tensor:
 
 def split(a: Any, key: tuple) -> tuple[tuple | None, tuple]:
     """An index with arrays in two steps, as torch takes it: first the view that ints, slices and ``None`` make, then the arrays."""
-    used = sum(k.ndim if isinstance(k, np.ndarray) and k.dtype.kind == "b" else 1 for k in key if k is not None and k is not Ellipsis)
+    used = sum(k.ndim if backends.is_array(k) and k.dtype.kind == "b" else 1 for k in key if k is not None and k is not Ellipsis)
     views: list[Any] = []
     rest: list[Any] = []
     for k in key:
         if k is Ellipsis:
             views += [slice(None)] * (a.ndim - used)
             rest += [slice(None)] * (a.ndim - used)
-        elif isinstance(k, np.ndarray):
+        elif backends.is_array(k):
             views += [slice(None)] * (k.ndim if k.dtype.kind == "b" else 1)
             rest.append(k)
         else:
@@ -345,8 +351,11 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
     key, basic = key_of(a, index)
     views, rest = ((*key, Ellipsis) if Ellipsis not in key else key, ()) if basic else split(a, key)
     place = a[views] if views is not None else a
-    shape = place.shape if not rest else place[rest].shape
     given: tuple[int, ...] = value.array.shape if isinstance(value, Tensor) else ()
+    if rest and given:
+        shape = place[rest].shape if backends.place_of(place) is None else place.picked_shape(rest)
+    else:
+        shape = place.shape if given else ()
     while len(given) > len(shape) and given[0] == 1:
         given = given[1:]
     try:
@@ -403,7 +412,13 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
             [1, 1]])
     """
     if as_tuple:
-        return tuple(wrap(backends.dense(i)) for i in np.nonzero(np.atleast_1d(input.array)))
+        return tuple(wrap(backends.dense(i)) for i in np.nonzero(input.array if input.array.ndim else input.array.reshape(1)))
+    if backends.place_of(input.array) is not None and input.array.ndim:
+        found = np.nonzero(input.array)
+        columns = backends.empty((found[0].size, len(found)), INT64, input.array)
+        for axis, index in enumerate(found):
+            columns[:, axis] = index
+        return wrap(columns)
     flat = np.flatnonzero(backends.move(input.array, None))
     places = np.empty((flat.size, input.array.ndim), np.int64)
     for axis in range(input.array.ndim - 1, 0, -1):

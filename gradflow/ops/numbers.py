@@ -362,7 +362,6 @@ def frexp(input: Tensor) -> Frexp:
     return Frexp(*frexp_of(input))
 
 
-@hosted
 def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
     """Is each element among ``test_elements``? One of the two may be a number; ``invert`` asks the contrary.
 

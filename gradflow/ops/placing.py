@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,13 +17,11 @@ from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import flag, outside
 from .gathering import index_array, rows_at, rows_zeros
-from .hosted import hosted
-from .indexing import embed, from_front, key_of, take
+from .indexing import embed, from_front, key_of, put_zeros, take
 from .rearranging import dense
 from .scattering import index_add_to, plain, rows_to, same_dtype, scatter_to
 
 
-@hosted
 def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False) -> Tensor:
     """``out[indices] = values``, or ``+=`` with ``accumulate``, where equal indices add up.
 
@@ -37,21 +36,24 @@ def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumula
     key = labelled("index_put", key_of, input.array, tuple(indices))[0]
     if key and plain(input.array, values.array, *key) and all(k.dtype.kind in "iu" for k in key):
         return put_at(input, key, values, accumulate)
-    grid = np.arange(input.array.size).reshape(input.array.shape)
-    positions = get(grid, tuple(key))
+    on_device = backends.place_of(input.array) is not None
+    positions: Any = None if on_device else get(np.arange(input.array.size).reshape(input.array.shape), tuple(key))
+    shape = input.array.picked_shape(key) if on_device else positions.shape
     try:
-        fits = np.broadcast_shapes(values.array.shape, positions.shape) == positions.shape
+        fits = np.broadcast_shapes(values.array.shape, shape) == shape
     except ValueError:
         fits = False
     if not fits:
         raise ShapeError(
-            f"index_put: shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to indexing result of shape {list(positions.shape)}"
+            f"index_put: shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to indexing result of shape {list(shape)}"
         )
     if not accumulate:
         out = input.clone()
         out[tuple(indices)] = values
         return out
-    spread = p.add(wrap(backends.beside(np.zeros(positions.shape, input.array.dtype), input.array)), values)
+    if on_device:
+        return p.add(input, put_zeros(values.expand(shape), tuple(input.array.shape), key))
+    spread = p.add(wrap(np.zeros(shape, input.array.dtype)), values)
     flat = rows_zeros(spread.reshape(-1), (input.array.size,), 0, backends.dense(positions.reshape(-1)))
     return p.add(input, flat.reshape(tuple(input.array.shape)))
 

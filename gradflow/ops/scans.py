@@ -169,7 +169,6 @@ def running_extreme(op: str, kind: int, input: Tensor, dim: Any) -> Extreme:
     return Extreme(named(gather_at(input, axis, index), f"C{op[1:]}Backward0"), wrap(index))
 
 
-@hosted
 def cummax(input: Tensor, dim: Any) -> Extreme:
     """(the largest element so far, its place: the last of equals) along ``dim``.
 
@@ -179,7 +178,6 @@ def cummax(input: Tensor, dim: Any) -> Extreme:
     return running_extreme("cummax", LARGEST, input, dim)
 
 
-@hosted
 def cummin(input: Tensor, dim: Any) -> Extreme:
     """(the smallest element so far, its place: the last of equals) along ``dim``.
 

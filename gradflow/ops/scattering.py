@@ -53,7 +53,7 @@ def check_scatter(op: str, input: Tensor, dim: Any, index: Tensor, src: Any) -> 
                 + (f" and to be no larger size than src {list(given)}" if isinstance(src, Tensor) else "")
             )
     n = a.shape[axis]
-    later = op == "scatter_add" and backends.place_of(i) is not None  # the device says so itself, when it is waited for
+    later = op in ("scatter", "scatter_add") and backends.place_of(i) is not None  # the device says so itself, when it is waited for
     if not later and outside(i, 0, n):
         bad = i[(i < 0) | (i >= n)].flat[0]
         raise OutOfRangeError(f"{op}: index {bad} is out of bounds for dimension {axis} with size {n}")
@@ -76,6 +76,8 @@ def scatter_to(a, src, axis, index):
     values = src if shape is None else overlap(src, index)
     if type(out) is type(index) is np.ndarray and (shape is None or type(src) is np.ndarray):
         backends.cpu.scatter(out, axis, index, np.asarray(values, out.dtype))
+    elif backends.place_of(out) is not None:
+        out.scatter(axis, index, values)
     else:
         out[places(index, axis)] = values
     return out, (shape,)
@@ -110,7 +112,6 @@ def in_shape(result: Tensor, input: Tensor) -> Tensor:
     return result if input.array.ndim else result.reshape(())
 
 
-@hosted
 def scatter(input: Tensor, dim: Any, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
     """``out[index[i][j]][j] = src[i][j]`` for ``dim`` 0, and so on; ``src`` is a tensor or a number.
 
@@ -125,7 +126,7 @@ def scatter(input: Tensor, dim: Any, index: Tensor, src: Any = None, *, value: A
         if not isinstance(src, Tensor):
             shape = index_array("scatter", index, True).shape
             src = wrap(backends.beside(np.full(shape, element("scatter", src, input.dtype), input.array.dtype), input.array))
-        return reduced("scatter", input, dim, index, src, "sum" if reduce == "add" else "prod", True)
+        return scatter_reduce(input, dim, index, src, "sum" if reduce == "add" else "prod")
     axis, x, i, source = check_scatter("scatter", input, dim, index, src)
     return in_shape(scatter_to(x, source, axis, i), input) if i.size else input.clone()
 
@@ -320,7 +321,6 @@ def rows_to_vjp(g, needs, axis, index):
     ] else None
 
 
-@hosted
 def index_copy(input: Tensor, dim: Any, index: Tensor, source: Tensor) -> Tensor:
     """``out[..., index[i], ...] = source[..., i, ...]`` along ``dim``.
 
@@ -335,7 +335,6 @@ def index_copy(input: Tensor, dim: Any, index: Tensor, source: Tensor) -> Tensor
     return rows_to(input, source, axis, i) if input.array.ndim else rows_to(input.reshape(1), source, 0, i).reshape(())
 
 
-@hosted
 def index_fill(input: Tensor, dim: Any, index: Tensor, value: Any) -> Tensor:
     """``value`` at the places ``index`` along ``dim``.
 
@@ -345,7 +344,7 @@ def index_fill(input: Tensor, dim: Any, index: Tensor, value: Any) -> Tensor:
     if isinstance(value, Tensor) and value.array.ndim:
         raise ShapeError(f"index_fill: only supports a 0-dimensional value tensor, but got one with {value.ndim} dimensions")
     i, axis = index_vector("index_fill", input, dim, index, None)
-    mask = backends.zeros((input.array.shape[axis] if input.array.ndim else 1,), BOOL)
+    mask = backends.zeros((input.array.shape[axis] if input.array.ndim else 1,), BOOL, input.array)
     mask[i] = True
     mask = mask.reshape([-1 if d == axis else 1 for d in range(input.array.ndim)])
     return p.where(wrap(mask), value, input)

@@ -46,7 +46,7 @@ HEAPED = {**dict.fromkeys("?bBh", np.int32), "e": np.float32}  # as what the oth
 def first_places(a: Any, axis: int, k: int, descending: bool) -> Any:
     """Places of the ``k`` elements that come first in order, in order; which of equals is open."""
     n, ahead = a.shape[axis], (slice(None),) * axis
-    if not 0 < 4 * k < n or n <= FEW:
+    if not 0 < 4 * k < n or n <= FEW or backends.place_of(a) is not None:
         return order_of(a, axis, descending)[(*ahead, slice(0, k))]
     a = a.astype(np.float32) if a.dtype.kind == "V" else a
     if k <= MANY and type(a) is np.ndarray:
@@ -98,7 +98,6 @@ def msort(input: Tensor) -> Tensor:
     return sort(input, 0).values
 
 
-@hosted
 def topk(input: Tensor, k: int, dim: Any = -1, largest: bool = True, sorted: bool = True) -> Sorted:
     """(values, indices) of the ``k`` largest (or smallest) along ``dim``, in order.
 
@@ -124,7 +123,8 @@ def at_rank(op: str, grad_name: str, input: Tensor, rank: Any, axis: int, keepdi
     """The element of a rank (an int, or one for each row) along ``axis``."""
     a = input.array.astype(np.float32) if input.array.dtype.kind == "V" else input.array
     if isinstance(rank, int):
-        find = np.argpartition(a, rank, axis) if a.shape[axis] > FEW else order_of(a, axis, False)
+        some = a.shape[axis] > FEW and backends.place_of(a) is None
+        find = np.argpartition(a, rank, axis) if some else order_of(a, axis, False)
         index = find[(slice(None),) * axis + (slice(rank, rank + 1),)]
     else:
         index = np.take_along_axis(order_of(a, axis, False), rank, axis)
@@ -132,7 +132,6 @@ def at_rank(op: str, grad_name: str, input: Tensor, rank: Any, axis: int, keepdi
     return kept(values, indices, axis, keepdim)
 
 
-@hosted
 def kthvalue(input: Tensor, k: int, dim: Any = -1, keepdim: bool = False) -> Sorted:
     """(value, index) of the ``k``-th smallest along ``dim``, counted from 1.
 
@@ -161,20 +160,20 @@ def middle(op: str, grad_name: str, input: Tensor, dim: Any, keepdim: bool, skip
         if not whole:
             raise AxisError(f"{op}: Expected reduction dim {axis} to have non-zero size; the shape is {tuple(input.shape)}")
         kind = x.array.dtype.kind
-        return wrap(asarray(np.iinfo(x.array.dtype).min if kind in "iu" else kind != "b" and np.nan, x.array.dtype))
+        nothing = asarray(np.iinfo(x.array.dtype).min if kind in "iu" else kind != "b" and np.nan, x.array.dtype)
+        return wrap(backends.beside(nothing, x.array))
     a = x.array.astype(np.float64) if x.array.dtype.kind == "V" else x.array
     rank: Any = (n - 1) // 2
     missing = np.isnan(a) if a.dtype.kind == "f" else None
     if missing is not None and missing.any():
         nans = missing.sum(axis, keepdims=True)
         rank = np.maximum(n - nans - 1, 0) // 2 if skip_nan else np.where(nans > 0, n - 1, (n - 1) // 2)
-    elif whole:
+    elif whole and backends.place_of(a) is None:
         return named(gather_at(x, 0, asarray((a == np.partition(a, rank)[rank]).argmax())), grad_name)
     result = at_rank(op, grad_name, x, rank, axis, keepdim and not whole)
     return named(result.values.reshape(()), grad_name) if whole else result
 
 
-@hosted
 def median(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     """The middle element (the lower of two); with ``dim``, (values, indices). nan if there is one.
 
@@ -184,7 +183,6 @@ def median(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     return middle("median", "MedianBackward0" if dim is None else "MedianBackward1", input, dim, keepdim, False)
 
 
-@hosted
 def nanmedian(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     """:func:`median` of what is not nan.
 
@@ -295,7 +293,6 @@ def unique(input: Tensor, sorted: bool = True, return_inverse: bool = False, ret
     return tuple(result) if len(result) > 1 else result[0]
 
 
-@hosted
 def unique_consecutive(input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: Any = None) -> Any:
     """The elements (or slices along ``dim``) that differ from the one before.
 
@@ -304,7 +301,7 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
     """
     a = input.array.reshape(-1) if dim is None else np.moveaxis(input.array, axis_of("unique_consecutive", dim, input.array.ndim), 0)
     n = a.shape[0]
-    differs = np.ones(n, bool)
+    differs = backends.beside(np.ones(n, bool), a)
     if n > 1:
         differs[1:] = (a[1:] != a[:-1]).reshape(n - 1, -1).any(1)
     values = a[differs] if dim is None else np.moveaxis(a[differs], 0, axis_of("unique_consecutive", dim, input.array.ndim))
@@ -317,7 +314,6 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
     return tuple(result) if len(result) > 1 else result[0]
 
 
-@hosted
 def searchsorted(
     sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False, side: str | None = None, sorter: Any = None
 ) -> Tensor:
@@ -348,13 +344,13 @@ def searchsorted(
 
 
 def places_in(op: str, sequence: Tensor, input: Any, sorter: Tensor | None, right: bool, out_int32: bool) -> Tensor:
-    values = input.array if isinstance(input, Tensor) else asarray(element(op, input, dtypes.float64))
+    values = input.array if isinstance(input, Tensor) else backends.beside(asarray(element(op, input, dtypes.float64)), sequence.array)
     edges = sequence.array if sorter is None else np.take_along_axis(sequence.array, sorter.array, -1)
     if edges.dtype.kind == "b" or values.dtype.kind == "b":
         raise DTypeError(f"{op}: not implemented for bool; convert with .byte()")
     edges, values = (a.astype(np.float32) if a.dtype.kind == "V" else a for a in (edges, values))
     where: Any = "right" if right else "left"
-    if edges.ndim == 1:
+    if edges.ndim == 1 or (backends.place_of(edges) is not None and edges.shape[:-1] == values.shape[:-1]):
         result = np.searchsorted(edges, values, side=where)
     else:
         if edges.shape[:-1] != values.shape[:-1] or not values.ndim:
@@ -368,7 +364,6 @@ def places_in(op: str, sequence: Tensor, input: Any, sorter: Tensor | None, righ
     return wrap(asarray(result, np.int32 if out_int32 else np.int64))
 
 
-@hosted
 def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
     """The number of the bucket between ``boundaries`` that each element falls into.
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from .cuda import FOLD_THREADS, INDEX, NUMBER, Kernel, Operands, Values, grouped, kernel, loop
+from .cuda import FOLD_BYTES, FOLD_THREADS, INDEX, NUMBER, STORED, Kernel, Operands, Values, grouped, kernel, loop
 from .primitives import ROW_FOLDS
 from .program import Typed
+from .types import SIZES
 
 ROW_ITEMS = 8  # elements of a row that a lane keeps in registers
+CACHED, SHARED, PASSES = "cached", "shared", "passes"  # the row stays in registers, in shared memory, or is read again by each pass
+OWN = "c * lanes.groups + lanes.group"
 PLACE = "const auto at = start.moved(c, step);"
 
 
@@ -46,10 +49,10 @@ class RowPlan:
 
 
 class Rows:
-    """The parts of a row program's kernel. ``cached``: lanes keep the row in registers; else each pass reads it again."""
+    """The parts of a row program's kernel. ``kept``: where lanes keep their elements of the row, each its own."""
 
-    def __init__(self, typed: Typed, inputs: Sequence[int], outputs: Sequence[int], cached: bool):
-        self.typed, self.cached = typed, cached
+    def __init__(self, typed: Typed, inputs: Sequence[int], outputs: Sequence[int], kept: str):
+        self.typed, self.kept, self.cached = typed, kept, kept == CACHED
         self.operands, self.plan = Operands(typed, inputs, outputs), RowPlan(typed, inputs)
         self.values = Values(typed, self.operands.position, "c")
 
@@ -64,15 +67,29 @@ class Rows:
         """Where the row is cached, loops go beyond its end."""
         return f"if (c < size) {statement}" if self.cached else statement
 
+    def of_row(self) -> list[int]:
+        """The inputs whose elements differ within a row, and are read."""
+        read = {a for op, args, _ in self.typed.code for a in (args[1:] if op == "row_at" else args)} | set(self.typed.outputs)
+        return [i for i in self.operands.arrays if i in read and not self.plan.once[i]]
+
+    def rooms(self) -> list[str]:
+        """Of each such input, in shared memory, after what folds use."""
+        if self.kept != SHARED:
+            return []
+        stored = self.operands.inputs
+        rooms = [f"{STORED[stored[i]]}* in{i}_row = gf::room<{STORED[stored[i]]}>(free, length * lanes.groups);" for i in self.of_row()]
+        return [f"unsigned char* free = shared + {FOLD_BYTES} * lanes.count * lanes.groups;", *rooms]
+
     def inputs(self) -> list[str]:
         """What is one for the row; and the row, if it is kept."""
         values, operands, once = self.values, self.operands, self.plan.once
         lines = [f"const {values.register(i)} x{i} = {operands.at(i, 'start')};" for i in operands.arrays if once[i]]
-        read = {a for op, args, _ in self.typed.code for a in (args[1:] if op == "row_at" else args)} | set(self.typed.outputs)
-        row = [i for i in operands.arrays if i in read and not once[i]]
+        row = self.of_row()
         if self.cached and row:
             lines += [f"{values.register(i)} in{i}_row[{ROW_ITEMS}] = {{}};" for i in row]
             lines += self.along([PLACE, *(self.inside(f"in{i}_row[e] = {operands.at(i)};") for i in row)])
+        if self.kept == SHARED:
+            lines += self.along([PLACE, *(f"in{i}_row[{OWN}] = in{i}[at[{operands.arrays.index(i)}]];" for i in row)])
         return lines + self.statements(self.plan.at(0, folds=False))
 
     def statements(self, instructions: Iterable[int]) -> list[str]:
@@ -91,9 +108,13 @@ class Rows:
         """A pass that computes values of each element and uses them. ``placed``: the uses ask where the element is."""
         values, operands = self.values, self.operands
         inputs, code = self.plan.needed(wanted)
-        placed |= bool(inputs) and not self.cached
+        placed |= bool(inputs) and self.kept == PASSES
         placed |= any(self.typed.code[k].op in ("random", "linear_index") for k in code)
-        loads = [f"const {values.register(i)} x{i} = {f'in{i}_row[e]' if self.cached else operands.at(i)};" for i in inputs]
+        where = {CACHED: "in{i}_row[e]", SHARED: f"in{{i}}_row[{OWN}]"}
+        loads = []
+        for i in inputs:
+            kept = where[self.kept].format(i=i) if self.kept != PASSES else operands.at(i)
+            loads.append(f"const {values.register(i)} x{i} = {operands.load(i, kept) if self.kept == SHARED else kept};")
         return self.along([*([PLACE] if placed else []), *loads, *values.statements(code), *uses])
 
     def folds(self, level: int) -> list[str]:
@@ -126,23 +147,30 @@ class Rows:
         return lines + (loop("if (lanes.lane == 0 && o < rows)", *(put(k, "start") for k in rows)) if rows else [])
 
 
+def shared_bytes(typed: Typed, inputs: Sequence[int], outputs: Sequence[int], elements: int) -> int:
+    """The shared memory that rows with so many elements take, besides what folds use."""
+    return sum(-(-elements * SIZES[inputs[i]] // 16) * 16 for i in Rows(typed, inputs, outputs, SHARED).of_row())
+
+
 def threads(strides: int) -> int:
     """The most that a block may have: the places of many operands take registers."""
     return FOLD_THREADS if strides <= 8 else FOLD_THREADS // 2
 
 
-def rows(typed: Typed, inputs: Sequence[int], outputs: Sequence[int], walk: str, cached: bool) -> Kernel:
-    """A row program. ``cached``: rows have at most ROW_ITEMS elements for each lane, and are read once.
+def rows(typed: Typed, inputs: Sequence[int], outputs: Sequence[int], walk: str, kept: str) -> Kernel:
+    """A row program. ``kept``: CACHED, for rows of at most ROW_ITEMS elements for each lane; SHARED, for rows that shared memory has room for; both
+    are read once; or PASSES.
 
     Parameters: the layout of the other dimensions and the ``step`` along a row, both of inputs and outputs; ``rows``, ``length``, ``along_y``
     (where the lanes lie). Of a program that looks up: ``error`` and ``id`` for a column that is out of range. An output may be an input's very array.
     """
-    parts = Rows(typed, inputs, outputs, cached)
+    parts = Rows(typed, inputs, outputs, kept)
     operands = parts.operands
     body = grouped(
         "rows",
         "const gf::int64 size = o < rows ? length : 0;",
         "const auto start = kept.place(o < rows ? o : 0);",
+        *parts.rooms(),
         *parts.inputs(),
         *(line for level in range(1, parts.plan.levels + 1) for line in parts.folds(level)),
         *parts.stores(),
@@ -151,4 +179,4 @@ def rows(typed: Typed, inputs: Sequence[int], outputs: Sequence[int], walk: str,
     reports = ["gf::int64* error", "const gf::int64 id"] if parts.plan.lookups else []
     parameters = [*operands.parameters(), *reports, operands.layout(walk, "kept"), step, "const gf::int64 rows", "const gf::int64 length"]
     parameters += ["const bool along_y", "const gf::uint32 accumulate"]
-    return kernel(f"{typed.program.name}_{'cached' if cached else 'passes'}_{walk}", parameters, body, threads=threads(operands.strides))
+    return kernel(f"{typed.program.name}_{kept}_{walk}", parameters, body, threads=threads(operands.strides))

@@ -1,8 +1,8 @@
 """Arrays in the memory of a CUDA device.
 
 A :class:`DeviceArray` keeps a *ghost*: a NumPy array over the device's addresses, which is never read. Shapes, strides and views are NumPy's
-own work on the ghost; values are computed by kernels. What has no kernel is computed by NumPy on the host: the values come over and go
-back, so every operation works, and those that do cost two copies.
+own work on the ghost; values are computed by kernels (``indexing.py``, ``numpy_calls.py``). What has no kernel is computed by NumPy on the host: the
+values come over and go back, so every operation works, and those that do cost two copies.
 """
 
 from __future__ import annotations
@@ -138,18 +138,25 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __getitem__(self, key: Any) -> DeviceArray:
         keys = key if isinstance(key, tuple) else (key,)
-        if any(isinstance(k, DeviceArray | np.ndarray | list | np.bool_ | bool) for k in keys):
-            return upload(np.asarray(download(self)[on_host(key)]), self.memory.device)
+        if picks(keys):
+            from . import indexing
+
+            return indexing.get(self, keys) if picks(keys, True) else upload(np.asarray(download(self)[on_host(key)]), self.memory.device)
         if Ellipsis not in keys:
             keys = (*keys, Ellipsis)  # without it NumPy would read a single element
         return self.view_of(self.ghost[keys])
 
     def __setitem__(self, key: Any, value: Any) -> None:
         keys = key if isinstance(key, tuple) else (key,)
-        if any(isinstance(k, DeviceArray | np.ndarray | list | np.bool_ | bool) for k in keys):
-            host = download(self)
-            host[on_host(key)] = on_host(value)
-            assign(self, host)
+        if picks(keys):
+            from . import indexing
+
+            if picks(keys, True):
+                indexing.put(self, keys, value)
+            else:
+                host = download(self)
+                host[on_host(key)] = on_host(value)
+                assign(self, host)
         else:
             assign(self[key], value)
 
@@ -162,6 +169,24 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
         writeable = self.flags.writeable
         ghost = np.lib.stride_tricks.as_strided(flat, shape, tuple(s * dtype.itemsize for s in steps), writeable=writeable)
         return self.view_of(np.asarray(ghost))
+
+    def add_at(self, key: tuple, value: DeviceArray) -> None:
+        """``self[key] += value``, where equal places add up."""
+        from . import indexing
+
+        indexing.add_at(self, key, value)
+
+    def scatter(self, axis: int, index: Any, value: Any) -> None:
+        """self[index[i][j]][j] = value[i][j] for axis 0"""
+        from . import indexing
+
+        indexing.scatter(self, axis, index, value)
+
+    def picked_shape(self, key: tuple) -> tuple[int, ...]:
+        """The shape of ``self[key]``, for a key with arrays."""
+        from . import indexing
+
+        return indexing.Places(self, key).full
 
     # Copies
 
@@ -221,71 +246,32 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
         return rebuilt, (download(self), self.memory.device)
 
     def __getattr__(self, name: str) -> Any:
-        """NumPy's other methods, on the host."""
+        """NumPy's other methods."""
+        from .numpy_calls import HOST_METHODS, method
+
         if name not in HOST_METHODS:
             raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        return method(self, name)
 
-        def method(*args: Any, **kwargs: Any) -> Any:
-            host = download(self)
-            result = getattr(host, name)(*map(on_host, args), **{k: on_host(v) for k, v in kwargs.items()})
-            if name in ("sort", "put", "partition"):
-                assign(self, host)
-            return on_device(result, self.memory.device)
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        from .numpy_calls import call_ufunc
 
-        return method
-
-    # NumPy's functions
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
-        given = {k: on_host(v) for k, v in kwargs.items()}
-        hosts = [on_host(x) for x in inputs]
-        result = getattr(ufunc, method)(*hosts, **given)
-        if method == "at":
-            assign(inputs[0], hosts[0])
-            return None
-        if out is not None:
-            results = result if isinstance(result, tuple) else (result,)
-            for target, value in zip(out, results, strict=True):
-                target[...] = value
-            return out if len(out) > 1 else out[0]
-        return on_device(result, next(x.memory.device for x in inputs if isinstance(x, DeviceArray)))
+        return call_ufunc(ufunc, method, inputs, **kwargs)
 
     def __array_function__(self, func: Callable, types: Any, args: tuple, kwargs: dict) -> Any:
-        if func in VIEWS and isinstance(args[0], DeviceArray):
-            result = func(args[0].ghost, *args[1:], **kwargs)
-            return args[0].view_of(result)
-        if func in COMPARING:
-            return func(*(a.ghost if isinstance(a, DeviceArray) else a for a in args), **kwargs)
-        if func in ATTRIBUTES:
-            return getattr(args[0], func.__name__)
-        if func in (np.empty_like, np.zeros_like, np.ones_like, np.full_like) and args[0] is self:
-            dtype = kwargs.get("dtype") or (args[1] if len(args) > 1 and func is not np.full_like else None) or self.dtype
-            like = self.astype(dtype, "K") if self.flags.c_contiguous is False else empty(self.shape, np.dtype(dtype), self.memory.device)
-            if func is not np.empty_like:
-                value = args[1] if len(args) > 1 else kwargs.get("fill_value")
-                like.fill(0 if func is np.zeros_like else 1 if func is np.ones_like else value)
-            return like
-        hosts = [on_host(a) for a in args]
-        out = kwargs.pop("out", None)
-        result = func(*hosts, **{k: on_host(v) for k, v in kwargs.items()})
-        if func in MUTATING:
-            args[0][...] = hosts[0]
-            return None
-        if out is not None:
-            out[...] = result
-            return out
-        return on_device(result, self.memory.device)
+        from .numpy_calls import call_function
+
+        return call_function(self, func, args, kwargs)
 
 
 NO_COPY = tuple(int(n) for n in np.__version__.split(".")[:2]) >= (2, 1)
-VIEWS = {np.broadcast_to, np.expand_dims, np.moveaxis, np.swapaxes, np.transpose, np.squeeze, np.diagonal, np.flip, np.rollaxis}
-COMPARING = {np.may_share_memory, np.shares_memory}  # by addresses
-ATTRIBUTES = {np.ndim, np.shape, np.size}
-MUTATING = {np.copyto, np.put_along_axis, np.putmask, np.place, np.put, np.fill_diagonal}
-HOST_METHODS = frozenset(
-    "all any argmax argmin argsort clip conj cumprod cumsum diagonal max mean min nonzero partition prod put repeat round searchsorted sort "
-    "std sum take tobytes trace var".split()
-)
+
+
+def picks(keys: tuple, only: bool = False) -> bool:
+    """Are arrays among a key's parts? ``only``: and no truth value that is for no axis?"""
+    if only:
+        return not any(isinstance(k, bool | np.bool_) or (getattr(k, "ndim", 1) == 0 and k.dtype.kind == "b") for k in keys)
+    return any(isinstance(k, DeviceArray | np.ndarray | list | np.bool_ | bool) for k in keys)
 
 
 def probed(ghost: np.ndarray, shape: Any) -> np.ndarray:

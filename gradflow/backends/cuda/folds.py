@@ -286,13 +286,18 @@ class Rows:
         if not along_y:
             groups = max(min(threads // 2 // lanes, power_of_two(count)), 1)
         outputs = [CODES[d] if o is None else CODES[o.dtype] for d, o in zip(self.dtypes, outs, strict=True)]
-        kernel = kernel_of(cuda_rows.rows, t, stored, outputs, walk, length <= items * lanes)
+        shared = FOLD_BYTES * lanes * groups
+        row = cuda_rows.CACHED
+        if length > items * lanes:
+            room = shared + cuda_rows.shared_bytes(t, stored, outputs, length * groups)
+            row, shared = (cuda_rows.SHARED, room) if room <= array.driver.shared_memory(device) else (cuda_rows.PASSES, shared)
+        kernel = kernel_of(cuda_rows.rows, t, stored, outputs, walk, row)
         rest = [layout(walk, *kept_layout), place(walk, step), *int64(count, length), truth(along_y)]
         adds = accumulate & sum(1 << k for k, o in enumerate(outs) if o is not None)
         block = (groups, lanes) if along_y else (lanes, groups)
         blocks = min(-(-count // groups), BLOCKS)
         head = letters + "Pq" * self.looks_up
-        self.launch = Launch(kernel, device, head, [*rest, uint32(adds)], (blocks, 1), block, FOLD_BYTES * lanes * groups)
+        self.launch = Launch(kernel, device, head, [*rest, uint32(adds)], (blocks, 1), block, shared)
 
 
 def rows(program: Any, inputs: tuple, axis: int, out: Any = None, accumulate: int = 0, summed: int = 0) -> Any:

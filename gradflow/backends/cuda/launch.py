@@ -21,6 +21,7 @@ from .array import CODES, DeviceArray, refuse_host
 
 DIMS = 8  # kDims of device.h
 BLOCKS = 1024  # blocks of a grid: enough for any device; threads go on to further elements
+COMMON_SHARED = 48 << 10  # bytes of shared memory that every kernel may have; more is asked for
 LETTERS = {BOOL: "?", INT32: "i", INT64: "q", FLOAT32: "f", FLOAT64: "d"}
 
 functions: dict[tuple[int, str], Any] = {}
@@ -50,6 +51,8 @@ class Launch:
     ):
         self.function = function_of(kernel, device)
         self.device, self.grid, self.block, self.shared = device, grid, block, shared
+        if shared > COMMON_SHARED:
+            array.driver.allow_shared(self.function, array.driver.shared_memory(device), device)
         offsets = [struct.calcsize(f"@{head[:i]}0{letter}") for i, letter in enumerate(head)]
         end = struct.calcsize(f"@{head}")
         places = []

@@ -126,32 +126,37 @@ def added(op: str, out: DeviceArray, axis: int, index: DeviceArray, src: DeviceA
 
     ``reported``: what was out of range is -1 in the index, and has been told.
     """
+    others = [tuple(s // a.itemsize for d, s in enumerate(a.strides) if d != k) for a, k in ((out, axis), (src, at))]
+    shape = tuple(n for d, n in enumerate(out.shape) if d != axis)
+    row_to_row = out.strides[axis] // out.itemsize, src.strides[at] // src.itemsize
+    add_at(op, out, index, shape, others, row_to_row, src, out.shape[axis], axis, reported)
+
+
+def add_at(
+    op: str,
+    out: DeviceArray,
+    index: DeviceArray,
+    shape: tuple[int, ...],
+    others: list[tuple[int, ...]],
+    row_to_row: tuple[int, int],
+    src: DeviceArray,
+    length: int,
+    axis: int,
+    reported: bool,
+) -> None:
+    """The rows of ``src`` are added to those of ``out`` that ``index`` names; ``others`` are the strides of both in ``shape``, the columns'."""
     if not src.size:
         return
     device, dtype = out.memory.device, CODES[out.dtype]
-    others = [tuple(s // a.itemsize for d, s in enumerate(a.strides) if d != k) for a, k in ((out, axis), (src, at))]
-    shape = tuple(n for d, n in enumerate(out.shape) if d != axis)
-    from_row_to_row = out.strides[axis] // out.itemsize, src.strides[at] // src.itemsize
     sorts = array.deterministic_scatter or dtype not in text.ATOMIC
-    key = (
-        "add",
-        sorts,
-        device,
-        dtype,
-        index.dtype,
-        shape,
-        *others,
-        *from_row_to_row,
-        out.shape[axis],
-        index.size,
-        max(out.size, src.size) >> 31,
-    )
+    wide = max(out.size, src.size) >> 31
+    key = "add", sorts, device, dtype, index.dtype, shape, *others, *row_to_row, length, index.size, wide
 
     def make() -> Launch:
         sizes, strides = merged(op, shape, others)
         walk = walk_of(max(out.size, src.size), (sizes, strides))
         columns = product(shape)
-        rest = [layout(walk, sizes, strides), *int64(*from_row_to_row, out.shape[axis], index.size, columns)]
+        rest = [layout(walk, sizes, strides), *int64(*row_to_row, length, index.size, columns)]
         kernel = kernel_of(text.add_segments if sorts else text.add_atomically, dtype, CODES[index.dtype], walk)
         return over(index.size * columns, kernel, device, "PPPPPq" if sorts else "PPPPq", rest)
 

@@ -285,6 +285,14 @@ using LastMax = Arg<T, true, true>;
 template <class T>
 using LastMin = Arg<T, false, true>;
 
+// Room for n elements at `free`, which moves on.
+template <class S>
+GF_FN S* room(unsigned char*& free, int64 n) {
+  S* found = reinterpret_cast<S*>(free);
+  free += (n * int64(sizeof(S)) + 15) / 16 * 16;
+  return found;
+}
+
 // --- the threads of a block -----------------------------------------------------------------------------------
 
 constexpr int32 kWarp = 32;
