@@ -112,7 +112,13 @@ def kernels(common, walks):
         except TypeError:  # bitwise operations on floats
             continue
         if program.rows:
-            yield from (rows(program, kept, common, walk=w) for w in walks if w != FLAT for kept in KEPT)
+            yield from (
+                rows(program, kept, common, walk=w)
+                for w in walks
+                if w != FLAT
+                for kept in KEPT
+                if w == STRIDED32 or kept != cuda_rows.SHARED
+            )
         else:
             numbers = OPS[program.name].numbers if program.name in OPS else ()
             yield from (elementwise(program, w, common, numbers) for w in walks)

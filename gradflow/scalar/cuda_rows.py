@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from .cuda import FOLD_BYTES, FOLD_THREADS, INDEX, NUMBER, STORED, Kernel, Operands, Values, grouped, kernel, loop
+from .cuda import FOLD_THREADS, INDEX, NUMBER, STORED, Kernel, Operands, Values, grouped, kernel, loop
 from .primitives import ROW_FOLDS
 from .program import Typed
 from .types import SIZES
@@ -78,7 +78,7 @@ class Rows:
             return []
         stored = self.operands.inputs
         rooms = [f"{STORED[stored[i]]}* in{i}_row = gf::room<{STORED[stored[i]]}>(free, length * lanes.groups);" for i in self.of_row()]
-        return [f"unsigned char* free = shared + {FOLD_BYTES} * lanes.count * lanes.groups;", *rooms]
+        return ["unsigned char* free = shared + gf::kFoldBytes * lanes.count * lanes.groups;", *rooms]
 
     def inputs(self) -> list[str]:
         """What is one for the row; and the row, if it is kept."""
