@@ -55,6 +55,11 @@ CASES = [
     ("rows by index", lambda x, i: x.index_select(0, i), lambda: (floats(30, 64), indices(30, 30)), 1, None),
     ("added by index", lambda x, i: x.index_add(0, i, x), lambda: (floats(30, 64), indices(30, 30)), 3, None),
     ("scattered", lambda x, i: x.scatter_add(0, i, x), lambda: (floats(30, 64), indices(30, 30, 64)), 3, None),
+    ("several indices", lambda x, i, j: x[i, j], lambda: (floats(30, 20, 8), indices(30, 9), indices(20, 9)), 1, None),
+    ("written by indices", lambda x, i, j: x.__setitem__((i, j), x[:9, 0]), lambda: (floats(30, 20, 8), indices(30, 9), indices(20, 9)), 3, None),
+    ("a mask", lambda x: x[x > 1], lambda: (floats(600),), 5, None),
+    ("a masked number", lambda x: x.__setitem__(x > 1, 0.0), lambda: (floats(60, 7),), 2, None),
+    ("places among sorted", lambda x, y: gf.searchsorted(x, y), lambda: (floats(50), floats(30)), 1, None),
     ("product", lambda x, y: x @ y, lambda: (floats(8, 9), floats(9, 7)), 1, None),
     ("batches", lambda x, y: x @ y, lambda: (floats(4, 8, 9), floats(4, 9, 7)), 1, None),
 ]  # fmt: skip

@@ -369,7 +369,7 @@ def compiled(text: str, arch: str) -> bytes:
 @functools.cache
 def shared_memory(device: int) -> int:
     """The most bytes of shared memory that a block may ask for."""
-    return properties(device)["sharedMemPerBlockOptin"]
+    return runtime().deviceGetAttribute(runtime().cudaDevAttrMaxSharedMemoryPerBlockOptin, device)
 
 
 def allow_shared(function: Any, nbytes: int, device: int) -> None:

@@ -22,6 +22,7 @@ from .devices import (
     set_device,
     synchronize,
 )
+from .graphs import CUDAGraph, graph, graph_pool_handle, make_graphed_callables
 from .memory import (
     empty_cache,
     max_memory_allocated,
@@ -122,6 +123,10 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "CUDAGraph",
+    "graph",
+    "graph_pool_handle",
+    "make_graphed_callables",
     "Event",
     "OutOfMemoryError",
     "Stream",
