@@ -268,7 +268,12 @@ class Driver:
     def launch(self, function, grid, block, shared, parameters, device):
         name, text = function
         most = int(re.search(rf"__launch_bounds__\((\d+)\) {name}\(", text).group(1))
-        assert 0 < grid[0] < 1 << 31 and 0 < grid[1] <= 65535 and shared <= self.allowed.get(name, 48 << 10) and 0 < block[0] * block[1] <= most
+        assert (
+            0 < grid[0] < 1 << 31
+            and 0 < grid[1] <= 65535
+            and shared <= self.allowed.get(name, 48 << 10)
+            and 0 < block[0] * block[1] <= most
+        )
         self.launches += 1
         self.currents[device].synchronize()
         if self.collected is not None:
