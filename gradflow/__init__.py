@@ -138,7 +138,7 @@ from . import accelerator, cuda, fft, linalg, nn, optim, testing, utils
 from .nn.free import FUNCTIONS as _functions_of_nn
 from .ops.distributions import feature_dropout
 from .ops.sharing import LAYOUTS as _layouts
-from .ops.sharing import Layout
+from .ops.axes import Layout
 from .ops.windows import bartlett_window, blackman_window, hamming_window, hann_window, kaiser_window
 from .printing import set_printoptions
 from .serialization import load, save

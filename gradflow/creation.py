@@ -10,7 +10,7 @@ import numpy as np
 from . import backends, dtypes
 from .devices import default
 from .errors import ArgumentError, DTypeError, NumberError
-from .ops.axes import flag, integer, new_shape
+from .ops.axes import check_format, flag, integer, new_shape
 from .ops.convert import LIMITS, element, on_device
 from .scalar import primitives as s
 from .scalar.types import FLOAT64, INT64, UINT8, category
@@ -28,7 +28,7 @@ class Want(NamedTuple):
 def finish(op: str, array: Any, dev: Any, requires_grad: bool) -> Tensor:
     """Without a device what is on one stays there."""
     t = wrap(array if dev is None and default.device is None else backends.move(array, on_device(op, dev)))
-    return t.requires_grad_(True) if requires_grad else t
+    return t if requires_grad is False else t.requires_grad_(flag(op, "requires_grad", requires_grad))
 
 
 def code_of(op: str, dtype: Any) -> int:
@@ -190,7 +190,7 @@ def options(op: str, kwargs: dict) -> tuple[int, Want]:
     grad, pinned = (flag(op, name, kwargs.pop(name, False)) for name in ("requires_grad", "pin_memory"))
     want = Want(grad, on_device(op, kwargs.pop("device", None)), pinned)
     for ignored in ("layout", "memory_format"):
-        kwargs.pop(ignored, None)
+        check_format(op, kwargs.pop(ignored, None), ignored)
     if kwargs:
         raise DTypeError(f"{op}: got unexpected keyword arguments {sorted(kwargs)}")
     return code, want

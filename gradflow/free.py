@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -37,7 +38,10 @@ def free(name: str, function: Callable, on_tensor: bool) -> Callable:
     """The free function: it may be handed something that is no tensor, and ``out=``. Elementwise operations see to both themselves."""
     if hasattr(function, "op"):
         return function
-    first = inspect.unwrap(function).__code__.co_varnames[0] if on_tensor else None
+    plain = inspect.unwrap(function)
+    names = plain.__code__.co_varnames[: plain.__code__.co_argcount]
+    first = names[0] if on_tensor else None
+    flag = next((i for i, name in enumerate(names) if str(plain.__annotations__.get(name)).startswith("bool")), sys.maxsize)
 
     def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
         if kwargs:
@@ -48,6 +52,8 @@ def free(name: str, function: Callable, on_tensor: bool) -> Callable:
                 raise DTypeError(f"{name}: argument '{first}' must be Tensor, not {type(x).__name__}")
         if kwargs:
             check_options(name, function, kwargs)
+        if len(args) > flag:
+            check_options(name, function, dict(zip(names, args)))
         if out is None:
             try:
                 return function(*args, **kwargs)

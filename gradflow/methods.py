@@ -133,8 +133,8 @@ SPELLINGS: dict[str, Callable] = {
     "moveaxis": views.movedim,
     "swapaxes": views.transpose,
     "swapdims": views.transpose,
-    "unsafe_chunk": joining.chunk,
-    "unsafe_split": joining.split,
+    "unsafe_chunk": aliases(joining.chunk),
+    "unsafe_split": aliases(joining.split),
     "unsafe_split_with_sizes": copies.split_with_sizes,
     "hardshrink": activations.hardshrink,
     "rsub": pointwise.scaled_rsub,
@@ -143,7 +143,7 @@ SPELLINGS: dict[str, Callable] = {
 REDUCING = frozenset(
     """
     sum mean var std cumsum cumprod logcumsumexp cummax cummin sort argsort median unique var_mean std_mean prod max min amax amin
-    argmax argmin any all count_nonzero norm logsumexp squeeze
+    argmax argmin any all count_nonzero norm logsumexp squeeze unsqueeze chunk unbind select narrow
     """.split()
 )
 
@@ -422,7 +422,6 @@ NUMBER_FIRST = {
     "fmod",
     "where",
     "float_power",
-    "rsub",
     *(n for n in SPELLINGS if n[:3] in ("add", "sub", "mul", "div", "tru")),
 }
 

@@ -56,7 +56,7 @@ CALLS: dict[str, tuple] = {
     "lu_solve": (X, *gf.linalg.lu_factor(Y)), "linalg.lu_solve": (*gf.linalg.lu_factor(Y), X), "linalg.ldl_solve": (*gf.linalg.ldl_factor(Y + Y.T), X),
     "orgqr": (X, V), "linalg.householder_product": (X, V), "ormqr": (X, V, Y),
     "linalg.tensorinv": (X.reshape(3, 3, 1), 1), "linalg.tensorsolve": (X, V), "nn.functional.binary_cross_entropy": (X * 0.5, Y * 0.5),
-    "nn.functional.multi_margin_loss": (X, INDEX[0]), "nn.functional.multilabel_margin_loss": (X, INDEX), "nn.functional.nll_loss": (X, INDEX[0]),
+    "native_dropout": (X, 0.5, True), "nn.functional.multi_margin_loss": (X, INDEX[0]), "nn.functional.multilabel_margin_loss": (X, INDEX), "nn.functional.nll_loss": (X, INDEX[0]),
     "split_with_sizes": (X, [1, 2]), "split_with_sizes_copy": (X, [1, 2]), "unsafe_split_with_sizes": (X, [1, 2]), "where": (X > 0.5, X, Y),
     "select_scatter": (X, V, 0, 1), "narrow": (X, 0, 1, 1), "narrow_copy": (X, 0, 1, 1), "take": (X, INDEX), "take_along_dim": (X, INDEX, 0),
     "linalg.eig": (X + X.T,), "linalg.eigvals": (X + X.T,), "linalg.cholesky": (X @ X.T,), "cholesky": (X @ X.T,),

@@ -237,7 +237,7 @@ def binary(op: Elementwise) -> Callable:
             if isinstance(y, Value):
                 return op.program(x, y)
             b, q = right(y, name), None
-            if op.public and a is x:
+            if (op.public or op.grad_name.startswith("Special")) and a is x:  # two numbers
                 tensor_expected(x, name)
         result = elementwise(kernel, (a, b))
         t = wrap(result)
@@ -396,12 +396,16 @@ def elementwise(
     if op.single and n <= 2 and not op.numbers:
         return dress((unary if n == 1 else binary)(op), op, formula)
 
+    special = op.grad_name.startswith("Special")
+
     def call(*args: Any, out: Any = None) -> Any:
         if len(args) != n:
             raise DTypeError(f"{op.name}: takes {n} arguments, {len(args)} given")
         for i in op.tensors:
             if not isinstance(args[i], Tensor | Value):
                 tensor_expected(args[i], op.name)
+        if special and not any(isinstance(x, Tensor | Value) for x in args):
+            tensor_expected(args[0], op.name)
         return op.call(*args) if out is None else into(op.name, out, op.call, args, {})
 
     return dress(call, op, formula)

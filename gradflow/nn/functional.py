@@ -155,10 +155,9 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     for name, x in (("input1", input1), ("input2", input2), ("weight", weight), ("bias", bias)):
         if not isinstance(x, Tensor) and (x is not None or name != "bias"):
             raise DTypeError(f"bilinear: argument '{name}' must be Tensor, not {type(x).__name__}")
-    if not input1.dtype is input2.dtype is weight.dtype:
-        raise DTypeError(
-            f"bilinear: All tensors must have the same dtype, got {input1.dtype}, {input2.dtype} and {weight.dtype}; convert them"
-        )
+    of = [x.dtype for x in (input1, input2, weight, bias) if x is not None]
+    if any(dtype is not of[0] for dtype in of):
+        raise DTypeError(f"bilinear: All tensors must have the same dtype, got {', '.join(map(str, of))}; convert them")
     if weight.ndim != 3:
         raise AxisError(f"bilinear: the weight must have the shape (out, in1, in2); it has {tuple(weight.shape)}")
     out, in1, in2 = weight.shape

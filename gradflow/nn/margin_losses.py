@@ -161,7 +161,7 @@ def multi_margin_loss(
     loss = where(others, hinge if p == 1 else hinge * hinge, 0.0).sum(1) / classes
     if weight is not None:
         loss = loss * weight[y]
-    loss = loss.squeeze(0) if input.ndim < 2 else loss
+    loss = loss.squeeze(0) if target.ndim == 0 else loss
     return reduced("multi_margin_loss", loss, reduction, size_average, reduce)
 
 

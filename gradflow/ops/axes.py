@@ -127,3 +127,22 @@ def fill_shape(op: str, shape: tuple[int, ...], numel: int) -> tuple[int, ...]:
     if numel % known:
         raise ShapeError(f"{op}: shape '{list(shape)}' is invalid for input of size {numel}")
     return (*shape[:hole], numel // known, *shape[hole + 1 :])
+
+
+class Layout:
+    """How a tensor lies in memory: ``torch.strided``, ``torch.contiguous_format``.
+
+    >>> gf.strided, gf.contiguous_format
+    (torch.strided, torch.contiguous_format)
+    """
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
+
+
+def check_format(op: str, value: Any, name: str = "memory_format") -> None:
+    if value is not None and not isinstance(value, Layout):
+        raise DTypeError(f"{op}: argument '{name}' must be torch.{name}, not {type(value).__name__}")

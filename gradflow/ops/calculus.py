@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import dtypes
 from ..errors import ArgumentError, AxisError, DTypeError, ShapeError
 from ..tensor import Tensor, wrap
 from .apart import each_example
@@ -142,8 +143,10 @@ def histogram(input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | N
     >>> gf.histogram(gf.tensor([1.0, 2.0, 1.5, 4.0]), bins=3, range=(1.0, 4.0)).hist
     tensor([2., 1., 1.])
     """
-    if input.array.dtype.kind not in "f":
+    if input.dtype not in (dtypes.float32, dtypes.float64):
         raise DTypeError(f"histogram: not implemented for {input.dtype}; convert with .float()")
+    if weight is not None and weight.dtype is not input.dtype:
+        raise DTypeError(f"histogram: input and weight should have the same dtype, got {input.dtype} and {weight.dtype}; convert one")
     if weight is not None and weight.array.shape != input.array.shape:
         raise ShapeError(f"histogram: if weight tensor is provided it should have the same shape as the input: {tuple(weight.shape)}")
     if isinstance(bins, Tensor):

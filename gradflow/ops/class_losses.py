@@ -187,12 +187,14 @@ def kept_targets(index: Any, ignore_index: int, like: Tensor) -> tuple[Any, Any,
 
 def class_weights(op: str, weight: Tensor, target: Any, classes: int, ignore_index: int, like: Tensor) -> Tensor:
     """The weight of each row's class; 0 for ignored rows."""
-    checked_weights(op, weight, classes)
+    checked_weights(op, weight, classes, like)
     ignored = target == ignore_index
     return wrap(np.where(ignored, 0, np.take(weight.array, np.where(ignored, 0, target))).astype(like.array.dtype))
 
 
-def checked_weights(op: str, weight: Tensor, classes: int) -> None:
+def checked_weights(op: str, weight: Tensor, classes: int, like: Tensor) -> None:
+    if weight.dtype is not like.dtype:
+        raise DTypeError(f"{op}: expected weight of scalar type {like.dtype} but found {weight.dtype}; convert it")
     if weight.array.shape != (classes,):
         raise ShapeError(
             f"{op}: weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of shape: {list(weight.shape)}"
@@ -244,7 +246,7 @@ def on_device(input: Tensor, index: Any, weight: Tensor | None, classes: int, ig
     """Without waiting for the device."""
     given: Any = 1.0
     if weight is not None:
-        checked_weights("cross_entropy", weight, classes)
+        checked_weights("cross_entropy", weight, classes, input)
         given = weight.array.reshape([classes if d == axis else 1 for d in range(input.array.ndim)])
     loss, weights = cross_entropy_on_device(input, index, ignored, given, axis)
     if reduction != "mean":

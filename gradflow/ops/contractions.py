@@ -248,12 +248,12 @@ def cross(input: Tensor, other: Tensor, dim: Any = None) -> Tensor:
     """
     if input.array.ndim != other.array.ndim:
         raise ShapeError(f"cross: inputs must have the same number of dimensions; they have {input.ndim} and {other.ndim}")
+    if input.array.dtype != other.array.dtype or input.array.dtype.kind == "b":
+        raise DTypeError(f"cross: expected two tensors of one type of numbers, got {input.dtype} and {other.dtype}; convert one")
     shape = tuple(labelled("cross", broadcast_tensors, input, other)[0].shape)
-    if dim is None:
-        if 3 not in shape:
-            raise ShapeError("cross: no dimension of size 3 in input")
-        dim = shape.index(3)
-    axis = axis_of("cross", dim, len(shape))
+    if dim is None and 3 not in shape:
+        raise ShapeError("cross: no dimension of size 3 in input")
+    axis = axis_of("cross", shape.index(3) if dim is None else dim, len(shape))
     if shape[axis] != 3 or input.array.shape[axis - len(shape)] != 3 or other.array.shape[axis - len(shape)] != 3:
         raise ShapeError(f"cross: inputs dimension {axis} must have length 3. Got {list(input.shape)} and {list(other.shape)}")
     a, b = input.expand(shape), other.expand(shape)

@@ -14,6 +14,7 @@ from ..errors import ArgumentError, DeviceError, DTypeError, NumberError, relabe
 from ..kinds import linear
 from ..scalar.types import BOOL, UINT8
 from ..tensor import Tensor
+from .axes import check_format
 
 
 @linear(grad_name="ToCopyBackward0")
@@ -72,6 +73,7 @@ def to(
     >>> gf.tensor([1, 2]).to(gf.float64)
     tensor([1., 2.], dtype=torch.float64)
     """
+    check_format("to", memory_format)
     where: Any = device
     flags: list[bool] = []  # as torch: non_blocking, then copy
     for arg in args:
@@ -118,7 +120,9 @@ def on_device(op: str, where: Any) -> Any:
 
 
 def method(name: str, dtype: dtypes.dtype) -> Any:
-    def call(input: Tensor, memory_format: Any = None) -> Tensor:
+    def call(input: Tensor, *, memory_format: Any = None) -> Tensor:
+        if memory_format is not None:
+            check_format(name, memory_format)
         return convert(input, dtype)
 
     call.__name__ = call.__qualname__ = name
@@ -171,12 +175,13 @@ def type_as(input: Tensor, other: Tensor) -> Tensor:
     return convert(input, other.dtype)
 
 
-def cpu(input: Tensor, memory_format: Any = None) -> Tensor:
+def cpu(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """The tensor on the CPU: itself if it is there.
 
     >>> gf.ones(2).cpu()
     tensor([1., 1.])
     """
+    check_format("cpu", memory_format)
     return to(input, CPU)
 
 
@@ -189,6 +194,7 @@ def cuda(input: Tensor, device: Any = None, non_blocking: bool = False, memory_f
     >>> x = gf.ones(2)
     >>> y = x.cuda() if gf.cuda.is_available() else x
     """
+    check_format("cuda", memory_format)
     where = Device("cuda" if device is None else device)
     if where.type != "cuda":
         raise DeviceError(f"cuda: Invalid device, must be cuda device, not {where}; use to()")

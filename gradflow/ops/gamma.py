@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 
-from ..errors import ArgumentError, DTypeError
+import numpy as np
+
+from .. import backends, dtypes
+from ..errors import ArgumentError, DeviceMemoryError, DTypeError
 from ..kinds import elementwise
 from ..scalar import primitives as s
 from ..tape.node import named
-from ..tensor import Tensor
+from ..tensor import Tensor, wrap
 from . import pointwise as p
+
+MOST_TERMS = 2**28  # of mvlgamma, which has them in memory at once
 
 
 @elementwise(grad_name="PolygammaBackward0", domain=(0.5, 9.0))
@@ -50,10 +55,16 @@ def mvlgamma(input: Tensor, p: int) -> Tensor:
         raise DTypeError(f"mvlgamma: argument 'p' must be int, not {type(p).__name__}")
     if p < 1:
         raise ArgumentError(f"mvlgamma: p has to be greater than or equal to 1, it is {p}")
-    from .joining import stack
+    if p * max(1, input.array.size) > MOST_TERMS:
+        raise DeviceMemoryError(
+            f"mvlgamma: p = {p} for {input.array.size} elements: more than {MOST_TERMS} terms at once do not fit; split the tensor"
+        )
+    from .convert import convert
     from .pointwise import lgamma
 
-    terms = stack([lgamma(input - j / 2) for j in range(p)], -1).sum(-1)
+    halves = wrap(backends.beside(np.arange(p) / 2, input.array))
+    of = input.dtype if input.dtype.is_floating_point else dtypes.get_default_dtype()
+    terms = lgamma(input.unsqueeze(-1) - convert(halves, of)).sum(-1)
     return named(terms + p * (p - 1) / 4 * math.log(math.pi), "MvlgammaBackward0")
 
 

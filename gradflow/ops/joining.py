@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import backends, dtypes
-from ..errors import ArgumentError, AxisError, DTypeError, NumberError, ShapeError
+from ..errors import ArgumentError, AxisError, DeviceMemoryError, DTypeError, NumberError, ShapeError
 from ..scalar.types import promote
 from ..tape.node import Node, Output, mode, named
 from ..tensor import Tensor, wrap, wrap_view
@@ -232,6 +232,13 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: Any = 0) -> tuple[Te
     return parts(tensor, keys, SPLIT)
 
 
+def countable(op: str, parts: int) -> int:
+    """``parts``, unless so many tensors fill the memory of a machine."""
+    if parts > 2**26:
+        raise DeviceMemoryError(f"{op}: {parts} parts do not fit in memory; ask for at most {2**26}")
+    return parts
+
+
 def chunk(input: Tensor, chunks: int, dim: Any = 0) -> tuple[Tensor, ...]:
     """At most ``chunks`` views of equal size along ``dim``; the last may be smaller.
 
@@ -245,7 +252,7 @@ def chunk(input: Tensor, chunks: int, dim: Any = 0) -> tuple[Tensor, ...]:
         raise ShapeError("chunk: expects at least a 1-dimensional tensor")
     n = input.array.shape[axis_of("chunk", dim, input.array.ndim)]
     if not n:
-        return split(input, [0] * chunks, dim)
+        return split(input, [0] * countable("chunk", chunks), dim)
     return split(input, -(-n // chunks), dim)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import backends
 from ..backends.numpy_rules import get
-from ..errors import DTypeError, OutOfRangeError, ShapeError, labelled
+from ..errors import ArgumentError, DTypeError, OutOfRangeError, ShapeError, labelled
 from ..kinds import custom
 from ..tape.node import named
 from ..tensor import Tensor, wrap
@@ -32,6 +32,8 @@ def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumula
     if not isinstance(indices, tuple | list) or not all(isinstance(i, Tensor) for i in indices):
         found = indices if not isinstance(indices, tuple | list) else next(i for i in indices if not isinstance(i, Tensor))
         raise DTypeError(f"index_put: argument 'indices' must be tuple of Tensors, not {type(found).__name__}")
+    if not indices:
+        raise ArgumentError("index_put: indices is empty; give a tensor for each of the first axes, or fill with copy_()")
     same_dtype("index_put", input, values)
     key = labelled("index_put", key_of, input.array, tuple(indices))[0]
     if key and plain(input.array, values.array, *key) and all(k.dtype.kind in "iu" for k in key):

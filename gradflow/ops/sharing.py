@@ -12,25 +12,11 @@ from ..errors import ArgumentError, DeviceError, DTypeError, GradError, ShapeErr
 from ..kinds.history import Overwrite, change_in_place
 from ..tape.node import INFERENCE
 from ..tensor import Tensor, leave, note, unrecorded, wrap
-from .axes import new_shape
+from .axes import Layout, new_shape
 from .convert import element
 from .views import require_tensor
 
 NO = "is_sparse is_sparse_csr is_quantized is_mkldnn is_mps is_xpu is_xla is_meta is_ipu is_vulkan is_nested is_mtia is_maia".split()
-
-
-class Layout:
-    """How a tensor lies in memory: ``torch.strided``, ``torch.contiguous_format``.
-
-    >>> gf.strided, gf.contiguous_format
-    (torch.strided, torch.contiguous_format)
-    """
-
-    def __init__(self, name: str):
-        self.name = name
-
-    def __repr__(self) -> str:
-        return f"torch.{self.name}"
 
 
 LAYOUTS = {name: Layout(name) for name in ("strided", "contiguous_format", "preserve_format", "channels_last", "channels_last_3d")}

@@ -355,6 +355,8 @@ def lstsq(input: Any, b: Any, rcond: float | None = None, *, driver: str | None 
     if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
         raise ArgumentError(f"{op}: parameter `driver` should be one of (gels, gelsy, gelsd, gelss), not {driver!r}")
     m, n = input.array.shape[-2:]
+    if not 0 <= input.array.ndim - b.array.ndim <= 1:
+        raise ShapeError(f"{op}: input.dim() must be b.dim() or one more; they are {input.array.ndim} and {b.array.ndim}")
     vector = b.array.ndim == input.array.ndim - 1
     matrix = b.unsqueeze(-1) if vector else b
     matrices(op, matrix, "b")

@@ -12,7 +12,7 @@ from ..errors import ArgumentError, DTypeError, ShapeError, labelled
 from ..tensor import Tensor
 from .axes import axis_of
 from .indexing import part
-from .joining import cat, joined, list_of
+from .joining import cat, countable, joined, list_of
 from .views import expand
 
 
@@ -114,7 +114,7 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: Any = 0) -> tuple
     if isinstance(spec, int):
         if not 0 < spec < 2**31:
             raise ArgumentError(f"tensor_split: number of sections must be larger than 0, got {spec}")
-        size, extra = divmod(n, spec)
+        size, extra = divmod(n, countable("tensor_split", spec))
         bounds = [0]
         for i in range(spec):
             bounds.append(bounds[-1] + size + (i < extra))

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import ArgumentError, AxisError, DTypeError, GradError, OutOfRangeError, ShapeError
 from ..tensor import Tensor, wrap_view
-from .axes import axes_of, axis_of, fill_shape, integer, shape_for, shape_of
+from .axes import axes_of, axis_of, check_format, fill_shape, integer, shape_for, shape_of
 from .view_maps import copied, diagonal_of, expand_to, flip_matrix, permute_to, reshape_to, squeeze_all, squeeze_at, swap, unsqueeze_at
 
 # torch's signatures
@@ -298,12 +298,14 @@ def ravel(input: Tensor) -> Tensor:
     return reshape_to(input, (input.array.size,))
 
 
-def contiguous(input: Tensor, memory_format: Any = None) -> Tensor:
+def contiguous(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """The tensor in C order: itself, or a copy.
 
     >>> gf.ones(2, 3).T.contiguous().stride()
     (2, 1)
     """
+    if memory_format is not None:
+        check_format("contiguous", memory_format)
     return input if input.array.flags.c_contiguous else copied(input, "C")
 
 
@@ -313,6 +315,8 @@ def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     >>> gf.clone(gf.tensor([1, 2]))
     tensor([1, 2])
     """
+    if memory_format is not None:
+        check_format("clone", memory_format)
     return copied(input, "K")
 
 
