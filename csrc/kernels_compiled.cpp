@@ -822,6 +822,56 @@ void normalize_rows_1f88e3c23df7b82c(void* const* in, void* const* out, int64_t 
   }
 }
 
+void plain_back_63df13f0363953aa(void* const* in, void* const* out, int64_t n, int64_t rows, const int64_t* row_step, Ahead& ahead) {
+  float fold7[kCompiledRows], fold12[kCompiledRows];
+  for (int64_t row = 0; row < rows; ++row) {
+    const float* in0 = static_cast<const float*>(in[0]) + row * row_step[0];
+    const float* in1 = static_cast<const float*>(in[1]) + row * row_step[1];
+    const float x2 = static_cast<const float*>(in[2])[row];
+    ahead.step();
+    double sum[2];
+    sum_row(int(n), sum, [&](int i, float* value) {
+      const float x0 = in0[i];
+      const float x1 = in1[i];
+      const float r0 = gf::prim::sub(x1, x2);
+      const float r1 = gf::prim::mul(x0, r0);
+      value[0] = r1;
+      value[1] = x0;
+    });
+    fold7[row] = float(sum[0]);
+    fold12[row] = float(sum[1]);
+  }
+  for (int64_t row = 0; row < rows; ++row) {
+    const float* in0 = static_cast<const float*>(in[0]) + row * row_step[0];
+    const float* in1 = static_cast<const float*>(in[1]) + row * row_step[1];
+    float* out0 = static_cast<float*>(out[0]) + row * n;
+    const float x2 = static_cast<const float*>(in[2])[row];
+    const float x3 = static_cast<const float*>(in[3])[row];
+    const float x4 = static_cast<const float*>(in[4])[row];
+    const float r2 = fold7[row];
+    const float r7 = fold12[row];
+    const float r3 = gf::prim::mul(r2, x3);
+    const float r4 = gf::prim::mul(r3, x3);
+    const float r5 = gf::prim::div(r4, x4);
+    const float r8 = gf::prim::div(r7, x4);
+    ahead.step();
+    for (Piece piece{int(n)}; piece.from < n; piece.next(int(n))) {
+      const int end = piece.to;
+#pragma GCC ivdep
+      for (int i = piece.from; i < end; ++i) {
+        const float x0 = in0[i];
+        const float x1 = in1[i];
+        const float r0 = gf::prim::sub(x1, x2);
+        const float r6 = gf::prim::mul(r0, r5);
+        const float r9 = gf::prim::add(r6, r8);
+        const float r10 = gf::prim::sub(x0, r9);
+        const float r11 = gf::prim::mul(r10, x3);
+        out0[i] = r11;
+      }
+    }
+  }
+}
+
 void sgd_momentum_4fd073f26179038d(void* const* in, void* const* out, int64_t n, int64_t, const int64_t*, Ahead& ahead) {
   const float* in0 = static_cast<const float*>(in[0]);
   const float* in1 = static_cast<const float*>(in[1]);
@@ -1144,6 +1194,7 @@ const Compiled table[] = {
   {"de7c17b61479a91a", lerp_backward_de7c17b61479a91a, 1, 0u},
   {"7531f8242d7f01f1", normalize_back_7531f8242d7f01f1, 2, 44u},
   {"1f88e3c23df7b82c", normalize_rows_1f88e3c23df7b82c, 3, 6u},
+  {"63df13f0363953aa", plain_back_63df13f0363953aa, 2, 28u},
   {"4fd073f26179038d", sgd_momentum_4fd073f26179038d, 1, 0u},
   {"5a740424b7e4a808", sgd_momentum_5a740424b7e4a808, 1, 0u},
   {"0ecd74f0b69add4d", sigmoid_backward_0ecd74f0b69add4d, 1, 0u},

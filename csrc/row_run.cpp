@@ -11,7 +11,8 @@ constexpr int64_t kTileElements = 1024;
 constexpr int64_t kRowBytes = 1 << 18;  // tiles of a whole row must fit the second-level cache
 constexpr int64_t kChunkCost = 1 << 17;
 constexpr int64_t kCompiledTile = 2048;     // elements of whole rows that a compiled program gets at a time
-constexpr int64_t kSumsElements = 1 << 20;  // of all pieces together
+constexpr int64_t kCompiledRow = 96;        // shorter rows the interpreter folds many at a time
+constexpr int64_t kSumsElements = 1 << 17;  // of all pieces together
 
 class RowWorker {
  public:
@@ -240,7 +241,7 @@ class RowWorker {
 // The program in few loops, if what does not change along these rows is what it was compiled for.
 const Compiled* compiled_for(const RowRun& r) {
   const Compiled* compiled = r.typed.compiled;
-  bool fits = compiled && compiled->row_inputs == r.plan.row_inputs;
+  bool fits = compiled && compiled->row_inputs == r.plan.row_inputs && r.row >= kCompiledRow;
   for (int k = 0; k < r.typed.n_outputs; ++k) fits &= !r.plan.first_only(k);
   return fits ? compiled : nullptr;
 }

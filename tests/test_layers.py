@@ -148,7 +148,7 @@ def test_layers_of_other_dtypes():
         (lambda: nn.GLU()(gf.ones(3)), RuntimeError, "must be even"),
         (lambda: nn.Hardtanh(1.0, 0.0), ValueError, "max_val must be larger"),
         (lambda: nn.Embedding(3, 2)(gf.tensor([3])), IndexError, "out of"),
-        (lambda: nn.Embedding(3, 2, max_norm=1.0), NotImplementedError, "max_norm"),
+        (lambda: nn.Embedding(3, 2, sparse=True)(gf.tensor([0])), NotImplementedError, "sparse"),
     ],
 )
 def test_layers_refuse(act, error, text):

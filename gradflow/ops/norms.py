@@ -89,6 +89,8 @@ def per_channel(op: str, channels: int, **values: Any) -> None:
 
 def affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     """``x * weight + bias``, a value of each for a channel."""
+    if weight is not None and bias is not None:
+        return p.addcmul(across(bias, x.array.ndim), x, across(weight, x.array.ndim))
     if weight is not None:
         x = p.mul(x, across(weight, x.array.ndim))
     return x if bias is None else p.add(x, across(bias, x.array.ndim))

@@ -175,6 +175,14 @@ def normalize_back(g, x, mean, rstd, weight, size):
     return (gw - (centred * slope + s.row_sum(gw) / size)) * rstd, g * centred * rstd, g
 
 
+@rowwise(row_inputs=("mean", "rstd", "size"))
+def plain_back(g, x, mean, rstd, size):
+    """rstd * (g - mean(g) - xhat * mean(g * xhat))"""
+    centred = x - mean
+    slope = s.row_sum(g * centred) * rstd * rstd / size
+    return (g - (centred * slope + s.row_sum(g) / size)) * rstd
+
+
 SUMMED = 0b110  # the outputs of normalize_back for weight and bias
 
 
@@ -192,12 +200,18 @@ def layer_norm_of(x, weight, bias, size, eps):
 def layer_norm_pull(node, g, walk):
     """One kernel: the gradients of weight and bias are sums of its other outputs over the rows."""
     x, weight, mean, rstd = node.saved
+    if weight is None:
+        if walk.wants(node.parents[0]):
+            out, accumulate = walk.destination(node.parents[0])
+            gradient = backends.rows(plain_back.op.kernel, (g, x, mean, rstd, node.meta[1][0]), x.ndim - 1, out, accumulate)
+            walk.arrive(node.parents[0], gradient)
+        return
     wanted = [parent if walk.wants(parent) else None for parent in node.parents]
     given = [parent for parent in wanted if parent is not None]
     once = len(set(given)) == len(given)  # no tensor stands for two
     places = [walk.destination(parent) if parent is not None and once else (None, 0) for parent in wanted]
     outs, accumulated = tuple(out for out, _ in places), sum(bool(add) << k for k, (_, add) in enumerate(places))
-    inputs = (g, x, mean, rstd, 1.0 if weight is None else weight, node.meta[1][0])
+    inputs = (g, x, mean, rstd, weight, node.meta[1][0])
     gradients = backends.rows(normalize_back.op.kernel, inputs, x.ndim - 1, outs, accumulated, SUMMED)
     for parent, gradient in zip(wanted, gradients, strict=True):
         if parent is not None:
