@@ -292,7 +292,7 @@ def like(op: str, input: Tensor, kwargs: dict) -> tuple[Any, Want]:
 
 
 def filled_like(op: str, input: Tensor, value: Any, kwargs: dict) -> Tensor:
-    if not kwargs and input.__class__ is Tensor and input.array.__class__ is np.ndarray and input.array.flags.c_contiguous:
+    if not kwargs and input.__class__ is Tensor and type(input.array) is np.ndarray and input.array.flags.c_contiguous:
         of = dtypes.FROM_NUMPY[input.array.dtype]
         array = backends.empty(input.array.shape, of.code)
         backends.copy(element(op, value, of), array)

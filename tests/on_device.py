@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import gradflow as gf
+from gradflow import devices
 from gradflow.backends import cuda, cupy_driver
 from gradflow.backends.cuda import array
 
@@ -31,11 +32,12 @@ SAME = frozenset(
 )
 # What a device does otherwise, and why.
 OTHERWISE = {
-    "tensors print with their device": "test_A1_ test_A3_ test_A6_ test_A8_ test_A9_ test_A10_ test_A13_ test_A14_ test_repr test_program[texts]",
-    "PyTorch prints, counts or says so itself": "test_modules[AvgPool-1] test_the_error_says_which_element",
+    "tensors print with their device": "test_printing test_A1_ test_A3_ test_A6_ test_A8_ test_A9_ test_A10_ test_A13_ test_A14_ test_prints test_program[texts]",
+    "PyTorch prints, counts, lists or says so itself": "test_every_operation_of_torchs_database test_kinds_are_torchs test_modules[AvgPool-1] test_the_error_says_which_element",
+    "NumPy's arrays are looked for": "test_after_a_failure_nothing_is_batched",
     "calls of Python functions are counted": "test_hooks_that_nobody_uses_cost_no_call test_a_step_costs_few_python_calls",
     "memory that is written while it is read, in another order": "test_as_torch[windows] test_random_programs",
-    "indices out of range are reported later": "test_refused[<lambda>-IndexError test_distances_as_torch[cosine]",
+    "indices out of range are reported later": "test_layers_refuse[<lambda>-IndexError test_refused[<lambda>-IndexError test_distances_as_torch[cosine]",
     "complex numbers stay on the host": "[eig] [eigvals]",
 }
 SKIPPED = {name: why for why, names in OTHERWISE.items() for name in names.split()}
@@ -119,14 +121,15 @@ def entered():
     gf.set_default_device("cuda")
     shared = gf.from_numpy
     patch = pytest.MonkeyPatch()
+    patch.setattr(type(devices.default), "device", gf.device("cuda"))  # of a test's own threads
     patch.setattr(array.DeviceArray, "for_numpy", lambda self, force: array.download(self))
     patch.setattr(gf, "from_numpy", lambda x: shared(x).to(gf.get_default_device()))
     patch.setattr(np.testing, "assert_allclose", functools.partial(close, np.testing.assert_allclose))
     try:
         yield
+    finally:
         with contextlib.suppress(IndexError):  # reported here if nobody has waited since
             gf.cuda.synchronize()
-    finally:
         patch.undo()
         gf.set_default_device(None)
 

@@ -290,7 +290,7 @@ def test_hooks_with_kwargs_and_errors():
 # printing
 
 
-def test_repr():
+def test_prints():
     assert repr(Net()).splitlines() == [
         "Net(",
         "  (first): Block(",

@@ -166,7 +166,7 @@ class FunctionPlan:
         given = g if g.__class__ is dict else {node.first: g}
         grads = [given.get(k) for k in range(len(outputs))]
         if ctx.materialize:
-            grads = [zeros(*outputs[k]) if t is None and outputs[k] is not None else t for k, t in enumerate(grads)]
+            grads = [zeros(outputs[k], given.values()) if t is None and outputs[k] is not None else t for k, t in enumerate(grads)]
         backward = cls.vjp if self.without("backward") else cls.backward
         result = backward(ctx, *grads)
         result = result if isinstance(result, tuple) else (result,)

@@ -16,8 +16,10 @@ from ..tensor import Tensor, wrap
 MISSING = "You must implement the jvp function for custom autograd.Function to use it with forward mode AD."
 
 
-def zeros(shape: tuple, dtype: Any) -> Tensor:
-    return wrap(plan.backends.zeros(shape, dtype.code))
+def zeros(like: tuple, beside: Any) -> Tensor:
+    """Of a shape and type, where the tensors ``beside`` are; some may be None."""
+    shape, dtype = like
+    return wrap(plan.backends.zeros(shape, dtype.code, next((t.array for t in beside if t is not None), None)))
 
 
 class TangentNode(Node):
@@ -45,7 +47,7 @@ class TangentPlan:
         ctx, cls, outputs = function.ctx, function.plan.function, function.outputs
         given = [tangents.get(i) for i in range(len(function.irregular))]
         if ctx.materialize:
-            given = [zeros(*like) if t is None and like is not None else t for t, like in zip(given, function.irregular, strict=True)]
+            given = [zeros(like, given) if t is None and like is not None else t for t, like in zip(given, function.irregular, strict=True)]
         with ctx.forward_mode():
             result = cls.jvp(ctx, *given)
         result = result if isinstance(result, tuple) else (result,)
@@ -82,8 +84,9 @@ def transposed(node: Any, g: Any) -> list[Any]:
                 f"{cls.__name__}: {MISSING} Its backward is not made of recorded operations, so it does not serve instead."
             )
         return found
-    stand_in = TangentNode(node, g if g.__class__ is dict else {node.first: g})
+    cotangents = g if g.__class__ is dict else {node.first: g}
+    stand_in = TangentNode(node, cotangents)
     return [
-        None if parent is None else wrap(zeros(*like).array, Output(stand_in, i))
+        None if parent is None else wrap(zeros(like, cotangents.values()).array, Output(stand_in, i))
         for i, (parent, like) in enumerate(zip(node.parents, node.irregular, strict=True))
     ]

@@ -66,7 +66,8 @@ class Check:
         """Central differences of all outputs along ``direction`` in input ``i``."""
         x = self.inputs[i].array
         step = self.eps * direction
-        high, low = np.asarray(x + step, x.dtype), np.asarray(x - step, x.dtype)  # NumPy makes numbers of arrays without axes
+        high, low = x.copy(), x.copy()
+        high[...], low[...] = x + step, x - step
         return [(b - a) / (2 * self.eps) for a, b in zip(self.values(i, low), self.values(i, high), strict=True)]
 
     def outputs(self) -> list[Tensor]:
@@ -133,7 +134,7 @@ class Check:
             if not forward and not output.requires_grad:
                 continue
             like = xs if forward else [output]
-            given = [wrap(self.random.standard_normal((2, *t.array.shape)).astype(t.array.dtype)) for t in like]
+            given = [wrap(beside(self.random.standard_normal((2, *t.array.shape)).astype(t.array.dtype), t.array)) for t in like]
 
             def one(*vectors: Tensor, output: Tensor = output) -> list[Any]:
                 if push is not None:

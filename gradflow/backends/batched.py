@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import BatchError, DTypeError
 from . import cpu
-from .owners import place_of
+from .owners import is_array, place_of
 
 
 class Batch:
@@ -140,7 +140,7 @@ class BatchedArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def agreed(self) -> Any:
         """The one value of all examples: inside of an operation a branch is taken that all agree on."""
-        values = everything(self)
+        values = np.asarray(everything(self))
         return values.flat[0] if self.size == 1 and values.size and (values == values.flat[0]).all() else self.refuse()
 
     def __bool__(self) -> bool:
@@ -180,6 +180,16 @@ class BatchedArray(np.lib.mixins.NDArrayOperatorsMixin):
             target[...] = value.aligned(target.ndim - 1) if owned_by(value, self.batch) else value
             return
         INDEXING["set"](self, key, value)
+
+    def add_at(self, key: tuple, value: Any) -> None:
+        """``self[key] += value`` on a device, where equal places add up."""
+        above = top([value, *key])
+        if above is not None and above.start > self.batch.start:
+            written_outside("index_put")
+        INDEXING["add"](self, key, value)
+
+    def picked_shape(self, key: tuple) -> tuple[int, ...]:
+        return self[key].shape
 
     # Methods of arrays, by one example's axes
 
@@ -357,7 +367,7 @@ def per_example(function: Callable, *args: Any) -> Any:
         raise BatchError("vmap: there are no examples, and this operation is done for one after the other; give at least one")
     before = running.stack
     firsts = [one(x, batch, 0) for x in args]
-    known = {id(f): x for f, x in zip(firsts, args, strict=True) if isinstance(f, np.ndarray)}
+    known = {id(f): x for f, x in zip(firsts, args, strict=True) if is_array(f)}
     with within([b for b in before if b is not batch]):
         results = [function(*firsts)]
         results += [function(*(one(x, batch, i) for x in args)) for i in range(1, batch.size)]
@@ -366,13 +376,13 @@ def per_example(function: Callable, *args: Any) -> Any:
             first = column[0]
             if id(first) in known:
                 return known[id(first)]
-            if isinstance(first, np.ndarray | np.generic):
+            if isinstance(first, np.generic) or is_array(first):
                 if any(c.shape != first.shape for c in column):
                     raise BatchError(
                         "vmap: the result's shape depends on the values, and differs among the examples; do it outside of vmap"
                     )
                 known[id(first)] = result = hide(np.stack([np.asarray(c) if isinstance(c, np.generic) else c for c in column]), batch)
-                if any(isinstance(f, np.ndarray) and np.may_share_memory(first, f) for f in firsts):
+                if any(is_array(f) and np.may_share_memory(first, f) for f in firsts):
                     everything(result).flags.writeable = False  # views were copied: what is written would be lost
                 return result
             if isinstance(first, tuple | list):

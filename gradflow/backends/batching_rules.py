@@ -267,10 +267,10 @@ def new(name: str) -> None:
 
     def call(shape: tuple, code: int, like: Any = None, plain: bool = False) -> Any:
         like = everything(like)
-        if plain or not running.stack:
-            return elsewhere(shape, code, like) if like is not None and type(like) is not np.ndarray else plainly(shape, code, like, True)
-        array = plainly((*(b.size for b in running.stack), *shape), code, like, True)
-        for batch in running.stack:
+        stack = [] if plain else running.stack
+        full = (*(b.size for b in stack), *shape)
+        array = elsewhere(full, code, like) if like is not None and type(like) is not np.ndarray else plainly(full, code, like, True)
+        for batch in stack:
             array = BatchedArray(array, batch)
         return array
 

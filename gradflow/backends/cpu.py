@@ -108,9 +108,14 @@ def compiled(typed: Typed) -> int:
 
 
 def kernel(
-    formula: Callable | None = None, *, outputs: int | None = None, raw: tuple[str, ...] = (), row_inputs: tuple[str, ...] = ()
+    formula: Callable | None = None,
+    *,
+    outputs: int | None = None,
+    raw: tuple[str, ...] = (),
+    row_inputs: tuple[str, ...] = (),
+    name: str | None = None,
 ) -> Any:
-    """A formula as a kernel for :func:`elementwise`: fused, any number of outputs, not differentiable.
+    """A formula as a kernel for :func:`elementwise`: fused, any number of outputs, not differentiable. Its errors say ``name``.
 
     >>> import numpy as np
     >>> axpy = kernel(lambda a, x, y: a * x + y)
@@ -118,5 +123,5 @@ def kernel(
     array([2., 2., 2.], dtype=float32)
     """
     if formula is None:
-        return lambda f: kernel(f, outputs=outputs, raw=raw, row_inputs=row_inputs)
-    return prepare(trace(formula, outputs=outputs, raw=raw, row_inputs=row_inputs))
+        return lambda f: kernel(f, outputs=outputs, raw=raw, row_inputs=row_inputs, name=name)
+    return prepare(trace(formula, outputs=outputs, raw=raw, row_inputs=row_inputs, name=name))

@@ -5,6 +5,7 @@ What is not here is done for one example after the other.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -237,13 +238,17 @@ def get(a: Any, key: tuple) -> Any:
     return a.like(result if move is None else np.moveaxis(result, *move))
 
 
-def put(a: Any, key: tuple, value: Any) -> None:
+def put(a: Any, key: tuple, value: Any, write: Callable = operator.setitem) -> None:
     found = lifted(a, key)
     if found is not None and found[1] is None:
-        a.physical[found[0]] = value.aligned(found[2]) if owned_by(value, a.batch) else value
+        write(a.physical, found[0], value.aligned(found[2]) if owned_by(value, a.batch) else value)
         return
     for i in range(a.batch.size):
-        a.example(i)[tuple(one(k, a.batch, i) for k in key)] = one(value, a.batch, i)
+        write(a.example(i), tuple(one(k, a.batch, i) for k in key), one(value, a.batch, i))
+
+
+def add(a: Any, key: tuple, value: Any) -> None:
+    put(a, key, value, lambda x, k, v: x.add_at(k, v))
 
 
 def refused(a: Any, *args: Any, **kwargs: Any) -> Any:
@@ -301,4 +306,4 @@ FUNCTIONS |= {
     **{f: stacked(f) for f in (np.tril, np.triu, np.linalg.svd, np.linalg.qr, np.linalg.inv, np.linalg.det, np.linalg.cholesky)},
     **{f: stacked(f) for f in (np.linalg.eig, np.linalg.eigvals, np.linalg.eigh, np.linalg.eigvalsh)},
 }
-INDEXING |= {"get": get, "set": put, "ufunc": rarer}
+INDEXING |= {"get": get, "set": put, "add": add, "ufunc": rarer}

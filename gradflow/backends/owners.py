@@ -108,6 +108,8 @@ def move(array: Any, place: Place | None, non_blocking: bool = False) -> Any:
     """The array at a place: itself if it is there. ``non_blocking``: where memory is pinned, nobody waits for the copy."""
     if place_of(array) == place:
         return array
+    if hasattr(array, "physical"):  # batched
+        return array.like(move(array.physical, place, non_blocking))
     from .cuda import move as to_place
 
     return to_place(array, place, non_blocking)

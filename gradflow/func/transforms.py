@@ -268,7 +268,7 @@ def basis(tensors: Sequence[Tensor]) -> list[Tensor]:
     result, at = [], 0
     for t in tensors:
         n = t.numel()
-        result.append(reshape(eye(total, dtype=t.dtype)[:, at : at + n], (total, *t.shape)))
+        result.append(reshape(eye(total, dtype=t.dtype, device=t.device)[:, at : at + n], (total, *t.shape)))
         at += n
     return result
 
@@ -280,7 +280,7 @@ def each(function: Callable, directions: Sequence[Tensor], like: Sequence[Tensor
     """
     total = directions[0].shape[0] if directions else 0
     if not total:
-        return [new_zeros((0, *t.shape), dtype=t.dtype) for t in like]
+        return [new_zeros((0, *t.shape), dtype=t.dtype, device=t.device) for t in like]
     n = total if chunk is None else chunk
     if n > 1:
         try:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from .. import backends
 from ..errors import InPlaceError
 from ..tape.node import SHARED, Leaf, Node, identity, keep, kept_by, mode, refused
@@ -138,7 +136,7 @@ def taken_adjoint(g, shape, steps, rest, order):
 @linear
 def placed(a, shape, steps, rest, order):
     """Zeros, with the array at a place."""
-    out = copy_in(order, np.zeros(shape, a.dtype))
+    out = copy_in(order, backends.zeros(shape, plan.FROM_NUMPY[a.dtype].code, a))
     place_in(out, steps)[rest if rest else ...] = a
     return out
 

@@ -47,8 +47,10 @@ def wide_cross_entropy_of_row(x, target, ignored, weight):
     return loss, s.cast(lse, FLOAT32), s.cast(w, FLOAT32)
 
 
-cross_entropy_row = backends.kernel(cross_entropy_of_row, outputs=3, raw=("target", "ignored"), row_inputs=("target", "ignored"))
-wide_cross_entropy_row = backends.kernel(wide_cross_entropy_of_row, outputs=3, raw=("target", "ignored"), row_inputs=("target", "ignored"))
+cross_entropy_row, wide_cross_entropy_row = (
+    backends.kernel(f, outputs=3, raw=("target", "ignored"), row_inputs=("target", "ignored"), name="cross_entropy")
+    for f in (cross_entropy_of_row, wide_cross_entropy_of_row)
+)
 
 
 @backends.kernel(raw=("target",), row_inputs=("g", "target", "lse", "weight"))

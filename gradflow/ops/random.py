@@ -300,7 +300,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         result = input * 0.0
     else:
         if running.stack:  # examples that share the input do not share what is dropped
-            input = input + wrap(backends.zeros((), input.dtype.code))
+            input = input + wrap(backends.zeros((), input.dtype.code, input.array))
         seed, offset = default_generator.take(input.array.size)
         result = dropout_of(input, builtin_round(p * 2**32), 1 / (1 - p), seed, offset)
     if inplace:

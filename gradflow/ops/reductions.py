@@ -18,7 +18,6 @@ from ..tape.node import identity, mode, named
 from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import axes_of, axis_of, flag
-from .hosted import hosted
 from .view_maps import expand_to, reshape_to
 
 SUM, PROD, MAX, MIN, ANY, ALL, ARGMAX, ARGMIN = (KINDS[k] for k in ("sum", "prod", "max", "min", "any", "all", "argmax", "argmin"))
@@ -339,7 +338,6 @@ def exclusive_product(x: Tensor, axis: int) -> Tensor:
     return p.mul(scan(True), scan(False))
 
 
-@hosted
 def prod(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The product over all elements or along ``dim``; the gradient is right where elements are zero.
 

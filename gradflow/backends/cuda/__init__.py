@@ -77,6 +77,8 @@ def copy(src: Any, out: Any) -> Any:
     extra = getattr(src, "ndim", 0) - out.ndim
     if extra > 0 and all(n == 1 for n in src.shape[:extra]):
         src = src[(0,) * extra]
+    if src.__class__ is float and out.dtype == np.float64:
+        src = np.asarray(src)  # a number by itself would be of the default type
     if isinstance(src, np.ndarray):
         if src.ndim == 0:
             src = src if src.dtype in CODES else src.item()
