@@ -300,9 +300,9 @@ def test_rows_on_the_cpu(emulator, program, kept, common):
         results = result_types(typed_for(program, common))
         outs = [np.zeros(row_shape if row else shape, NUMPY[t]) for row, t in zip(program.row_outputs, results)]
         strides = [list(reversed(strides_of(a, shape))) for a in [*arrays, *outs]]
-        kept = [d for d in range(len(shape)) if d != axis]
-        layout = c_layout(STRIDED32, [shape[d] for d in kept], *([s[d] for d in reversed(kept)] for s in strides))
-        sizes = [ctypes.c_int64(int(np.prod([shape[d] for d in kept]))), ctypes.c_int64(shape[axis])]
+        others = [d for d in range(len(shape)) if d != axis]
+        layout = c_layout(STRIDED32, [shape[d] for d in others], *([s[d] for d in reversed(others)] for s in strides))
+        sizes = [ctypes.c_int64(int(np.prod([shape[d] for d in others]))), ctypes.c_int64(shape[axis])]
         step = c_place(STRIDED32, *(s[axis] for s in strides))
         rest = [layout, step, *sizes, ctypes.c_bool(axis == 0), ctypes.c_uint32(0)]
         threads = (2, 4) if axis == 0 else (4, 2)
