@@ -367,3 +367,8 @@ def test_transforms_stay_on_the_device(device):
     picked[0].sum().backward()
     assert picked.tolist() == [[[0, 1], [2, 0]]] * 2 and rows.grad.tolist() == [[1] * 3, [0] * 3]
     assert gf.vmap(gf.linalg.det)(gf.stack([gf.diag(x[0]), x])).tolist() == [2.0, -6.0]
+
+
+def test_the_matrix_exponential_of_a_device(device):
+    assert gf.linalg.matrix_exp(gf.zeros(2, 2, device="cuda")).tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    assert gf.linalg.matrix_exp(gf.zeros(0, 0, device="cuda")).shape == (0, 0)

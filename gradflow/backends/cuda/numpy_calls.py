@@ -142,10 +142,10 @@ is_true = kernel(lambda x: s.ne(x, 0))
 
 
 def fold(kind: str) -> Callable:
-    """A reduction; over everything it is a number, as NumPy's are."""
+    """A reduction; over everything it is a number, as NumPy's are. The host's with NumPy's rarer arguments."""
 
-    def call(a: DeviceArray, axis: Any = None, keepdims: bool = False) -> Any:
-        if a.dtype.kind == "V" or (kind in ("max", "min") and not a.size) or (kind == "sum" and a.dtype.kind == "u"):
+    def call(a: DeviceArray, axis: Any = None, keepdims: bool = False, **rarer: Any) -> Any:
+        if rarer or a.dtype.kind == "V" or (kind in ("max", "min") and not a.size) or (kind == "sum" and a.dtype.kind == "u"):
             return None
         source = a
         if kind in ("any", "all"):
