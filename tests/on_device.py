@@ -33,7 +33,7 @@ SAME = frozenset(
 # What a device does otherwise, and why.
 OTHERWISE = {
     "tensors print with their device": "test_printing test_A1_ test_A3_ test_A6_ test_A8_ test_A9_ test_A10_ test_A13_ test_A14_ test_prints test_program[texts]",
-    "PyTorch prints, counts, lists or says so itself": "test_every_operation_of_torchs_database test_kinds_are_torchs test_modules[AvgPool-1] test_the_error_says_which_element",
+    "PyTorch prints, counts, lists or says so itself": "test_as_in_torch[Gamma] test_as_in_torch[Chi2] test_as_in_torch[InverseGamma] test_every_operation_of_torchs_database test_kinds_are_torchs test_modules[AvgPool-1] test_the_error_says_which_element",
     "NumPy's arrays are looked for": "test_after_a_failure_nothing_is_batched",
     "calls of Python functions are counted": "test_hooks_that_nobody_uses_cost_no_call test_a_step_costs_few_python_calls",
     "memory that is written while it is read, in another order": "test_as_torch[windows] test_random_programs",
