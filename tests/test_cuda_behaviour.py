@@ -372,3 +372,8 @@ def test_transforms_stay_on_the_device(device):
 def test_the_matrix_exponential_of_a_device(device):
     assert gf.linalg.matrix_exp(gf.zeros(2, 2, device="cuda")).tolist() == [[1.0, 0.0], [0.0, 1.0]]
     assert gf.linalg.matrix_exp(gf.zeros(0, 0, device="cuda")).shape == (0, 0)
+
+
+def test_lazy_modules_are_made_where_they_were_moved(device):
+    layer = gf.nn.LazyLinear(2).to("cuda")
+    assert layer(gf.ones(1, 3, device="cuda")).is_cuda and layer.weight.is_cuda and layer.weight.shape == (2, 3)

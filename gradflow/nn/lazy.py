@@ -28,9 +28,9 @@ class UninitializedParameter(Parameter):
         raise ShapeError("Can't access the shape of an uninitialized parameter; call the module first, or load_state_dict")
 
     def materialize(self, values: Tensor) -> None:
-        """Become a :class:`Parameter` with these values, in the dtype that it had."""
+        """Become a :class:`Parameter` with these values, on the device and in the dtype that it had."""
         self.__class__ = Parameter  # type: ignore[assignment]
-        self.data = values.detach().to(self.dtype)
+        self.data = values.detach().to(self.device, self.dtype)
 
     def __repr__(self, **kwargs: Any) -> str:
         return "<UninitializedParameter>"
@@ -93,7 +93,7 @@ class Lazy(Module):
                 own.materialize(parameter)
         for name, buffer in made.named_buffers():
             own = getattr(self, name)
-            setattr(self, name, buffer.to(own.dtype))
+            setattr(self, name, buffer.to(own.device, own.dtype))
         setattr(self, self.size_name, size)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
