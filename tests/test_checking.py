@@ -14,7 +14,7 @@ from gradflow.scalar import log
 X = gf.tensor([0.0, 1.0, -1.0])
 
 
-@elementwise
+@elementwise(domain=(0.1, 3.0))
 def surprise(x):
     return -log(x)
 

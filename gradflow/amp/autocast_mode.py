@@ -254,13 +254,23 @@ def tensors_in(values: Iterable[Any]) -> list[Tensor]:
     return [t for v in values for t in ([v] if isinstance(v, Tensor) else tensors_in(v) if isinstance(v, list | tuple) else ())]
 
 
+def unconverted(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
+    state.on = False
+    try:
+        return function(*args, **kwargs)
+    finally:
+        state.on = True
+
+
 def converting(name: str, function: Callable, policy: dict[str, str]) -> Callable:
     """``function`` with its operands converted by the policy of their device. What it calls converts nothing more."""
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if not state.on or kwargs.get("out") is not None:
+        if not state.on:
             return function(*args, **kwargs)
+        if kwargs.get("out") is not None:
+            return unconverted(function, args, kwargs)
         operands = tensors_in((*args, *kwargs.values()))
         where = "cuda" if any(t.is_cuda for t in operands) else "cpu"
         how = policy.get(where)
@@ -276,11 +286,7 @@ def converting(name: str, function: Callable, policy: dict[str, str]) -> Callabl
             dtype = gf.float32
         if how is not KEPT:
             args, kwargs = cast(args, where, dtype), cast(kwargs, where, dtype)
-        state.on = False
-        try:
-            return function(*args, **kwargs)
-        finally:
-            state.on = True
+        return unconverted(function, args, kwargs)
 
     call.__dict__["converts"] = True
     return call

@@ -69,8 +69,9 @@ class Rows:
 
     def of_row(self) -> list[int]:
         """The inputs whose elements differ within a row, and are read."""
-        read = {a for op, args, _ in self.typed.code for a in (args[1:] if op == "row_at" else args)} | set(self.typed.outputs)
-        return [i for i in self.operands.arrays if i in read and not self.plan.once[i]]
+        folded = [a for op, args, _ in self.typed.code if op in ROW_FOLDS for a in args]
+        read, _ = self.plan.needed([*folded, *self.typed.outputs])
+        return [i for i in self.operands.arrays if i in read]
 
     def rooms(self) -> list[str]:
         """Of each such input, in shared memory, after what folds use."""
