@@ -115,7 +115,7 @@ def check_derivative(name: str, function: Callable, args: tuple, kwargs: dict) -
 
     def check(beside: float) -> None:
         noise = np.random.default_rng(0)
-        xs = [wrap(copies[i] + beside * (0.5 + noise.random(copies[i].shape))) for i in at]
+        xs = [wrap(np.asarray(copies[i] + beside * (0.5 + noise.random(copies[i].shape)))) for i in at]
         outputs = again(*xs)
         if not all(np.isfinite(y.numpy(force=True)).all() for y in outputs):
             return
