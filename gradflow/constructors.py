@@ -49,9 +49,10 @@ def empty_strided(size: Any, stride: Any, **kwargs: Any) -> Tensor:
         raise ShapeError(f"empty_strided: Negative strides are not supported at the moment, got strides: {list(steps)}")
     code, want = options("empty_strided", kwargs)
     room = 1 + sum((n - 1) * s for n, s in zip(shape, steps, strict=True)) if 0 not in shape else 0
-    storage = backends.empty((max(room, 1),), code)
-    array = np.lib.stride_tricks.as_strided(storage, shape, tuple(s * SIZES[code] for s in steps))
-    return done(array, want)
+    storage = backends.empty((max(room, 1),), code, want.place)
+    if backends.place_of(storage) is not None:
+        return done(storage.strided(shape, steps, 0, storage.dtype), want)
+    return done(np.lib.stride_tricks.as_strided(storage, shape, tuple(s * SIZES[code] for s in steps)), want)
 
 
 def scalar_tensor(s: Any, **kwargs: Any) -> Tensor:
