@@ -7,6 +7,7 @@ GRADFLOW_OBJECTS=folder ...             where compiled files are kept; build/obj
 
 import os
 import platform
+import shlex
 import subprocess
 import sys
 import sysconfig
@@ -94,7 +95,7 @@ class BuildExtension(build_ext):
             record, included = target.with_suffix(".cmd"), target.with_suffix(".d")
             if not (target.exists() and record.exists() and included.exists()) or record.read_text() != recipe(command):
                 return True
-            ours = [Path(name) for name in included.read_text().replace("\\\n", " ").split()[1:] if name.startswith(str(HERE))]
+            ours = [Path(name) for name in shlex.split(included.read_text().replace("\\\n", " "))[1:] if name.startswith(str(HERE))]
             return any(not p.exists() or p.stat().st_mtime > target.stat().st_mtime for p in [source, *ours])
 
         def compile_one(job):

@@ -378,6 +378,18 @@ def test_types_we_do_not_have():
         load(io.BytesIO(data))
 
 
+def test_where_downloads_are_kept(tmp_path, monkeypatch):
+    from gradflow import hub
+
+    monkeypatch.setattr(hub, "_directory", None)  # and back at the end
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert hub.get_dir() == str(tmp_path / "cache" / "gradflow" / "hub")
+    monkeypatch.setenv("GRADFLOW_HOME", str(tmp_path / "home"))
+    assert hub.get_dir() == str(tmp_path / "home" / "hub")
+    hub.set_dir(tmp_path)
+    assert hub.get_dir() == str(tmp_path)
+
+
 def test_parameters_from_an_address(tmp_path):
     from gradflow import hub
     from gradflow.utils import model_zoo
