@@ -65,9 +65,10 @@ def test_user_code_is_typed(tmp_path):
     pytest.importorskip("mypy")
     program = re.sub(r"^(.*)(  # .*)$", r"reveal_type(\1)\2", PROGRAM, flags=re.MULTILINE) + "\n".join(MISTAKES)
     (tmp_path / "user.py").write_text(program)
-    command = [sys.executable, "-m", "mypy", "--follow-imports=silent", "--cache-dir", str(tmp_path / "cache"), "user.py"]
-    env = os.environ | {"MYPYPATH": str(make_types.PACKAGE.parent)}  # mypy does not see editable installs
-    out = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, check=False).stdout
+    # With the project's settings and cache: what the linter has read, mypy does not read again. It does not see editable installs.
+    root = make_types.PACKAGE.parent
+    command = [sys.executable, "-m", "mypy", str(tmp_path / "user.py")]
+    out = subprocess.run(command, capture_output=True, text=True, cwd=root, env=os.environ | {"MYPYPATH": str(root)}, check=False).stdout
     found = dict(re.findall(r'user.py:(\d+): note: Revealed type is "(.*)"', out))
     lines = program.splitlines()
     types = {lines[int(n) - 1]: re.sub(r"\b[a-z_]+\.|builtins\.", "", kind) for n, kind in found.items()}
