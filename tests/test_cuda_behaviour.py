@@ -377,3 +377,12 @@ def test_the_matrix_exponential_of_a_device(device):
 def test_lazy_modules_are_made_where_they_were_moved(device):
     layer = gf.nn.LazyLinear(2).to("cuda")
     assert layer(gf.ones(1, 3, device="cuda")).is_cuda and layer.weight.is_cuda and layer.weight.shape == (2, 3)
+
+
+def test_views_of_what_lies_apart(device):
+    x = gf.arange(24.0, device="cuda").reshape(2, 12)
+    heads = x[:, 4:].view(2, 2, 4)
+    heads.mul_(2)
+    assert heads.shape == (2, 2, 4) and x[1].tolist() == [*range(12, 16), *range(32, 48, 2)]
+    with pytest.raises(RuntimeError, match="not compatible"):
+        x.T.view(24)

@@ -56,6 +56,7 @@ CASES = {
     "written to": ([(4, 3)], 0, lambda t, x: written(t, x)),
     "written in part": ([(4, 3)], 0, lambda t, x: written_in_part(t, x)),
     "argmax": ([(4, 2, 3)], 0, lambda t, x: x * (x.argmax() + x.argmax(1, keepdim=True))),
+    "a view of heads": ([(4, 2, 6)], 0, lambda t, x: x[:, 2:].view(2, 2, 2).transpose(0, 1)),
     "einsum": ([(4, 2, 3), (3, 3)], (0, None), lambda t, a, b: t.einsum("ij,jk->ki", a, b)),
 }
 

@@ -38,8 +38,9 @@ def view(input: Tensor, *shape: Any, size: Any = None) -> Tensor:
         return view_dtype(input, shape[0])
     target = shape_for("view", shape if size is None else (size,), input.array.size)
     if not input.array.flags.c_contiguous:
-        # NumPy refuses, without copying, a change of shape that the strides do not allow
-        probe = input.array.view()
+        # NumPy refuses, without copying, a change of shape that the strides do not allow. The memory of other arrays is not looked at.
+        a = input.array
+        probe = a.view() if type(a) is np.ndarray else np.lib.stride_tricks.as_strided(np.empty(1, a.dtype), a.shape, a.strides)
         try:
             probe.shape = target
         except (AttributeError, ValueError):
