@@ -1147,6 +1147,112 @@ void squared_error_backward_c55d46b0567cf54d(void* const* in, void* const* out, 
   }
 }
 
+void step_22ee652513f71ad6(void* const* in, void* const* out, int64_t n, int64_t, const int64_t*, Ahead& ahead) {
+  const float* in0 = static_cast<const float*>(in[0]);
+  const float* in1 = static_cast<const float*>(in[1]);
+  const float* in2 = static_cast<const float*>(in[2]);
+  const float* in3 = static_cast<const float*>(in[3]);
+  const float* in4 = static_cast<const float*>(in[4]);
+  float* out0 = static_cast<float*>(out[0]);
+  float* out1 = static_cast<float*>(out[1]);
+  float* out2 = static_cast<float*>(out[2]);
+  float* out3 = static_cast<float*>(out[3]);
+  float* out4 = static_cast<float*>(out[4]);
+  float* out5 = static_cast<float*>(out[5]);
+  ahead.step();
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; ++i) {
+    const float x0 = in0[i];
+    const float x1 = in1[i];
+    const float x2 = in2[i];
+    const float x3 = in3[i];
+    const float x4 = in4[i];
+    const float r0 = gf::prim::sub(0.0f, x0);
+    const float r1 = gf::prim::exp(r0);
+    const float r2 = gf::prim::add(1.0f, r1);
+    const float r3 = gf::prim::div(1.0f, r2);
+    const float r4 = gf::prim::sub(0.0f, x1);
+    const float r5 = gf::prim::exp(r4);
+    const float r6 = gf::prim::add(1.0f, r5);
+    const float r7 = gf::prim::div(1.0f, r6);
+    const float r8 = gf::prim::tanh(x2);
+    const float r9 = gf::prim::sub(0.0f, x3);
+    const float r10 = gf::prim::exp(r9);
+    const float r11 = gf::prim::add(1.0f, r10);
+    const float r12 = gf::prim::div(1.0f, r11);
+    const float r13 = gf::prim::mul(r7, x4);
+    const float r14 = gf::prim::mul(r3, r8);
+    const float r15 = gf::prim::add(r13, r14);
+    const float r16 = gf::prim::tanh(r15);
+    const float r17 = gf::prim::mul(r12, r16);
+    out0[i] = r3;
+    out1[i] = r7;
+    out2[i] = r8;
+    out3[i] = r12;
+    out4[i] = r15;
+    out5[i] = r17;
+  }
+}
+
+void step_back_ea62f8f6c5dc352b(void* const* in, void* const* out, int64_t n, int64_t, const int64_t*, Ahead& ahead) {
+  const float* in0 = static_cast<const float*>(in[0]);
+  const float* in1 = static_cast<const float*>(in[1]);
+  const float* in2 = static_cast<const float*>(in[2]);
+  const float* in3 = static_cast<const float*>(in[3]);
+  const float* in4 = static_cast<const float*>(in[4]);
+  const float* in5 = static_cast<const float*>(in[5]);
+  const float* in6 = static_cast<const float*>(in[6]);
+  const float* in7 = static_cast<const float*>(in[7]);
+  const float* in8 = static_cast<const float*>(in[8]);
+  float* out0 = static_cast<float*>(out[0]);
+  float* out1 = static_cast<float*>(out[1]);
+  float* out2 = static_cast<float*>(out[2]);
+  float* out3 = static_cast<float*>(out[3]);
+  float* out4 = static_cast<float*>(out[4]);
+  ahead.step();
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; ++i) {
+    const float x0 = in0[i];
+    const float x1 = in1[i];
+    const float x2 = in2[i];
+    const float x3 = in3[i];
+    const float x4 = in4[i];
+    const float x5 = in5[i];
+    const float x6 = in6[i];
+    const float x7 = in7[i];
+    const float x8 = in8[i];
+    const float r0 = gf::prim::add(x1, x2);
+    const float r1 = gf::prim::tanh(x7);
+    const float r2 = gf::prim::mul(r1, r1);
+    const float r3 = gf::prim::sub(1.0f, r2);
+    const float r4 = gf::prim::mul(x6, r3);
+    const float r5 = gf::prim::mul(x0, r4);
+    const float r6 = gf::prim::add(r0, r5);
+    const float r7 = gf::prim::sub(1.0f, x3);
+    const float r8 = gf::prim::mul(x3, r7);
+    const float r9 = gf::prim::mul(x5, r8);
+    const float r10 = gf::prim::mul(r6, r9);
+    const float r11 = gf::prim::sub(1.0f, x4);
+    const float r12 = gf::prim::mul(x4, r11);
+    const float r13 = gf::prim::mul(x8, r12);
+    const float r14 = gf::prim::mul(r6, r13);
+    const float r15 = gf::prim::mul(x5, x5);
+    const float r16 = gf::prim::sub(1.0f, r15);
+    const float r17 = gf::prim::mul(x3, r16);
+    const float r18 = gf::prim::mul(r6, r17);
+    const float r19 = gf::prim::sub(1.0f, x6);
+    const float r20 = gf::prim::mul(x6, r19);
+    const float r21 = gf::prim::mul(r1, r20);
+    const float r22 = gf::prim::mul(x0, r21);
+    const float r23 = gf::prim::mul(r6, x4);
+    out0[i] = r10;
+    out1[i] = r14;
+    out2[i] = r18;
+    out3[i] = r22;
+    out4[i] = r23;
+  }
+}
+
 void tanh_backward_0a71228ee40704cb(void* const* in, void* const* out, int64_t n, int64_t, const int64_t*, Ahead& ahead) {
   const float* in0 = static_cast<const float*>(in[0]);
   const float* in1 = static_cast<const float*>(in[1]);
@@ -1208,6 +1314,8 @@ const Compiled table[] = {
   {"2ed38c2b0e7dace2", softsign_backward_2ed38c2b0e7dace2, 1, 0u},
   {"e40ede65cf0ecabe", softsign_e40ede65cf0ecabe, 1, 0u},
   {"c55d46b0567cf54d", squared_error_backward_c55d46b0567cf54d, 1, 0u},
+  {"22ee652513f71ad6", step_22ee652513f71ad6, 1, 0u},
+  {"ea62f8f6c5dc352b", step_back_ea62f8f6c5dc352b, 1, 0u},
   {"0a71228ee40704cb", tanh_backward_0a71228ee40704cb, 1, 0u},
 };
 

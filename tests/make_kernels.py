@@ -62,6 +62,7 @@ def typical_calls() -> None:
         gf.addcmul(x, x, y),
         gf.addcdiv(x, x, y),
         *(activation(x) for activation in ACTIVATIONS),
+        gf.nn.LSTM(4, 4)(x.unsqueeze(1))[0],
     ):
         result.backward(gf.rand_like(result))
     for optimizer in OPTIMIZERS:

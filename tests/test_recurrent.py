@@ -103,3 +103,31 @@ def test_mistakes_are_of_torchs_kind(torch, name):
         caught.append(error.value)
     assert isinstance(caught[1], type(caught[0])), f"{caught[0]!r} in torch, here {caught[1]!r}"
     assert ": " in str(caught[1])
+
+
+@pytest.mark.parametrize("ends", ["outputs", "last cell", "both"])
+def test_lstm_over_time_has_second_derivatives(torch, ends):
+    """The layer is one operation: whichever of its results are used, in both directions, and again under its gradient."""
+    x, h, c, results = data(4, 2, 3), data(2, 2, 5), data(2, 2, 5), []
+    for t, module in zip((torch, gf), pair(torch, lambda n: n.LSTM(3, 5, bidirectional=True).double()), strict=True):
+        leaves = [t.tensor(a, requires_grad=True) for a in (x, h, c)]
+        y, (_, last) = module(leaves[0], tuple(leaves[1:]))
+        leaves += list(module.parameters())
+        loss = (ends != "last cell") * (y**2).sum() + (ends != "outputs") * (last**3).sum()
+        first = t.autograd.grad(loss, leaves, create_graph=True)
+        second = t.autograd.grad(sum((g**2).sum() for g in first), leaves)
+        results.append([v.detach().numpy() for v in (y, last, *first, *second)])
+    for want, got in zip(*results, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-10)
+
+
+def test_lstm_over_examples():
+    module, x = gf.nn.LSTM(3, 5), gf.tensor(data(4, 7, 2, 3), dtype=gf.float32)
+
+    def gradient(v):
+        return gf.func.grad(lambda v: (module(v)[0] ** 2).sum())(v)
+
+    want = gf.stack([gradient(v) for v in x])
+    np.testing.assert_allclose(gf.func.vmap(gradient)(x).detach(), want.detach(), rtol=1e-4, atol=1e-6)
+    assert module(gf.zeros(7, 0, 3))[0].shape == (7, 0, 5)
+    assert module.half()(gf.ones(7, 2, 3, dtype=gf.float16))[0].dtype is gf.float16

@@ -9,6 +9,7 @@ from typing import Any
 import gradflow as gf
 
 from ..errors import ArgumentError, ShapeError
+from ..ops.recurrent import lstm_of
 from ..tensor import Tensor
 from . import functional as F
 from . import init
@@ -200,20 +201,28 @@ class RNNBase(Module):
         return y, last if self.mode == "LSTM" else last[0]
 
     def _layers(self, data: Tensor, states: State, counts: list[int] | None) -> tuple[Tensor, State]:
-        update, ends = KINDS[self.mode][0], []
+        update = KINDS[self.mode][0]
+        ends: list[State] = []
         for layer in range(self.num_layers):
             sides = []
             for side, suffix in enumerate(self._suffixes(layer)):
-                hidden, b_hh, project = (getattr(self, what + suffix, None) for what in ("weight_hh", "bias_hh", "weight_hr"))
+                hidden: Tensor = getattr(self, "weight_hh" + suffix)
+                b_hh, project = (getattr(self, what + suffix, None) for what in ("bias_hh", "weight_hr"))
                 projected = F.linear(data, getattr(self, "weight_ih" + suffix), getattr(self, "bias_ih" + suffix, None))
+                first = tuple(s[layer * (1 + self.bidirectional) + side] for s in states)
+                if self.mode == "LSTM" and counts is None and project is None and {t.dtype for t in (projected, *first)} == {hidden.dtype}:
+                    projected = projected if b_hh is None else projected + b_hh
+                    hs, cs = lstm_of(projected, hidden, *first, bool(side))
+                    sides.append(hs)
+                    ends.append((hs[side - 1], cs[side - 1]))
+                    continue
 
                 def step(x: Tensor, state: State, w: Any = hidden, b: Any = b_hh, p: Any = project) -> State:
                     h, *rest = update(x, F.linear(state[0], w, b), state)
                     return (h if p is None else F.linear(h, p), *rest)
 
-                row = layer * (1 + self.bidirectional) + side
                 steps = list(projected.split(counts) if counts else projected.unbind(0))
-                outputs, end = over_time(steps, tuple(s[row] for s in states), step, bool(side))
+                outputs, end = over_time(steps, first, step, bool(side))
                 sides.append(gf.cat(outputs) if counts else gf.stack(outputs))
                 ends.append(end)
             data = sides[0] if len(sides) == 1 else gf.cat(sides, -1)
