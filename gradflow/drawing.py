@@ -143,7 +143,7 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Any = None) -> Tensor:
     if not np.all((chance >= 0) & (chance <= 1)):
         raise ArgumentError("bernoulli: Expected p_in >= 0 && p_in <= 1")
     draws = r.fill_uniform(backends.empty(input.array.shape, FLOAT64, input.array), 0.0, 1.0, generator)
-    return wrap(np.asarray(draws < chance).astype(input.array.dtype))
+    return wrap(asarray(draws < chance).astype(input.array.dtype))
 
 
 def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None) -> Tensor:

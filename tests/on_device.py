@@ -179,9 +179,9 @@ def limited():
     def stop(*_):
         raise TimeoutError("collecting kernels")
 
-    signal.signal(signal.SIGALRM, stop)
-    signal.alarm(LONGEST)
+    signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, LONGEST)
     try:
         yield
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)

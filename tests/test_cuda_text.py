@@ -248,7 +248,7 @@ def test_nvrtc_compiles_every_reduction(compiler):
 def test_nvrtc_compiles_what_moves_by_index(compiler):
     moves = [cuda_moves.take(size, index, w) for size in cuda_moves.BITS for index in (INT32, INT64) for w in (STRIDED32, STRIDED64)]
     moves += [cuda_moves.places(index, w) for index in (INT32, INT64) for w in (STRIDED32, STRIDED64)]
-    moves += [cuda_moves.add_segments(dtype, INT64, STRIDED32) for dtype in range(len(NAMES))]
+    moves += [cuda_moves.fold_segments(fold, dtype, INT64, STRIDED32) for fold in cuda_moves.AT for dtype in range(len(NAMES))]
     moves += [cuda_moves.scan(kind, dtype, STRIDED32) for kind in range(4) for dtype in (BOOL, INT8, INT64, FLOAT16, FLOAT32, FLOAT64)]
     moves += [cuda_moves.add_atomically(dtype, INT64, STRIDED32) for dtype in cuda_moves.ATOMIC]
     check_registers(compiler, moves, 90)

@@ -10,7 +10,6 @@ import gradflow as gf
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..kinds import elementwise
 from ..ops.class_losses import reduce_loss
-from ..ops.hosted import hosted
 from ..ops.logic import somewhere
 from ..ops.pointwise import eq, minimum, ne, where
 from ..ops.rowwise import tensors_only
@@ -132,7 +131,6 @@ def _rows_and_targets(name: str, input: Tensor, target: Tensor, target_ndim: int
     return rows, target.reshape(want)
 
 
-@hosted
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -165,7 +163,6 @@ def multi_margin_loss(
     return reduced("multi_margin_loss", loss, reduction, size_average, reduce)
 
 
-@hosted
 def multilabel_margin_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
 ) -> Tensor:

@@ -12,11 +12,11 @@ import numpy as np
 from .. import backends
 from ..backends.batched import asarray
 from ..errors import ArgumentError, AxisError, DTypeError, OutOfRangeError, ShapeError
+from ..scalar.types import INT64
 from ..tape.node import named
 from ..tensor import Size, Tensor, wrap
 from .axes import axis_of, integer, shape_of
 from .gathering import rows_at
-from .hosted import hosted
 from .indexing import masked_fill, nonzero
 from .joining import cat, list_of
 from .pointwise import div, gt, mul, sub, where
@@ -155,7 +155,6 @@ def renorm(input: Tensor, p: float, dim: Any, maxnorm: float) -> Tensor:
     return named(mul(input, where(gt(norms, maxnorm), div(maxnorm, norms + 1e-7), 1.0)), "RenormBackward0")
 
 
-@hosted
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     """Flat positions as one tensor of indices for each axis of ``shape``.
 
@@ -178,7 +177,6 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     return tuple(reversed(found))
 
 
-@hosted
 def index_reduce(input: Tensor, dim: Any, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
     """The parts of ``source`` folded into the places ``index`` along ``dim``: "prod", "mean", "amax" or "amin".
 
@@ -205,7 +203,6 @@ def argwhere(input: Tensor) -> Tensor:
     return nonzero(input)
 
 
-@hosted
 def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
     """:func:`nonzero` with exactly ``size`` rows: cut off, or filled up with ``fill_value``.
 
@@ -218,7 +215,8 @@ def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
     if size < 0:
         raise ArgumentError(f"nonzero_static: 'size' must be an non-negative integer, it is {size}")
     found = nonzero(input).array[:size]
-    out = np.full((size, input.array.ndim), integer("nonzero_static", "fill_value", fill_value), np.int64)
+    out = backends.empty((size, input.array.ndim), INT64, found)
+    out[...] = integer("nonzero_static", "fill_value", fill_value)
     out[: len(found)] = found
     return wrap(out)
 

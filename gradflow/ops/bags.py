@@ -13,12 +13,10 @@ from ..tensor import Tensor, wrap
 from .axes import integer
 from .embedding import embedding_of, rarity, shorten
 from .gathering import index_array, rows_at, rows_zeros
-from .hosted import hosted
-from .pointwise import mul, where
+from .pointwise import div, mul, where
 from .views import require_tensor
 
 
-@hosted
 def embedding_bag(
     input: Tensor,
     weight: Tensor,
@@ -65,9 +63,9 @@ def embedding_bag(
             )
     bag, bags = bags_of(index, offsets, include_last_offset)
     flat, n = index.reshape(-1)[: bag.size].astype(np.int64), weight.array.shape[0]
-    if flat.size and not (flat.min() >= 0 and flat.max() < n):
+    if backends.place_of(flat) is None and flat.size and not (flat.min() >= 0 and flat.max() < n):
         raise OutOfRangeError(f"embedding_bag: index {flat[(flat < 0) | (flat >= n)][0]} is out of range for a weight of {n} rows")
-    keep = np.arange(flat.size)
+    keep: Any = None
     if padding_idx is not None:
         padding_idx = integer("embedding_bag", "padding_idx", padding_idx)
         if not -n <= padding_idx < n:
@@ -80,12 +78,13 @@ def embedding_bag(
     if mode == "max":
         return largest(rows, bag, bags)
     if per_sample_weights is not None:
-        rows = mul(rows, rows_at(per_sample_weights.reshape(-1), 0, keep).unsqueeze(1))
+        weights = per_sample_weights.reshape(-1)[: flat.size] if keep is None else rows_at(per_sample_weights.reshape(-1), 0, keep)
+        rows = mul(rows, weights.unsqueeze(1))
     total = rows_zeros(rows, (bags, weight.array.shape[1]), 0, backends.dense(bag))
     if mode == "sum":
         return total
     counts = np.maximum(np.bincount(bag, minlength=bags), 1)[:, None]
-    return mul(total, wrap((1 / counts).astype(weight.array.dtype)))
+    return div(total, wrap(counts.astype(weight.array.dtype)))
 
 
 def bags_of(index: np.ndarray, offsets: Tensor | None, include_last_offset: bool) -> tuple[np.ndarray, int]:
@@ -95,7 +94,7 @@ def bags_of(index: np.ndarray, offsets: Tensor | None, include_last_offset: bool
             raise ArgumentError(
                 "embedding_bag: if input is 2D, then offsets has to be None, as input is treated as a mini-batch of fixed length sequences"
             )
-        return np.repeat(np.arange(len(index)), index.shape[1]), len(index)
+        return backends.beside(np.repeat(np.arange(len(index)), index.shape[1]), index), len(index)
     if index.ndim != 1:
         raise ArgumentError(f"embedding_bag: input has to be 1D or 2D Tensor, but got Tensor of dimension {index.ndim}")
     if offsets is None:
@@ -103,16 +102,17 @@ def bags_of(index: np.ndarray, offsets: Tensor | None, include_last_offset: bool
     starts = index_array("embedding_bag", offsets).astype(np.int64)
     if starts.ndim != 1:
         raise ArgumentError(f"embedding_bag: offsets has to be a 1D Tensor, it has {starts.ndim} dimensions")
-    if (starts.size and starts[0] != 0) or (np.diff(starts) < 0).any() or (starts.size and starts[-1] > index.size):
+    if starts.size and (starts[0] != 0 or starts[-1] > index.size or (np.diff(starts) < 0).any()):
         raise ArgumentError(
             f"embedding_bag: offsets[0] has to be 0 and the others rise up to the length of input ({index.size}): {starts.tolist()}"
         )
     if include_last_offset:
         if not starts.size:
             raise ArgumentError("embedding_bag: include_last_offset: number of offsets should be at least 1")
-        index, starts = index[: starts[-1]], starts[:-1]
-    ends = np.append(starts[1:], index.size)
-    return np.repeat(np.arange(starts.size), ends - starts), starts.size
+        index, starts = index[: int(starts[-1])], starts[:-1]
+    if not starts.size:
+        return starts, 0
+    return np.searchsorted(starts, np.arange(index.size), side="right") - 1, starts.size
 
 
 def largest(rows: Tensor, bag: np.ndarray, bags: int) -> Tensor:

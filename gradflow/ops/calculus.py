@@ -7,12 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import dtypes
+from .. import backends, dtypes
 from ..errors import ArgumentError, AxisError, DTypeError, ShapeError
 from ..tensor import Tensor, wrap
 from .apart import each_example
 from .axes import axis_of, integer
-from .hosted import hosted
 from .joining import cat
 from .pointwise import mul
 from .scans import cumsum
@@ -55,7 +54,6 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: Any = -1)
     return mul(areas.sum(axis), 0.5)
 
 
-@hosted
 def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: Any = -1) -> Tensor:
     """The integral up to each sample but the first; see :func:`trapezoid`.
 
@@ -135,7 +133,6 @@ class Histogram(NamedTuple):
     bin_edges: Tensor
 
 
-@hosted
 @each_example
 def histogram(input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | None = None, density: bool = False) -> Histogram:
     """The elements counted (or their weights added) in bins: ``bins`` of equal width from ``range``, or between given edges.
@@ -164,7 +161,7 @@ def histogram(input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | N
         if not (np.isfinite(low) and np.isfinite(high)) or low > high:
             raise ArgumentError(f"histogram: range of [{low}, {high}] is not finite, or min is larger than max")
         low, high = (low - 0.5, high + 0.5) if low == high else (low, high)
-        edges = np.linspace(low, high, bins + 1).astype(input.array.dtype)
+        edges = backends.beside(np.linspace(low, high, bins + 1).astype(input.array.dtype), input.array)
     flat = input.array.reshape(-1)
     keep = (flat >= edges[0]) & (flat <= edges[-1])
     place = np.minimum(np.searchsorted(edges, flat[keep], side="right") - 1, len(edges) - 2)

@@ -190,7 +190,6 @@ def matrix_rank(input: Any, tol: Any = None, hermitian: bool = False, *, atol: A
 # ---- powers and exponentials -------------------------------------------------------------------------------------------
 
 
-@hosted
 def matrix_power(input: Any, n: int) -> Tensor:
     """``input @ input @ ... @ input``, ``n`` times; the identity for 0, powers of the inverse for negative ``n``. Integers stay integers.
 
@@ -330,7 +329,6 @@ def chained(factors: list[Any]) -> Any:
     return product(0, n - 1)
 
 
-@hosted
 def tensorinv(input: Any, ind: int = 2) -> Tensor:
     """The inverse of ``input`` as a map from its axes from ``ind`` on to its first ``ind`` axes: ``tensordot(tensorinv(input), input, ind)`` is the identity.
 
@@ -376,7 +374,6 @@ def tensorsolve(input: Any, other: Any, dims: Any = None) -> Tensor:
     return solve_checked(op, input.reshape(m, n), other.reshape(m), True, True).result.reshape(rest)
 
 
-@hosted
 def vander(x: Any, N: Any = None) -> Tensor:
     """Rows of the powers 0 ... N - 1 (as many as elements, without ``N``) of the elements along the last axis.
 

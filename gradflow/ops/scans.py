@@ -18,7 +18,6 @@ from . import pointwise as p
 from .axes import axis_of, integer
 from .extremes import Extreme
 from .gathering import gather_at
-from .hosted import hosted
 from .indexing import part
 from .rearranging import flip_over
 from .reductions import sum_over
@@ -148,7 +147,6 @@ def cumprod(input: Tensor, dim: Any, *, dtype: Any = None) -> Tensor:
     return cumprod_along(typed("cumprod", input, dtype), axis)
 
 
-@hosted
 def logcumsumexp(input: Tensor, dim: Any) -> Tensor:
     """``log(cumsum(exp(x)))``, finite whenever the result is.
 

@@ -16,7 +16,6 @@ from . import pointwise as p
 from .axes import axis_of, outside
 from .convert import element
 from .gathering import gather_at, index_array, rows_at
-from .hosted import hosted
 from .indexing import embed
 from .rearranging import dense
 
@@ -53,7 +52,7 @@ def check_scatter(op: str, input: Tensor, dim: Any, index: Tensor, src: Any) -> 
                 + (f" and to be no larger size than src {list(given)}" if isinstance(src, Tensor) else "")
             )
     n = a.shape[axis]
-    later = op in ("scatter", "scatter_add") and backends.place_of(i) is not None  # the device says so itself, when it is waited for
+    later = backends.place_of(i) is not None  # the device says so itself, when it is waited for
     if not later and outside(i, 0, n):
         bad = i[(i < 0) | (i >= n)].flat[0]
         raise OutOfRangeError(f"{op}: index {bad} is out of bounds for dimension {axis} with size {n}")
@@ -140,7 +139,6 @@ def scatter_add(input: Tensor, dim: Any, index: Tensor, src: Tensor) -> Tensor:
     return reduced("scatter_add", input, dim, index, src, "sum", True)
 
 
-@hosted
 def scatter_reduce(input: Tensor, dim: Any, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
     """Elements of ``src`` folded into indexed places by "sum", "prod", "mean", "amax" or "amin"; extremes share the gradient evenly.
 
@@ -170,7 +168,7 @@ def reduced(op: str, input: Tensor, dim: Any, index: Tensor, src: Tensor, reduce
 
 def folded(input: Tensor, axis: int, i: Any, src: Tensor, reduce: str, include_self: bool) -> Tensor:
     used = src if src.array.shape == i.shape else src[tuple(slice(0, n) for n in i.shape)]
-    touched = backends.zeros(input.array.shape, BOOL)
+    touched = backends.zeros(input.array.shape, BOOL, input.array)
     touched[places(i, axis)] = True
     untouched = ~touched
     empty = wrap(untouched)
@@ -184,7 +182,7 @@ def folded(input: Tensor, axis: int, i: Any, src: Tensor, reduce: str, include_s
         total = scatter_add_to(start, used, axis, i)
         if reduce == "sum":
             return total
-        counts = backends.zeros(input.array.shape, INT64)
+        counts = backends.zeros(input.array.shape, INT64, input.array)
         counts += 1 if include_self else 0
         np.add.at(counts, places(i, axis), 1)
         counts = np.maximum(counts, 1)

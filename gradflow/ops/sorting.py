@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import backends, dtypes
+from ..backends import scan
 from ..backends.batched import asarray
 from ..errors import ArgumentError, AxisError, DTypeError, OutOfRangeError, ShapeError
 from ..scalar import primitives as s
@@ -18,8 +19,8 @@ from . import pointwise as p
 from .axes import axis_of, flag, integer
 from .convert import element
 from .gathering import gather_at
-from .hosted import hosted
 from .reductions import float_only
+from .scans import LARGEST
 
 
 class Sorted(NamedTuple):
@@ -192,7 +193,6 @@ def nanmedian(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     return middle("nanmedian", "NanmedianBackward0", input, dim, keepdim, True)
 
 
-@hosted
 def mode(input: Tensor, dim: Any = -1, keepdim: bool = False) -> Sorted:
     """(the most frequent value, the smallest of equals; the index of its last occurrence) along ``dim``.
 
@@ -207,13 +207,12 @@ def mode(input: Tensor, dim: Any = -1, keepdim: bool = False) -> Sorted:
         raise AxisError(f"mode: Expected reduction dim {axis} to have non-zero size; the shape is {tuple(input.shape)}")
     rows = np.moveaxis(input.array, axis, -1)
     rows = rows.astype(np.float32) if rows.dtype.kind == "V" else rows
-
-    def last_of_most(row: Any) -> int:
-        values, counts = np.unique(row, return_counts=True)
-        return int(np.flatnonzero(row == values[counts.argmax()])[-1])
-
-    index = np.apply_along_axis(last_of_most, -1, rows)[..., None] if rows.size else np.zeros((*rows.shape[:-1], 1), np.int64)
-    values, indices = chosen("mode", "ModeBackward0", input, axis, np.moveaxis(index, -1, axis))
+    order = np.argsort(rows, -1, kind="stable")
+    ordered = np.take_along_axis(rows, order, -1)
+    places = backends.beside(np.arange(rows.shape[-1]), input.array)
+    begins = np.where((ordered != np.roll(ordered, 1, -1)) | (places == 0), places + 1, 0)  # of each run of equals
+    last = (places - scan(LARGEST, begins, begins.ndim - 1)).argmax(-1)[..., None]  # the end of the first of the longest
+    values, indices = chosen("mode", "ModeBackward0", input, axis, np.moveaxis(np.take_along_axis(order, last, -1), -1, axis))
     return kept(values, indices, axis, keepdim)
 
 
@@ -255,9 +254,10 @@ def quantiles(op: str, input: Tensor, q: Any, dim: Any, keepdim: bool, interpola
     ordered = sort(input.reshape(-1) if dim is None or not input.array.ndim else input, axis).values
     nans = p.isnan(ordered).array.sum(axis, keepdims=True)
     n = ordered.array.shape[axis]
+    found, broken = np.maximum(n - 1 - nans, 0).astype(np.float64), (n - 1) * (nans > 0).astype(np.float64)
     results = []
     for u in np.atleast_1d(share.array.astype(np.float64)):  # the place of each row's quantile; nan come last
-        place = u * np.maximum(n - 1 - nans, 0) if skip_nan else np.where(nans > 0, n - 1, u * (n - 1))
+        place = u * found if skip_nan else np.maximum(broken, u * (n - 1))
         if interpolation == "nearest":
             place = np.rint(place)
         low = np.ceil(place) if interpolation == "higher" else np.floor(place)

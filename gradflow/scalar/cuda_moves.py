@@ -51,9 +51,12 @@ def places(index: int, walk: str) -> Kernel:
     return kernel(f"places_{walk}", [*parameters, "const gf::int64 n"], body, threads=ELEMENTWISE_THREADS)
 
 
-def add_segments(dtype: int, index: int, walk: str) -> Kernel:
-    """Adds a source's rows to their destinations. ``order`` sorts the rows by these; the first row of each destination has a thread for each
-    column, which adds all of them: the same order every time.
+AT = ("add", "mul", "maximum", "minimum")  # what rows do to their destinations
+
+
+def fold_segments(fold: str, dtype: int, index: int, walk: str) -> Kernel:
+    """Adds a source's rows to their destinations, or folds them otherwise. ``order`` sorts the rows by these; the first row of each destination
+    has a thread for each column, which adds all of them: the same order every time.
 
     Parameters: the output, the source, ``order``, ``index`` with each row's destination, ``error`` and ``id`` for those out of range, to which
     nothing is added (those below 0 have been reported if ``id`` is 0); the columns' layout; the steps from row to row; ``length`` of the output,
@@ -71,10 +74,10 @@ def add_segments(dtype: int, index: int, walk: str) -> Kernel:
         f"{stored}* to = out + at[0] + d * out_step;",
         f"{kind} total = gf::get<{kind}>(*to);",
         "for (; q < rows && index[order[q]] == d; ++q)",
-        f"  total = gf::prim::add(total, gf::get<{kind}>(source[at[1] + order[q] * source_step]));",
+        f"  total = gf::prim::{fold}(total, gf::get<{kind}>(source[at[1] + order[q] * source_step]));",
         "gf::put(to, total, false);",
     )
-    return kernel(f"add_segments_{NAMES[dtype]}_{walk}", adding(dtype, index, walk, True), body, threads=ELEMENTWISE_THREADS)
+    return kernel(f"{fold}_segments_{NAMES[dtype]}_{walk}", adding(dtype, index, walk, True), body, threads=ELEMENTWISE_THREADS)
 
 
 ATOMIC = (INT32, INT64, FLOAT16, FLOAT32, FLOAT64)  # what CUDA adds at an address in one step, on all devices

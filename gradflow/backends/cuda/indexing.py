@@ -199,9 +199,9 @@ def like_mask(a: DeviceArray, key: tuple) -> DeviceArray | None:
 def forwards(change: Any) -> Any:
     """A change of an array whose axes may run backwards in memory, where a place would be a negative number."""
 
-    def call(a: DeviceArray, key: tuple, value: Any) -> None:
+    def call(a: DeviceArray, key: tuple, value: Any, *how: Any) -> None:
         dense = a if min(a.strides, default=0) >= 0 else a.copy()
-        change(dense, key, value)
+        change(dense, key, value, *how)
         if dense is not a:
             array.assign(a, dense)
 
@@ -266,15 +266,15 @@ def put_at(
 
 
 @forwards
-def add_at(a: DeviceArray, key: tuple, value: Any) -> None:
-    """``a[key] += value``, where equal places add up."""
+def add_at(a: DeviceArray, key: tuple, value: Any, fold: str = "add") -> None:
+    """``a[key] += value``, where equal places add up, or are folded otherwise."""
     p = Places(a, key)
     if not product(p.full):
         return
     turned, row, columns = p.rows(placed(p, value))
     own = [p.view.strides[d] // a.itemsize for d in p.others]
     shape = tuple(p.view.shape[d] for d in p.others)
-    moves.add_at("index", p.view, p.places("index"), shape, [tuple(own), tuple(columns)], (1, row), turned, 2**63 - 1, 0, True)
+    moves.add_at("index", p.view, p.places("index"), shape, [tuple(own), tuple(columns)], (1, row), turned, 2**63 - 1, 0, True, fold)
 
 
 def scatter(out: DeviceArray, axis: int, index: Any, value: Any) -> None:

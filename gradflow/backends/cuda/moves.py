@@ -143,21 +143,23 @@ def add_at(
     length: int,
     axis: int,
     reported: bool,
+    fold: str = "add",
 ) -> None:
     """The rows of ``src`` are added to those of ``out`` that ``index`` names; ``others`` are the strides of both in ``shape``, the columns'."""
     if not src.size:
         return
     device, dtype = out.memory.device, CODES[out.dtype]
-    sorts = array.deterministic_scatter or dtype not in text.ATOMIC
+    sorts = array.deterministic_scatter or dtype not in text.ATOMIC or fold != "add"
     wide = max(out.size, src.size) >> 31
-    key = "add", sorts, device, dtype, index.dtype, shape, *others, *row_to_row, length, index.size, wide
+    key = fold, sorts, device, dtype, index.dtype, shape, *others, *row_to_row, length, index.size, wide
 
     def make() -> Launch:
         sizes, strides = merged(op, shape, others)
         walk = walk_of(max(out.size, src.size), (sizes, strides))
         columns = product(shape)
         rest = [layout(walk, sizes, strides), *int64(*row_to_row, length, index.size, columns)]
-        kernel = kernel_of(text.add_segments if sorts else text.add_atomically, dtype, CODES[index.dtype], walk)
+        types = dtype, CODES[index.dtype], walk
+        kernel = kernel_of(text.fold_segments, fold, *types) if sorts else kernel_of(text.add_atomically, *types)
         return over(index.size * columns, kernel, device, "PPPPPq" if sorts else "PPPPq", rest)
 
     launch = launched(key, make)

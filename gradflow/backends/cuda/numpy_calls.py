@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -42,15 +43,28 @@ UFUNCS: dict[Any, tuple[Any, str]] = {
     np.greater: (kernel(lambda x, y: s.gt(x, y)), ALL),
     np.greater_equal: (kernel(lambda x, y: s.ge(x, y)), ALL),
     np.isnan: (kernel(lambda x: s.ne(x, x)), "f"),
+    np.isfinite: (kernel(lambda x: s.eq(x - x, 0)), "f"),
+    np.absolute: (kernel(lambda x: s.abs(x)), "if"),
+    np.divide: (kernel(lambda x, y: x / y), "f"),
+    np.sqrt: (kernel(lambda x: s.sqrt(x)), "f"),
+    np.exp: (kernel(lambda x: s.exp(x)), "f"),
+    np.log: (kernel(lambda x: s.log(x)), "f"),
+    np.log1p: (kernel(lambda x: s.log1p(x)), "f"),
+    np.tan: (kernel(lambda x: s.tan(x)), "f"),
+    np.floor: (kernel(lambda x: s.floor(x)), "f"),
+    np.ceil: (kernel(lambda x: s.ceil(x)), "f"),
+    np.rint: (kernel(lambda x: s.round(x)), "f"),
+    np.logaddexp: (kernel(lambda x, y: s.where(s.eq(x, y), x + math.log(2), s.maximum(x, y) + s.log1p(s.exp(-s.abs(x - y))))), "f"),
 }
+AT = {np.add: "add", np.multiply: "mul", np.maximum: "maximum", np.minimum: "minimum"}
 SCALARS: dict[str, Any] = {"b": bool, "i": int, "u": int, "f": (int, float), "V": (int, float)}
 
 
 def alike(values: Any, kinds: str) -> bool:
-    """Have the arrays among the values one element type of these kinds, which numbers beside them keep?"""
-    dtypes = {x.dtype for x in values if isinstance(x, DeviceArray)}
-    kind = next(iter(dtypes)).kind
-    if len(dtypes) > 1 or kind not in kinds:
+    """Have the arrays among the values element types of one of these kinds, in which they meet as NumPy's and which numbers beside them keep?"""
+    found = {x.dtype.kind for x in values if isinstance(x, DeviceArray)}
+    kind = next(iter(found))
+    if len(found) > 1 or kind not in kinds:
         return False
     others = [x for x in values if not isinstance(x, DeviceArray)]
     return all(isinstance(x, SCALARS[kind]) and isinstance(x, bool) == (kind == "b") for x in others)
@@ -61,13 +75,25 @@ def plain(x: Any) -> Any:
     return x.item() if isinstance(x, np.generic) or (isinstance(x, np.ndarray) and not x.ndim and x.dtype.kind != "V") else x
 
 
-def computed(ufunc: Any, inputs: tuple) -> DeviceArray | None:
-    """The ufunc of arrays on a device; ``None`` if it has no kernel for them."""
+def computed(ufunc: Any, inputs: tuple, out: Any = None) -> DeviceArray | None:
+    """The ufunc of arrays on a device, and of NumPy's beside them; ``None`` if it has no kernel for them."""
     found = UFUNCS.get(ufunc)
     if found is None:
         return None
-    values = tuple(plain(x) for x in inputs)
-    return elementwise(found[0], values) if alike(values, found[1]) else None
+    device = next(x.memory.device for x in inputs if isinstance(x, DeviceArray))
+    values = tuple(upload(x, device) if isinstance(x, np.ndarray) and x.ndim and x.dtype in CODES else plain(x) for x in inputs)
+    return elementwise(found[0], values, out) if alike(values, found[1]) else None
+
+
+def accumulated(ufunc: Any, a: DeviceArray, axis: int = 0) -> DeviceArray | None:
+    """Running folds of a ufunc that has no scan: each place takes the one 1, 2, 4, ... before it, so that all are done after log2(n) launches."""
+    if ufunc not in UFUNCS or a.dtype.kind not in "if":
+        return None
+    result, reach = axis_last(a, axis).copy(), 1
+    while reach < result.shape[-1]:
+        result[..., reach:] = computed(ufunc, (result[..., :-reach], result[..., reach:]))
+        reach *= 2
+    return axis_last(result, axis)
 
 
 def where(*args: Any) -> Any:
@@ -145,7 +171,7 @@ def fold(kind: str) -> Callable:
     """A reduction; over everything it is a number, as NumPy's are. The host's with NumPy's rarer arguments."""
 
     def call(a: DeviceArray, axis: Any = None, keepdims: bool = False, **rarer: Any) -> Any:
-        if rarer or a.dtype.kind == "V" or (kind in ("max", "min") and not a.size) or (kind == "sum" and a.dtype.kind == "u"):
+        if rarer or a.dtype.kind == "V" or (kind[-3:] in ("max", "min") and not a.size) or (kind == "sum" and a.dtype.kind == "u"):
             return None
         source = a
         if kind in ("any", "all"):
@@ -156,6 +182,19 @@ def fold(kind: str) -> Callable:
         return result if axis is not None or keepdims else download(result)[()]
 
     return call
+
+
+def roll(a: DeviceArray, shift: Any, axis: Any = None) -> DeviceArray:
+    """Along one axis after the other, in two parts."""
+    if axis is None:
+        return roll(a.reshape(-1), shift, 0).reshape(a.shape)
+    for n, d in zip(*((x if isinstance(x, tuple) else (x,)) for x in (shift, axis)), strict=True):
+        result, size = array.empty(a.shape, a.dtype, a.memory.device), max(a.shape[d], 1)
+        before = (slice(None),) * (d % a.ndim)
+        result[(*before, slice(n % size, None))] = a[(*before, slice(None, size - n % size))]
+        result[(*before, slice(None, n % size))] = a[(*before, slice(size - n % size, None))]
+        a = result
+    return a
 
 
 def append(a: Any, values: Any, axis: Any = None) -> Any:
@@ -253,7 +292,17 @@ def method(a: DeviceArray, name: str) -> Callable:
 
 
 def call_ufunc(ufunc: Any, method: str, inputs: tuple, out: Any = None, **kwargs: Any) -> Any:
-    result = computed(ufunc, inputs) if method == "__call__" and not kwargs else None
+    result = None
+    if method == "__call__" and not kwargs:
+        into = out[0] if out is not None and isinstance(out[0], DeviceArray) else None
+        result = computed(ufunc, inputs, into)
+        if result is not None and result is into:
+            return result
+    elif method == "accumulate" and out is None:
+        result = accumulated(ufunc, *inputs, **kwargs)
+    elif method == "at" and ufunc in AT and isinstance(inputs[0], DeviceArray):
+        indexing.add_at(inputs[0], inputs[1] if isinstance(inputs[1], tuple) else (inputs[1],), inputs[2], AT[ufunc])
+        return None
     if result is None:
         hosts = [on_host(x) for x in inputs]
         result = getattr(ufunc, method)(*hosts, **{k: on_host(v) for k, v in kwargs.items()})
@@ -300,6 +349,7 @@ def call_function(a: DeviceArray, func: Callable, args: tuple, kwargs: dict) -> 
 
 
 VIEWS = {np.broadcast_to, np.expand_dims, np.moveaxis, np.swapaxes, np.transpose, np.squeeze, np.diagonal, np.flip, np.rollaxis}
+VIEWS |= {np.lib.stride_tricks.sliding_window_view, np.atleast_1d, np.atleast_2d}
 COMPARING = {np.may_share_memory, np.shares_memory}  # by addresses
 ATTRIBUTES = {np.ndim, np.shape, np.size}
 LIKE = (np.empty_like, np.zeros_like, np.ones_like, np.full_like)
@@ -308,6 +358,8 @@ HOST_METHODS = frozenset(
     "all any argmax argmin argsort clip conj cumprod cumsum diagonal max mean min nonzero partition prod put repeat round searchsorted sort "
     "std sum take tobytes trace var".split()
 )
+
+KINDS_OF_NUMPY = ("sum", "max", "min", "any", "all", "argmax", "argmin")
 
 FUNCTIONS: dict[Any, Callable] = {
     np.where: where,
@@ -320,12 +372,13 @@ FUNCTIONS: dict[Any, Callable] = {
     np.flatnonzero: lambda a: indexing.true_places(truth(a)),
     np.count_nonzero: lambda a, axis=None: fold("sum")(truth(a), axis),
     np.append: append,
+    np.roll: roll,
     np.diff: diff,
     np.unique: unique,
     np.searchsorted: searchsorted,
     np.isin: isin,
     np.bincount: bincount,
-    **{getattr(np, kind): fold(kind) for kind in ("sum", "max", "min", "any", "all")},
+    **{getattr(np, kind): fold(kind) for kind in KINDS_OF_NUMPY},
 }
 METHODS: dict[str, Callable] = {
     "argsort": argsort,
@@ -333,5 +386,5 @@ METHODS: dict[str, Callable] = {
     "nonzero": nonzero,
     "take": take,
     "searchsorted": searchsorted,
-    **{kind: fold(kind) for kind in ("sum", "max", "min", "any", "all")},
+    **{kind: fold(kind) for kind in KINDS_OF_NUMPY},
 }
