@@ -11,10 +11,12 @@ import sys as _sys
 
 from . import (
     categorical,
+    constraint_registry,
     constraints,
     derived,
     distribution,
     gamma,
+    joined,
     kl,
     location_scale,
     matrices,
@@ -26,9 +28,11 @@ from . import (
     utils,
 )
 from .categorical import Categorical, Multinomial, OneHotCategorical, OneHotCategoricalStraightThrough
+from .constraint_registry import biject_to, transform_to
 from .derived import FisherSnedecor, HalfCauchy, HalfNormal, Kumaraswamy, LogisticNormal, LogNormal, Pareto, Weibull
 from .distribution import Distribution, ExponentialFamily
 from .gamma import Beta, Chi2, Dirichlet, Gamma, InverseGamma, StudentT
+from .joined import CatTransform, CumulativeDistributionTransform, StackTransform
 from .kl import kl_divergence, register_kl
 from .location_scale import Cauchy, Exponential, Gumbel, Laplace, Normal, Uniform, VonMises
 from .matrices import LKJCholesky, Wishart
@@ -39,8 +43,10 @@ from .transformed import Independent, MixtureSameFamily, TransformedDistribution
 from .transforms import (
     AbsTransform,
     AffineTransform,
+    CorrCholeskyTransform,
     ExpTransform,
     LowerCholeskyTransform,
+    PositiveDefiniteTransform,
     PowerTransform,
     SigmoidTransform,
     SoftmaxTransform,
@@ -63,16 +69,18 @@ _FILES = {
     transformed: "independent mixture_same_family transformed_distribution",
     distribution: "exp_family",
 }
+for _name in ("CatTransform", "StackTransform", "CumulativeDistributionTransform"):
+    setattr(transforms, _name, globals()[_name])
 for _file, _names in _FILES.items():
     for _name in _names.split():
         globals()[_name] = _sys.modules[f"{__name__}.{_name}"] = _file
 
 __all__ = [
-    "AbsTransform", "AffineTransform", "Bernoulli", "Beta", "Binomial", "Categorical", "Cauchy", "Chi2", "ComposeTransform",
-    "ContinuousBernoulli", "Dirichlet", "Distribution", "ExpTransform", "Exponential", "ExponentialFamily", "FisherSnedecor", "Gamma", "Geometric", "Gumbel",
+    "AbsTransform", "AffineTransform", "Bernoulli", "Beta", "Binomial", "CatTransform", "Categorical", "Cauchy", "Chi2", "ComposeTransform",
+    "ContinuousBernoulli", "CorrCholeskyTransform", "CumulativeDistributionTransform", "Dirichlet", "Distribution", "ExpTransform", "Exponential", "ExponentialFamily", "FisherSnedecor", "Gamma", "Geometric", "Gumbel",
     "HalfCauchy", "HalfNormal", "Independent", "IndependentTransform", "InverseGamma", "Kumaraswamy", "LKJCholesky", "Laplace", "LogNormal", "LogisticNormal", "LowRankMultivariateNormal",
     "LowerCholeskyTransform", "MixtureSameFamily", "Multinomial", "MultivariateNormal", "NegativeBinomial", "Normal", "OneHotCategorical",
-    "OneHotCategoricalStraightThrough", "Pareto", "Poisson", "PowerTransform", "RelaxedBernoulli", "RelaxedOneHotCategorical",
-    "SigmoidTransform", "SoftmaxTransform", "SoftplusTransform", "StickBreakingTransform", "StudentT", "TanhTransform", "Transform",
-    "TransformedDistribution", "Uniform", "VonMises", "Weibull", "Wishart", "constraints", "identity_transform", "kl", "kl_divergence", "register_kl", "transforms", "utils",
+    "OneHotCategoricalStraightThrough", "Pareto", "Poisson", "PositiveDefiniteTransform", "PowerTransform", "RelaxedBernoulli", "RelaxedOneHotCategorical",
+    "SigmoidTransform", "SoftmaxTransform", "SoftplusTransform", "StackTransform", "StickBreakingTransform", "StudentT", "TanhTransform", "Transform",
+    "TransformedDistribution", "Uniform", "VonMises", "Weibull", "Wishart", "biject_to", "constraint_registry", "constraints", "identity_transform", "joined", "kl", "kl_divergence", "register_kl", "transform_to", "transforms", "utils",
 ]  # fmt: skip

@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradflow as gf
 
+from ..errors import ArgumentError, DTypeError
 from ..tensor import Tensor
 
 
@@ -29,7 +30,8 @@ class Constraint:
         raise NotImplementedError
 
     def __repr__(self) -> str:
-        return type(self).__name__.lstrip("_") + "()"
+        name = type(self).__name__.lstrip("_")
+        return name[:1].upper() + name[1:] + "()"
 
 
 class _Dependent(Constraint):
@@ -73,17 +75,6 @@ def is_dependent(constraint: Any) -> bool:
     return isinstance(constraint, _Dependent)
 
 
-class _Simple(Constraint):
-    """A set by its test."""
-
-    def __init__(self, name: str, test: Callable, event_dim: int = 0, is_discrete: bool = False) -> None:
-        self.name, self.check = name, test  # type: ignore[method-assign]
-        self.event_dim, self.is_discrete = event_dim, is_discrete
-
-    def __repr__(self) -> str:
-        return f"{self.name}()"
-
-
 class Bounded(Constraint):
     """Numbers between bounds, either of which may be missing.
 
@@ -91,10 +82,10 @@ class Bounded(Constraint):
     tensor([ True, False])
     """
 
-    def __init__(
-        self, kind: str, lower: Any = None, upper: Any = None, closed: tuple[bool, bool] = (True, True), integer: bool = False
-    ) -> None:
-        self.kind, self.lower_bound, self.upper_bound, self.closed, self.is_discrete = kind, lower, upper, closed, integer
+    kind = ""
+    lower_bound: Any = None
+    upper_bound: Any = None
+    closed = (True, True)  # does a bound belong to the set?
 
     def check(self, value: Tensor) -> Tensor:
         ok = value % 1 == 0 if self.is_discrete else value == value
@@ -109,58 +100,87 @@ class Bounded(Constraint):
         return f"{self.kind}({', '.join(f'{k}={v}' for k, v in bounds.items() if v is not None)})"
 
 
-def greater_than(lower_bound: Any) -> Bounded:
+class _Above(Bounded):
+    def __init__(self, lower_bound: Any) -> None:
+        self.lower_bound = lower_bound
+
+
+class _Below(Bounded):
+    def __init__(self, upper_bound: Any) -> None:
+        self.upper_bound = upper_bound
+
+
+class _Between(Bounded):
+    def __init__(self, lower_bound: Any, upper_bound: Any) -> None:
+        self.lower_bound, self.upper_bound = lower_bound, upper_bound
+
+
+class greater_than(_Above):
     """Numbers above a bound.
 
     >>> gf.distributions.constraints.greater_than(1.0).check(gf.tensor([1.0, 2.0]))
     tensor([False,  True])
     """
-    return Bounded("GreaterThan", lower_bound, closed=(False, True))
+
+    kind, closed = "GreaterThan", (False, True)
 
 
-def greater_than_eq(lower_bound: Any) -> Bounded:
+class greater_than_eq(_Above):
     """Numbers from a bound on.
 
     >>> gf.distributions.constraints.greater_than_eq(1.0).check(gf.tensor([1.0, 0.0]))
     tensor([ True, False])
     """
-    return Bounded("GreaterThanEq", lower_bound)
+
+    kind = "GreaterThanEq"
 
 
-def less_than(upper_bound: Any) -> Bounded:
+class less_than(_Below):
     """Numbers below a bound.
 
     >>> gf.distributions.constraints.less_than(1.0).check(gf.tensor([1.0, 0.0]))
     tensor([False,  True])
     """
-    return Bounded("LessThan", None, upper_bound, (True, False))
+
+    kind, closed = "LessThan", (True, False)
 
 
-def interval(lower_bound: Any, upper_bound: Any) -> Bounded:
+class interval(_Between):
     """Numbers between two bounds, which belong to them.
 
     >>> gf.distributions.constraints.interval(0.0, 1.0).check(gf.tensor([0.5, 2.0]))
     tensor([ True, False])
     """
-    return Bounded("Interval", lower_bound, upper_bound)
+
+    kind = "Interval"
 
 
-def half_open_interval(lower_bound: Any, upper_bound: Any) -> Bounded:
+class half_open_interval(_Between):
     """Numbers between two bounds, the lower of which belongs to them.
 
     >>> gf.distributions.constraints.half_open_interval(0.0, 1.0).check(gf.tensor([0.0, 1.0]))
     tensor([ True, False])
     """
-    return Bounded("HalfOpenInterval", lower_bound, upper_bound, (True, False))
+
+    kind, closed = "HalfOpenInterval", (True, False)
 
 
-def integer_interval(lower_bound: Any, upper_bound: Any) -> Bounded:
+class integer_interval(_Between):
     """Whole numbers between two bounds, which belong to them.
 
     >>> gf.distributions.constraints.integer_interval(0, 3).check(gf.tensor([1.0, 1.5]))
     tensor([ True, False])
     """
-    return Bounded("IntegerInterval", lower_bound, upper_bound, integer=True)
+
+    kind, is_discrete = "IntegerInterval", True
+
+
+class _IntegerGreaterThan(_Above):
+    kind, is_discrete = "IntegerGreaterThan", True
+
+
+class _IntegerLessThan(_Below):
+    kind, is_discrete = "IntegerLessThan", True
 
 
 class independent(Constraint):
@@ -182,6 +202,59 @@ class independent(Constraint):
 
     def __repr__(self) -> str:
         return f"IndependentConstraint({self.base_constraint}, {self.reinterpreted_batch_ndims})"
+
+
+class _Several(Constraint):
+    """Sets side by side along the axis ``dim``."""
+
+    def __init__(self, cseq: Sequence[Constraint], dim: int = 0) -> None:
+        self.cseq, self.dim = list(cseq), dim
+        if not all(isinstance(c, Constraint) for c in self.cseq):
+            raise DTypeError(f"{type(self).__name__}: expected constraints; got {self.cseq}")
+
+    @property
+    def is_discrete(self) -> bool:  # type: ignore[override]
+        return any(c.is_discrete for c in self.cseq)
+
+
+class cat(_Several):
+    """Stretches of an axis, ``lengths`` of them (1 each), each in its set: as ``gf.cat`` joins values.
+
+    >>> constraints = gf.distributions.constraints
+    >>> constraints.cat([constraints.positive, constraints.real], lengths=[1, 2]).check(gf.tensor([-1.0, -1.0, 2.0]))
+    tensor([False,  True,  True])
+    """
+
+    def __init__(self, cseq: Sequence[Constraint], dim: int = 0, lengths: Sequence[int] | None = None) -> None:
+        super().__init__(cseq, dim)
+        self.lengths = [1] * len(self.cseq) if lengths is None else list(lengths)
+        if len(self.lengths) != len(self.cseq):
+            raise ArgumentError(f"cat: one length for each constraint; got {len(self.lengths)} for {len(self.cseq)}")
+
+    @property
+    def event_dim(self) -> int:  # type: ignore[override]
+        return max(c.event_dim for c in self.cseq)
+
+    def check(self, value: Tensor) -> Tensor:
+        parts = value.split(self.lengths, self.dim)
+        return gf.cat([c.check(v) for c, v in zip(self.cseq, parts, strict=True)], self.dim)
+
+
+class stack(_Several):
+    """The places of an axis, each in its set: as ``gf.stack`` joins values.
+
+    >>> constraints = gf.distributions.constraints
+    >>> constraints.stack([constraints.positive, constraints.real]).check(gf.tensor([-1.0, -1.0]))
+    tensor([False,  True])
+    """
+
+    @property
+    def event_dim(self) -> int:  # type: ignore[override]
+        inner = max(c.event_dim for c in self.cseq)
+        return inner + 1 if self.dim + inner < 0 else inner
+
+    def check(self, value: Tensor) -> Tensor:
+        return gf.stack([c.check(v) for c, v in zip(self.cseq, value.unbind(self.dim), strict=True)], self.dim)
 
 
 class multinomial(Constraint):
@@ -209,23 +282,34 @@ def _is_positive_definite(value: Tensor) -> Tensor:
     return symmetric & (gf.linalg.cholesky_ex(value.detach()).info == 0)
 
 
-real = _Simple("Real", lambda v: v == v)
+def _is_semidefinite(value: Tensor) -> Tensor:
+    return symmetric.check(value) & (gf.linalg.eigvalsh(value.detach()) >= 0).all(-1)
+
+
+def _simple(name: str, test: Callable, event_dim: int = 0, is_discrete: bool = False) -> Constraint:
+    """A set by its test, of a class of its own: registries ask for the class."""
+    namespace = {"check": staticmethod(test), "event_dim": event_dim, "is_discrete": is_discrete, "__module__": __name__}
+    return type(f"_{name}", (Constraint,), namespace)()
+
+
+real = _simple("Real", lambda v: v == v)
 real_vector = independent(real, 1)
-boolean = _Simple("Boolean", lambda v: (v == 0) | (v == 1), is_discrete=True)
-one_hot = _Simple("OneHot", lambda v: ((v == 0) | (v == 1)).all(-1) & (v.sum(-1) == 1), 1, True)
-nonnegative_integer = Bounded("IntegerGreaterThan", 0, integer=True)
-positive_integer = Bounded("IntegerGreaterThan", 1, integer=True)
+boolean = _simple("Boolean", lambda v: (v == 0) | (v == 1), is_discrete=True)
+one_hot = _simple("OneHot", lambda v: ((v == 0) | (v == 1)).all(-1) & (v.sum(-1) == 1), 1, True)
+nonnegative_integer = _IntegerGreaterThan(0)
+positive_integer = _IntegerGreaterThan(1)
 positive, nonnegative = greater_than(0.0), greater_than_eq(0.0)
 unit_interval = interval(0.0, 1.0)
-simplex = _Simple("Simplex", lambda v: (v >= 0).all(-1) & ((v.sum(-1) - 1).abs() < 1e-6), 1)
-lower_triangular = _Simple("LowerTriangular", _is_triangular, 2)
-lower_cholesky = _Simple("LowerCholesky", lambda v: _is_triangular(v) & (v.diagonal(dim1=-2, dim2=-1) > 0).all(-1), 2)
-corr_cholesky = _Simple(
+simplex = _simple("Simplex", lambda v: (v >= 0).all(-1) & ((v.sum(-1) - 1).abs() < 1e-6), 1)
+lower_triangular = _simple("LowerTriangular", _is_triangular, 2)
+lower_cholesky = _simple("LowerCholesky", lambda v: _is_triangular(v) & (v.diagonal(dim1=-2, dim2=-1) > 0).all(-1), 2)
+corr_cholesky = _simple(
     "CorrCholesky",
     lambda v: lower_cholesky.check(v) & ((v.square().sum(-1) - 1).abs() <= gf.finfo(v.dtype).eps * v.shape[-1] * 10).all(-1),
     2,
 )
-square = _Simple("Square", lambda v: gf.full(v.shape[:-2], v.shape[-2] == v.shape[-1], device=v.device), 2)
-symmetric = _Simple("Symmetric", lambda v: gf.isclose(v, v.mT, atol=1e-6).all(-2).all(-1), 2)
-positive_definite = _Simple("PositiveDefinite", _is_positive_definite, 2)
+square = _simple("Square", lambda v: gf.full(v.shape[:-2], v.shape[-2] == v.shape[-1], device=v.device), 2)
+symmetric = _simple("Symmetric", lambda v: gf.isclose(v, v.mT, atol=1e-6).all(-2).all(-1), 2)
+positive_definite = _simple("PositiveDefinite", _is_positive_definite, 2)
+positive_semidefinite = _simple("PositiveSemidefinite", _is_semidefinite, 2)
 dependent = _Dependent()

@@ -7,19 +7,22 @@ from typing import Any
 
 import gradflow as gf
 
+from ..errors import ArgumentError
 from ..tensor import Tensor
 from . import constraints
 from .transform import ComposeTransform, IndependentTransform, Transform, identity_transform
-from .utils import sum_rightmost
+from .utils import sum_rightmost, tril_matrix_to_vec, vec_to_tril_matrix
 
 __all__ = [
     "AbsTransform",
     "AffineTransform",
     "ComposeTransform",
+    "CorrCholeskyTransform",
     "ExpTransform",
     "IndependentTransform",
     "LowerCholeskyTransform",
     "Monotone",
+    "PositiveDefiniteTransform",
     "PowerTransform",
     "SigmoidTransform",
     "SoftmaxTransform",
@@ -262,3 +265,65 @@ class LowerCholeskyTransform(Transform):
 
     def _inverse(self, y: Tensor) -> Tensor:
         return y.tril(-1) + gf.diag_embed(y.diagonal(dim1=-2, dim2=-1).log())
+
+
+class PositiveDefiniteTransform(Transform):
+    """Square matrices to positive definite ones: L L^T for the L of :class:`LowerCholeskyTransform`.
+
+    >>> gf.distributions.PositiveDefiniteTransform()(gf.zeros(2, 2))
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+
+    domain, codomain = constraints.independent(constraints.real, 2), constraints.positive_definite
+
+    def _call(self, x: Tensor) -> Tensor:
+        lower = LowerCholeskyTransform()._call(x)
+        return lower @ lower.mT
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return LowerCholeskyTransform()._inverse(gf.linalg.cholesky(y))
+
+
+class CorrCholeskyTransform(Transform):
+    """Vectors of n (n - 1) / 2 numbers to the Cholesky factor of an n by n matrix of correlations.
+
+    The numbers go through tanh and fill the lower triangle row by row; each takes its share of what is left of its row's length 1.
+
+    >>> gf.distributions.CorrCholeskyTransform()(gf.tensor([0.0]))
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+
+    domain, codomain = constraints.real_vector, constraints.corr_cholesky
+    bijective = True
+
+    def _call(self, x: Tensor) -> Tensor:
+        eps = gf.finfo(x.dtype).eps
+        shares = vec_to_tril_matrix(x.tanh().clamp(eps - 1, 1 - eps), -1)
+        left = (1 - shares.square()).sqrt().cumprod(-1)
+        one = gf.ones_like(left[..., :1])
+        return (shares + gf.eye(shares.shape[-1], dtype=x.dtype, device=x.device)) * gf.cat([one, left[..., :-1]], -1)
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        left = 1 - y.square().cumsum(-1)
+        left = gf.cat([gf.ones_like(left[..., :1]), left[..., :-1]], -1)
+        return (tril_matrix_to_vec(y, -1) / tril_matrix_to_vec(left, -1).sqrt()).atanh()
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        """Of x to the elements below the diagonal of y."""
+        left = tril_matrix_to_vec(1 - y.square().cumsum(-1), -2)
+        return 0.5 * left.log().sum(-1) - 2 * (x + gf.nn.functional.softplus(-2 * x) - math.log(2)).sum(-1)
+
+    def forward_shape(self, shape: Any) -> Any:
+        if not shape:
+            raise ArgumentError("CorrCholeskyTransform: Too few dimensions on input")
+        n = round((0.25 + 2 * shape[-1]) ** 0.5 + 0.5)
+        if n * (n - 1) // 2 != shape[-1]:
+            raise ArgumentError(f"CorrCholeskyTransform: Input is not a flattened lower-diagonal number: {shape[-1]}")
+        return (*shape[:-1], n, n)
+
+    def inverse_shape(self, shape: Any) -> Any:
+        if len(shape) < 2 or shape[-2] != shape[-1]:
+            raise ArgumentError(f"CorrCholeskyTransform: Input is not square: {tuple(shape)}")
+        return (*shape[:-2], shape[-1] * (shape[-1] - 1) // 2)

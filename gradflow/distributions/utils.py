@@ -47,6 +47,37 @@ def sum_rightmost(value: Any, dim: int) -> Any:
     return value if dim == 0 else value.reshape((*value.shape[:-dim], -1)).sum(-1)
 
 
+def tril_matrix_to_vec(mat: Tensor, diag: int = 0) -> Tensor:
+    """The elements on and below a diagonal, row by row.
+
+    >>> tril_matrix_to_vec(gf.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([1., 3., 4.])
+    """
+    n = mat.shape[-1]
+    if not -n <= diag < n:
+        raise ArgumentError(f"tril_matrix_to_vec: diag ({diag}) provided is outside [{-n}, {n - 1}]")
+    rows, columns = gf.tril_indices(n, n, diag, device=mat.device)
+    return mat[..., rows, columns]
+
+
+def vec_to_tril_matrix(vec: Tensor, diag: int = 0) -> Tensor:
+    """A square matrix with these elements on and below a diagonal, row by row, and 0 above: the inverse of ``tril_matrix_to_vec``.
+
+    >>> vec_to_tril_matrix(gf.tensor([1.0, 3.0, 4.0]))
+    tensor([[1., 0.],
+            [3., 4.]])
+    """
+    b = 1 + 2 * diag
+    n = round((((b * b + 8 * vec.shape[-1] + 4 * abs(diag) * (diag + 1)) ** 0.5) - b) / 2)
+    rows, columns = gf.tril_indices(n, n, diag, device=vec.device)
+    if rows.numel() != vec.shape[-1]:
+        raise ArgumentError(
+            f"vec_to_tril_matrix: The size of last dimension is {vec.shape[-1]} which cannot be expressed as the lower triangular part of a square D x D matrix"
+        )
+    flat = vec.new_zeros((*vec.shape[:-1], n * n)).index_copy(-1, rows * n + columns, vec)
+    return flat.unflatten(-1, (n, n))
+
+
 def draws(like: Tensor, shape: Any, kind: Callable = gf.randn) -> Tensor:
     """New random numbers of a shape, in the type and on the device of a tensor."""
     return kind(tuple(shape), dtype=like.dtype, device=like.device)
