@@ -16,9 +16,11 @@ void choose_isa();
 void init_arrays();
 void init_node_type();
 void init_tensor_type();
+void init_direct_type();
 void register_bfloat16(PyObject* descr);
 extern PyTypeObject* node_type;
 extern PyTypeObject* tensor_type;
+extern PyTypeObject* direct_type;
 extern const char* const kKindNames[kKinds];
 
 #define GF_BOUND(name) PyObject* name(PyObject*, PyObject* const*, Py_ssize_t);
@@ -47,6 +49,7 @@ GF_BOUND(copy)
 GF_BOUND(expand)
 GF_BOUND(sizes)
 GF_BOUND(outside)
+GF_BOUND(places)
 GF_BOUND(set_tape)
 GF_BOUND(set_watcher)
 GF_BOUND(set_tensor)
@@ -95,7 +98,11 @@ int shape_argument(PyObject* object, const char* op, npy_intp* shape) {
   return int(ndim);
 }
 
+}  // namespace
+
 bool batching = false;  // new arrays are the fallback's, unless asked to be plain
+
+namespace {
 
 // The third argument is an array beside which the new one is to lie, the fourth asks for a plain one.
 PyObject* empty(PyObject*, PyObject* const* args, Py_ssize_t count) {
@@ -256,6 +263,7 @@ PyMethodDef functions[] = {
     GF_METHOD("expand", expand, "expand(array, shape): a read-only view with axes of size 1 repeated"),
     GF_METHOD("sizes", sizes, "sizes(args, n): the shape asked for, None if it is wrong"),
     GF_METHOD("outside", outside, "outside(indices, low, high): is one not in low ... high - 1?"),
+    GF_METHOD("places", places, "places(array, indices): places in the first axes taken as one; None if not plain"),
     GF_METHOD("irregular", irregular, "irregular(out, inputs): (shape, dtype code) of floating inputs unlike out"),
     GF_METHOD("result_type", result_type, "result_type(inputs) -> dtype code"),
     GF_METHOD("philox", philox_numbers, "philox(seed, offset, n): random numbers 0 ... 2**32 - 1"),
@@ -322,6 +330,7 @@ PYBIND11_MODULE(_ext, m) {
     init_program_type();
     init_node_type();
     init_tensor_type();
+    init_direct_type();
   } catch (const PythonError&) {
     throw py::error_already_set();
   }
@@ -329,6 +338,7 @@ PYBIND11_MODULE(_ext, m) {
   if (!fallbacks || PyModule_AddFunctions(m.ptr(), functions) < 0) throw py::error_already_set();
   m.attr("TapeNode") = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(node_type));
   m.attr("TensorBase") = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(tensor_type));
+  m.attr("Direct") = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(direct_type));
   m.attr("Program") = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(program_type));
   py::dict opcodes, kinds;
   for (int op = 0; op < kOpcodes; ++op) opcodes[kOpcodeNames[op]] = op;

@@ -1,4 +1,5 @@
 // The base of Tensor: its fields, and what happens to every view and at every change in place, without running Python.
+#include "tensor.h"
 #include "inputs.h"
 #include "tape.h"
 
@@ -10,26 +11,18 @@
 namespace gf {
 
 PyTypeObject* tensor_type = nullptr;
+PyTypeObject* tensor_class = nullptr;
 PyObject* inference_cell = nullptr;
 PyObject* elementwise(PyObject*, PyObject* const*, Py_ssize_t);
 PyObject* copy(PyObject*, PyObject* const*, Py_ssize_t);
 
 namespace {
 
-struct Tensor {
-  PyObject_HEAD PyObject* array;
-  PyObject* node;
-  PyObject* version;  // None or a list: when it last changed, how often, weak references to views, the place
-  PyObject* leaf;
-  PyObject* origin;  // only of a view: (base, steps, why a change of it cannot be recorded)
-};
-
 enum { kStamp, kCount, kShared, kPlace };
 
-PyTypeObject* tensor_class = nullptr;  // gradflow.Tensor
-PyObject* mode = nullptr;              // mode.enabled: is recording on?
-PyObject* last_change = nullptr;       // [the latest stamp of any version]
-PyObject* no_grad = nullptr;           // why a view made without recording is no part of a history
+PyObject* mode = nullptr;         // mode.enabled: is recording on?
+PyObject* last_change = nullptr;  // [the latest stamp of any version]
+PyObject* no_grad = nullptr;      // why a view made without recording is no part of a history
 
 // Inference mode. Tensors made in it share one version cell, which says so; there it is counted in no cell.
 PyObject* refused = nullptr;  // refused(): raises, for a change of such a tensor outside of the mode
@@ -38,14 +31,16 @@ thread_local bool inferring = false;
 
 bool in_inference() { return threads_inferring && inferring; }
 
-bool is_tensor(PyObject* object) { return PyObject_TypeCheck(object, tensor_type); }
-
 Tensor* tensor_argument(PyObject* object, const char* op) {
   if (!is_tensor(object)) raise(ErrorKind::Type, "%s: expected a Tensor, got %s", op, Py_TYPE(object)->tp_name);
   auto* t = reinterpret_cast<Tensor*>(object);
   if (!t->array || !t->node || !t->version) raise(ErrorKind::Type, "%s: the Tensor was not made completely", op);
   return t;
 }
+
+}  // namespace
+
+bool is_tensor(PyObject* object) { return PyObject_TypeCheck(object, tensor_type); }
 
 bool recording() {
   static PyObject* name = PyUnicode_InternFromString("enabled");
@@ -74,7 +69,6 @@ PyObject* new_tensor(PyObject* array, PyObject* node, PyObject* version) {
   return object;
 }
 
-// The version cell, made when it is first needed; borrowed.
 PyObject* version_of(Tensor* t) {
   if (PyList_Check(t->version)) return t->version;
   Ref cell(checked(Py_BuildValue("[iiOO]", 0, 0, Py_None, Py_None)));
@@ -82,8 +76,8 @@ PyObject* version_of(Tensor* t) {
   return t->version = cell.release();
 }
 
-PyObject* view_of(PyObject* array, PyObject* source_object, PyObject* node, PyObject* plan, PyObject* meta,
-                  PyObject* lost) {
+PyObject* tensor_view(PyObject* array, PyObject* source_object, PyObject* node, PyObject* plan, PyObject* meta,
+                      PyObject* lost) {
   auto* source = tensor_argument(source_object, "wrap_view");
   PyObject* version = version_of(source);
   if ((!lost || !PyObject_IsTrue(lost)) && !recording()) lost = no_grad;
@@ -138,6 +132,8 @@ void changed(Tensor* t) {
   PyList_SetItem(version, kPlace, place.release());
 }
 
+namespace {
+
 bool is_unrecorded(Tensor* t, PyObject* const* sources, Py_ssize_t count) {
   if (t->version == inference_cell && !in_inference()) Ref never(checked(PyObject_CallNoArgs(refused)));
   if (t->node != Py_None || !is_array(t->array)) return false;
@@ -160,7 +156,15 @@ bool shares(PyArrayObject* a, PyArrayObject* b) {
   return overlap(x, y) != Overlap::None;
 }
 
-// The tensor of a linear operation's result on NumPy's arrays: on the tape if x is, a view if it looks at x's memory.
+}  // namespace
+
+PyObject* shape_tuple(PyArrayObject* array) {
+  Ref shape(checked(PyTuple_New(PyArray_NDIM(array))));
+  for (int d = 0; d < PyArray_NDIM(array); ++d)
+    PyTuple_SET_ITEM(shape.get(), d, checked(PyLong_FromSsize_t(PyArray_DIM(array, d))));
+  return shape.release();
+}
+
 PyObject* link(PyObject* plan, PyObject* x_object, PyObject* result, PyObject* params, bool may_view) {
   auto* x = reinterpret_cast<Tensor*>(x_object);
   auto *out = reinterpret_cast<PyArrayObject*>(result), *in = reinterpret_cast<PyArrayObject*>(x->array);
@@ -168,17 +172,14 @@ PyObject* link(PyObject* plan, PyObject* x_object, PyObject* result, PyObject* p
   const bool view = may_view && base && (base == x->array || base == PyArray_BASE(in) || shares(out, in));
   const bool on_tape = x->node != Py_None && dtype_code(out) >= kFloat16 && recording();
   if (!view && !on_tape) return new_tensor(result, Py_None, Py_None);
-  Ref shape(checked(PyTuple_New(PyArray_NDIM(in))));
-  for (int d = 0; d < PyArray_NDIM(in); ++d)
-    PyTuple_SET_ITEM(shape.get(), d, checked(PyLong_FromSsize_t(PyArray_DIM(in, d))));
+  Ref shape(shape_tuple(in));
   Ref meta(checked(PyTuple_Pack(2, shape.get(), params)));
   Ref node;
   if (on_tape) node = Ref(checked(new_node(plan, x->node, meta.get())));
   PyObject* place = on_tape ? node.get() : Py_None;
-  return view ? view_of(result, x_object, place, plan, meta.get(), nullptr) : new_tensor(result, place, Py_None);
+  return view ? tensor_view(result, x_object, place, plan, meta.get(), nullptr) : new_tensor(result, place, Py_None);
 }
 
-// Is it a number that an array of this type holds as it is?
 bool holds(PyArrayObject* array, PyObject* value) {
   const int code = dtype_code(array);
   if (code == kBool || PyBool_Check(value)) return code == kBool && PyBool_Check(value);
@@ -191,6 +192,8 @@ bool holds(PyArrayObject* array, PyObject* value) {
   const int64_t i = PyLong_AsLongLongAndOverflow(value, &overflow);
   return !overflow && (code == kInt64 || code == kFloat64 || code == kFloat32 || (code == kInt32 && i == int32_t(i)));
 }
+
+namespace {
 
 int traverse(PyObject* object, visitproc visit, void* arg) {
   auto* self = reinterpret_cast<Tensor*>(object);
@@ -286,7 +289,7 @@ PyObject* wrap(PyObject*, PyObject* const* args, Py_ssize_t count) {
 
 PyObject* wrap_view(PyObject*, PyObject* const* args, Py_ssize_t count) {
   if (count < 5 || count > 6) raise(ErrorKind::Type, "wrap_view: takes (array, source, node, plan, meta, lost='')");
-  return view_of(args[0], args[1], args[2], args[3], args[4], count > 5 ? args[5] : nullptr);
+  return tensor_view(args[0], args[1], args[2], args[3], args[4], count > 5 ? args[5] : nullptr);
 }
 
 PyObject* linked(PyObject*, PyObject* const* args, Py_ssize_t count) {
@@ -366,58 +369,61 @@ PyObject* unrecorded(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return PyBool_FromLong(is_unrecorded(tensor_argument(args[0], "unrecorded"), args + 1, count - 1));
 }
 
-// t becomes the program's result of the operands, tensors or numbers, which t may be one of.
 // False, and nothing has happened, where it is no plain case: something is to be recorded, types or shapes do not fit,
 // memory overlaps, an array is not NumPy's, the call is wrong.
-PyObject* update(PyObject*, PyObject* const* args, Py_ssize_t count) {
-  if (count != 4 || !is_program(args[0]) || !PyTuple_Check(args[2]))
-    raise(ErrorKind::Type, "update: takes (program, t, operands, numeric)");
-  auto* program = reinterpret_cast<ProgramObject*>(args[0]);
-  auto* t = tensor_argument(args[1], "update");
-  const Py_ssize_t n = PyTuple_GET_SIZE(args[2]);
-  const bool numeric = args[3] == Py_True;
+bool update_plain(PyObject* kernel, Tensor* t, PyObject* operands, bool numeric, bool converted) {
+  auto* program = reinterpret_cast<ProgramObject*>(kernel);
+  const Py_ssize_t n = PyTuple_GET_SIZE(operands);
   if (n != program->n_inputs || program->n_outputs != 1 || program->flags & kRowProgram ||
-      !is_unrecorded(t, &PyTuple_GET_ITEM(args[2], 0), n))
-    Py_RETURN_FALSE;
+      !is_unrecorded(t, &PyTuple_GET_ITEM(operands, 0), n))
+    return false;
   auto* array = reinterpret_cast<PyArrayObject*>(t->array);
-  if (PyArray_NDIM(array) > kMaxDims || (numeric && dtype_code(array) == kBool)) Py_RETURN_FALSE;
+  if (PyArray_NDIM(array) > kMaxDims || (numeric && dtype_code(array) == kBool)) return false;
   Ref inputs(checked(PyTuple_New(n)));
   uint32_t covered = 0;  // axes of t along which an operand has its size
   for (Py_ssize_t i = 0; i < n; ++i) {
-    PyObject* operand = PyTuple_GET_ITEM(args[2], i);
+    PyObject* operand = PyTuple_GET_ITEM(operands, i);
     if (is_tensor(operand)) {
       operand = reinterpret_cast<Tensor*>(operand)->array;
-      if (!operand || !is_array(operand)) Py_RETURN_FALSE;
+      if (!operand || !is_array(operand)) return false;
       auto* other = reinterpret_cast<PyArrayObject*>(operand);
       const int missing = PyArray_NDIM(array) - PyArray_NDIM(other), code = dtype_code(other);
-      if (missing < 0 || code < 0 || (numeric && code == kBool)) Py_RETURN_FALSE;
+      if (missing < 0 || code < 0 || (numeric && code == kBool)) return false;
       for (int d = 0; d < PyArray_NDIM(other); ++d) {
         if (PyArray_DIM(other, d) == PyArray_DIM(array, d + missing))
           covered |= uint32_t(1) << (d + missing);
         else if (PyArray_DIM(other, d) != 1)
-          Py_RETURN_FALSE;
+          return false;
       }
-      if (other != array && (PyArray_BASE(other) || PyArray_BASE(array)) && shares(other, array)) Py_RETURN_FALSE;
+      if (other != array && (PyArray_BASE(other) || PyArray_BASE(array)) && shares(other, array)) return false;
     } else if (numeric && PyBool_Check(operand)) {
-      Py_RETURN_FALSE;
+      return false;
     }
     Py_INCREF(operand);
     PyTuple_SET_ITEM(inputs.get(), i, operand);
   }
-  if (covered != (uint64_t(1) << PyArray_NDIM(array)) - 1) Py_RETURN_FALSE;
+  if (covered != (uint64_t(1) << PyArray_NDIM(array)) - 1) return false;
   try {
     Inputs in;
-    if (!scan_inputs(program, inputs.get(), &in) || in.typed->out_dtype[0] != dtype_code(array)) Py_RETURN_FALSE;
+    if (!scan_inputs(program, inputs.get(), &in)) return false;
+    const DType found = in.typed->out_dtype[0], own = DType(dtype_code(array));
+    if (converted ? category(found) > category(own) : found != own) return false;
   } catch (const Error&) {
-    Py_RETURN_FALSE;
+    return false;
   } catch (const PythonError&) {
     PyErr_Clear();
-    Py_RETURN_FALSE;
+    return false;
   }
-  PyObject* call[] = {args[0], inputs.get(), t->array};
+  PyObject* call[] = {kernel, inputs.get(), t->array};
   Ref result(elementwise(nullptr, call, 3));
   changed(t);
-  Py_RETURN_TRUE;
+  return true;
+}
+
+PyObject* update(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  if (count != 4 || !is_program(args[0]) || !PyTuple_Check(args[2]))
+    raise(ErrorKind::Type, "update: takes (program, t, operands, numeric)");
+  return PyBool_FromLong(update_plain(args[0], tensor_argument(args[1], "update"), args[2], args[3] == Py_True, false));
 }
 
 }  // namespace gf

@@ -203,4 +203,38 @@ PyObject* outside(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return PyBool_FromLong(wrong);
 }
 
+// places(array, indices): where in the array's first axes, taken as one, int64 arrays of one shape point, negative ones
+// counted from the end; None if they are not that, point outside, or the array is not in C order.
+PyObject* places(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  if (count != 2 || !PyTuple_Check(args[1])) raise(ErrorKind::Type, "places: takes (array, a tuple of arrays)");
+  const Py_ssize_t n = PyTuple_GET_SIZE(args[1]);
+  auto* array = reinterpret_cast<PyArrayObject*>(args[0]);
+  if (!PyArray_CheckExact(args[0]) || !PyArray_IS_C_CONTIGUOUS(array) || n == 0 || n > PyArray_NDIM(array))
+    Py_RETURN_NONE;
+  auto* first = reinterpret_cast<PyArrayObject*>(PyTuple_GET_ITEM(args[1], 0));
+  for (Py_ssize_t k = 0; k < n; ++k) {
+    PyObject* object = PyTuple_GET_ITEM(args[1], k);
+    auto* index = reinterpret_cast<PyArrayObject*>(object);
+    if (!PyArray_CheckExact(object) || dtype_code(index) != kInt64 || !PyArray_ISCARRAY_RO(index) ||
+        !PyArray_NDIM(index) || !PyArray_SAMESHAPE(index, first))
+      Py_RETURN_NONE;
+  }
+  Ref result(new_array(PyArray_NDIM(first), PyArray_DIMS(first), kInt64));
+  auto* flat = static_cast<int64_t*>(PyArray_DATA(reinterpret_cast<PyArrayObject*>(result.get())));
+  const npy_intp size = PyArray_SIZE(first);
+  bool outside = false;
+  for (Py_ssize_t k = 0; k < n; ++k) {
+    const auto* index =
+        static_cast<const int64_t*>(PyArray_DATA(reinterpret_cast<PyArrayObject*>(PyTuple_GET_ITEM(args[1], k))));
+    const int64_t length = PyArray_DIM(array, int(k));
+    for (npy_intp i = 0; i < size; ++i) {
+      const int64_t at = index[i] < 0 ? index[i] + length : index[i];
+      outside |= at < 0 || at >= length;
+      flat[i] = (k ? flat[i] * length : 0) + (outside ? 0 : at);
+    }
+  }
+  if (outside) Py_RETURN_NONE;
+  return result.release();
+}
+
 }  // namespace gf

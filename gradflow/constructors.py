@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from . import backends, dtypes
-from .creation import Want, done, empty, like, options, tensor
+from .creation import MADE, OPTIONS, Want, done, empty, like, options, tensor
 from .errors import ArgumentError, DeviceError, DTypeError, ShapeError, relabel
+from .kinds.direct import direct
 from .ops import random as r
 from .ops.axes import integer, new_shape, shape_of
 from .ops.convert import LEGACY, element
@@ -33,6 +34,7 @@ def randint_like(input: Tensor, *args: Any, generator: Any = None, **kwargs: Any
     return done(r.fill_integers(array, low, high, generator), want)
 
 
+@direct("empty_strided", *MADE, options=OPTIONS)
 def empty_strided(size: Any, stride: Any, **kwargs: Any) -> Tensor:
     """A tensor of this size whose elements lie ``stride`` apart in memory; they are whatever the memory held.
 
@@ -55,6 +57,7 @@ def empty_strided(size: Any, stride: Any, **kwargs: Any) -> Tensor:
     return done(np.lib.stride_tricks.as_strided(storage, shape, tuple(s * SIZES[code] for s in steps)), want)
 
 
+@direct("scalar_tensor", *MADE, options=OPTIONS)
 def scalar_tensor(s: Any, **kwargs: Any) -> Tensor:
     """A 0-d tensor of the default type.
 
@@ -84,6 +87,7 @@ def triangle(op: str, row: Any, col: Any, offset: Any, below: bool, kwargs: dict
     return done(array, want)
 
 
+@direct("tril_indices", *MADE, options=OPTIONS)
 def tril_indices(row: int, col: int, offset: int = 0, **kwargs: Any) -> Tensor:
     """(2, n): the rows and columns of the elements on and below a diagonal.
 
@@ -94,6 +98,7 @@ def tril_indices(row: int, col: int, offset: int = 0, **kwargs: Any) -> Tensor:
     return triangle("tril_indices", row, col, offset, True, kwargs)
 
 
+@direct("triu_indices", *MADE, options=OPTIONS)
 def triu_indices(row: int, col: int, offset: int = 0, **kwargs: Any) -> Tensor:
     """(2, n): the rows and columns of the elements on and above a diagonal.
 

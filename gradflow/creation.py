@@ -8,13 +8,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import backends, dtypes
-from .devices import default
+from .devices import CPU, default
 from .errors import ArgumentError, DTypeError, NumberError
+from .kinds.direct import direct
 from .ops.axes import check_format, flag, integer, new_shape
 from .ops.convert import LIMITS, element, on_device
 from .scalar import primitives as s
 from .scalar.types import FLOAT64, INT64, UINT8, category
 from .tensor import Tensor, new, wrap
+
+OPTIONS = ("dtype", "device", "requires_grad")
+MADE = dtypes.dtype, default, CPU  # what the extension asks when it makes a tensor
 
 
 class Want(NamedTuple):
@@ -214,6 +218,7 @@ def done(array: Any, want: Want) -> Tensor:
     return t.requires_grad_(True) if want.requires_grad else t
 
 
+@direct("empty", *MADE, options=OPTIONS)
 def empty(*size: Any, **kwargs: Any) -> Tensor:
     """A tensor whose elements are whatever the memory held.
 
@@ -225,6 +230,7 @@ def empty(*size: Any, **kwargs: Any) -> Tensor:
     return done(backends.empty(shape, code, want.place), want)
 
 
+@direct("zeros", *MADE, options=OPTIONS)
 def zeros(*size: Any, **kwargs: Any) -> Tensor:
     """A tensor of zeros. Keyword arguments: ``dtype``, ``device``, ``requires_grad``.
 
@@ -243,6 +249,7 @@ def filled(shape: tuple[int, ...], code: int, value: Any, want: Want) -> Any:
     return array
 
 
+@direct("ones", *MADE, options=OPTIONS)
 def ones(*size: Any, **kwargs: Any) -> Tensor:
     """A tensor of ones. Keyword arguments: ``dtype``, ``device``, ``requires_grad``.
 
@@ -255,6 +262,7 @@ def ones(*size: Any, **kwargs: Any) -> Tensor:
     return done(filled(shape, code, 1, want), want)
 
 
+@direct("full", *MADE, options=OPTIONS)
 def full(size: Any, fill_value: Any, **kwargs: Any) -> Tensor:
     """A tensor filled with ``fill_value``, whose type it has unless ``dtype`` is given.
 
@@ -292,16 +300,12 @@ def like(op: str, input: Tensor, kwargs: dict) -> tuple[Any, Want]:
 
 
 def filled_like(op: str, input: Tensor, value: Any, kwargs: dict) -> Tensor:
-    if not kwargs and input.__class__ is Tensor and type(input.array) is np.ndarray and input.array.flags.c_contiguous:
-        of = dtypes.FROM_NUMPY[input.array.dtype]
-        array = backends.empty(input.array.shape, of.code)
-        backends.copy(element(op, value, of), array)
-        return wrap(array)
     array, want = like(op, input, kwargs)
     backends.copy(element(op, value, dtypes.of(array)), array)
     return done(array, want)
 
 
+@direct("empty_like", *MADE, options=OPTIONS)
 def empty_like(input: Tensor, **kwargs: Any) -> Tensor:
     """:func:`empty` with the shape, type and order in memory of ``input``.
 
@@ -311,6 +315,7 @@ def empty_like(input: Tensor, **kwargs: Any) -> Tensor:
     return done(*like("empty_like", input, kwargs))
 
 
+@direct("zeros_like", *MADE, options=OPTIONS)
 def zeros_like(input: Tensor, **kwargs: Any) -> Tensor:
     """:func:`zeros` with the shape, type and order in memory of ``input``.
 
@@ -320,6 +325,7 @@ def zeros_like(input: Tensor, **kwargs: Any) -> Tensor:
     return filled_like("zeros_like", input, 0, kwargs)
 
 
+@direct("ones_like", *MADE, options=OPTIONS)
 def ones_like(input: Tensor, **kwargs: Any) -> Tensor:
     """:func:`ones` with the shape, type and order in memory of ``input``.
 
@@ -329,6 +335,7 @@ def ones_like(input: Tensor, **kwargs: Any) -> Tensor:
     return filled_like("ones_like", input, 1, kwargs)
 
 
+@direct("full_like", *MADE, options=OPTIONS)
 def full_like(input: Tensor, fill_value: Any, **kwargs: Any) -> Tensor:
     """:func:`full` with the shape, type and order in memory of ``input``.
 
@@ -338,21 +345,13 @@ def full_like(input: Tensor, fill_value: Any, **kwargs: Any) -> Tensor:
     return filled_like("full_like", input, fill_value, kwargs)
 
 
+@direct("arange", *MADE, options=OPTIONS)
 def arange(*args: Any, start: Any = None, end: Any = None, step: Any = None, **kwargs: Any) -> Tensor:
     """``start, start + step, ...`` below ``end``; int64 if all are ints, else the default type.
 
     >>> gf.arange(4.0)
     tensor([0., 1., 2., 3.])
     """
-    if (
-        len(args) == 1
-        and args[0].__class__ is int
-        and args[0] >= 0
-        and not kwargs
-        and start is end is step is None
-        and default.device is None
-    ):
-        return wrap(backends.elementwise(counted, FROM_ZERO, backends.empty(args, INT64)))
     values = list(args)
     if len(values) > 3:
         raise DTypeError(f"arange: takes start, end and step, got {values}")
@@ -392,15 +391,13 @@ def counted(first, step):
     return first + step * s.linear_index()
 
 
-FROM_ZERO = np.zeros(1, np.int64), np.ones(1, np.int64)  # from 0, in steps of 1
-
-
 @backends.kernel
 def between(first, last, step, n):
     i = s.linear_index()
     return s.where(s.lt(2 * i, n), first + step * i, last - step * (n - 1 - i))
 
 
+@direct("linspace", *MADE, options=OPTIONS)
 def linspace(start: Any, end: Any, steps: int, **kwargs: Any) -> Tensor:
     """``steps`` numbers from ``start`` to ``end``, both included, at equal distances.
 
@@ -436,6 +433,7 @@ def logspace(start: Any, end: Any, steps: int, base: float = 10.0, **kwargs: Any
     return done(backends.copy(np.power(float(base), array), backends.empty(array.shape, code)), want)
 
 
+@direct("eye", *MADE, options=OPTIONS)
 def eye(n: int, m: int | None = None, **kwargs: Any) -> Tensor:
     """The identity matrix: ones on the diagonal, zeros elsewhere.
 

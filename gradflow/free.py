@@ -9,6 +9,7 @@ from typing import Any
 
 from . import dtypes
 from .errors import DTypeError
+from .kinds.direct import before
 from .kinds.out import into
 from .ops.arguments import at_fault, check_options, in_torchs_words
 from .tensor import Tensor
@@ -73,7 +74,7 @@ def free(name: str, function: Callable, on_tensor: bool) -> Callable:
     call.__name__ = call.__qualname__ = name
     call.__doc__, call.__module__ = function.__doc__, function.__module__
     call.__dict__["__wrapped__"] = function
-    return call
+    return before(function, call)
 
 
 def of_type(name: str, out: Any, kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from . import constructors, creation, drawing, dtypes
 from .errors import DTypeError, GradError
 from .free import CREATING, along, free
+from .kinds.direct import before, direct
 from .kinds.formulas import REGISTRY
 from .ops import (
     activations,
@@ -67,7 +68,7 @@ def aliases(function: Callable) -> Callable:
     call.__name__ = call.__qualname__ = function.__name__
     call.__doc__, call.__module__ = function.__doc__, function.__module__
     call.__dict__["__wrapped__"] = function
-    return call
+    return before(function, call)
 
 
 PLAIN = {
@@ -374,7 +375,7 @@ def new_like(name: str, function: Callable) -> Callable:
 
     call.__name__ = call.__qualname__ = f"new_{name}"
     call.__doc__ = f"``{name}`` with this tensor's type and device.\n\n    {function.__doc__}"
-    return call
+    return direct(f"new_{name}", *creation.MADE, options=creation.OPTIONS)(call) if name in ("zeros", "ones", "empty", "full") else call
 
 
 CHANGING = """

@@ -36,9 +36,9 @@ FLOORS = {
     "autograd": ({*TENSORS, "backends", "kinds"}, {"checking", "creation", "func"}),
     "checking": ({"errors", "tape", "tensor", "backends", "autograd", "func", "profiler", "gradflow"}, set()),
     "func": ({*TENSORS, "backends", "kinds", "ops", "creation", "autograd"}, set()),
-    "creation": (OPS - {"kinds"}, set()),
+    "creation": (OPS, set()),
     "drawing": ({*OPS, "creation"} - {"kinds"}, set()),
-    "constructors": ({*OPS, "creation"} - {"kinds"}, set()),
+    "constructors": ({*OPS, "creation"}, set()),
     "free": (OPS, set()),
     "methods": ({*OPS, "drawing", "free", "creation", "constructors"}, set()),
     "numpy_calls": ({*TENSORS, "ops", "creation", "methods"}, set()),
@@ -73,6 +73,8 @@ DOORS = {
     ("distributions", "ops"): {"distributions"},  # NumPy's generator, for gamma numbers
     ("optim", "backends"): {"elementwise", "kernel"},  # a step is one fused program over arrays
     ("amp", "backends"): {"KINDS", "kernel", "reduce"},  # gradients are looked through by one fold
+    ("creation", "kinds"): {"direct"},
+    ("constructors", "kinds"): {"direct"},
     ("creation", "tape"): {"node"},
     # a tensor's base
     ("tensor", "backends"): set("TensorBase get_item linked note set_item set_tensor unrecorded update wrap wrap_view".split()),

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial, wraps
-from types import FunctionType
+from inspect import isroutine
 from typing import Any
 
 import numpy as np
@@ -302,7 +302,7 @@ def targets() -> dict[int, tuple[str, Callable, dict[str, str]]]:
         owners = [gf.linalg] if place else [gf, Tensor, functional, *([gf.linalg] if name in ("multi_dot", "vecdot") else [])]
         for owner in owners:
             f = vars(owner).get(name)
-            while isinstance(f, FunctionType) and not f.__dict__.get("converts"):
+            while isroutine(f) and not f.__dict__.get("converts"):
                 found.setdefault(id(f), (name, f, policy))
                 f = f.__dict__.get("__wrapped__")
     return found

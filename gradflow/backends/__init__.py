@@ -11,6 +11,7 @@ from typing import Any
 
 from .cpu import (
     KINDS,
+    Direct,
     TapeNode,
     TensorBase,
     add_rows,
@@ -33,6 +34,7 @@ from .cpu import (
     lu_permutation,
     note,
     outside,
+    places,
     pool_max,
     pool_mean,
     pool_spread,
@@ -88,6 +90,8 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "places",
+    "Direct",
     "put_where",
     "put_rows",
     "pool_spread",

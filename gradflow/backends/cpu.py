@@ -28,6 +28,7 @@ def load() -> Any:
 
 _ext = load()
 
+Direct = _ext.Direct
 elementwise = _ext.elementwise
 reduce = _ext.reduce
 rows = _ext.rows
@@ -61,6 +62,7 @@ irregular = _ext.irregular
 expand = _ext.expand
 sizes = _ext.sizes
 outside = _ext.outside
+places = _ext.places
 result_type = _ext.result_type
 TapeNode = _ext.TapeNode
 set_tape = _ext.set_tape

@@ -20,6 +20,7 @@ from ..scalar.program import Program, trace
 from ..scalar.trace import Primitive, Value, ordered
 from ..tape.node import Node, Output, mode, new_version
 from ..tensor import Tensor, wrap
+from .direct import direct
 from .out import into
 from .plan import Plan
 
@@ -305,6 +306,8 @@ def dress(call: Any, op: Elementwise, formula: Callable) -> Any:
     call.__module__ = formula.__module__
     call.__signature__ = inspect.signature(formula)
     call.op, call.partial, call.vjp, call.formula = op, partial, vjp, formula
+    if op.single and not op.program.rows and not op.numbers:
+        call = direct("formula", op.kernel, tuple(op.tensors))(call)
     REGISTRY[op.name] = call
     return call
 

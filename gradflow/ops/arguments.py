@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, DTypeError, GradflowError, NumberError, OutOfRangeError
+from ..kinds.direct import before
 from ..tensor import Tensor
 
 
@@ -153,4 +154,4 @@ def checked(op: str, function: Callable, like: Callable | None = None) -> Callab
     call.__name__ = call.__qualname__ = op
     call.__doc__, call.__module__ = function.__doc__, function.__module__
     call.__dict__ |= {"__wrapped__": function, **function.__dict__}
-    return call
+    return before(function, call)

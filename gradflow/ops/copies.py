@@ -14,7 +14,7 @@ from ..tape.node import named
 from ..tensor import Tensor, note, wrap
 from . import joining, rearranging, striding, view_maps, views
 from .axes import axis_of, integer, shape_of
-from .indexing import part
+from .view_maps import part
 
 # Copies of views
 

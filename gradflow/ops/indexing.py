@@ -13,73 +13,17 @@ from ..errors import ArgumentError, AxisError, DTypeError, OutOfRangeError, Shap
 from ..kinds import linear
 from ..scalar import primitives as s
 from ..scalar.types import INT64
-from ..tape.node import identity, named
+from ..tape.node import named
 from ..tensor import Tensor, get_item, note, set_item, unrecorded, wrap
 from . import pointwise as p
 from .axes import outside
 from .convert import element
 from .gathering import rows_at
+from .view_maps import part, row
 
 NUMBERS = (Tensor, bool, int, float, np.number, np.bool_)
 DIMS = 32  # as many as the kernels take
 BASIC = (int, slice, type(None), type(Ellipsis), np.integer)
-
-
-# Basic indices: views
-
-
-@linear(view=True, grad_name="SliceBackward0")
-def part(a, key):
-    return a[key]
-
-
-@part.into
-def part_into(g, out, accumulate, shape, key):
-    """Only the part that was read is touched when there is a gradient already."""
-    if out is None or not accumulate:
-        if out is None:
-            out = backends.zeros(shape, of(g).code, g)
-        else:
-            out.fill(0)
-        backends.copy(g, out[key])
-    else:
-        view = out[key]
-        if view.size:
-            backends.elementwise(identity, (g,), view, 1)
-    return out
-
-
-@part.adjoint
-def part_adjoint(g, shape, key):
-    return embed(g, shape, key)
-
-
-@linear(view=True, grad_name="SelectBackward0")
-def row(a, i):
-    return a[i, ...]
-
-
-@row.into
-def row_into(g, out, accumulate, shape, i):
-    return part_into(g, out, accumulate, shape, (i, Ellipsis))
-
-
-@row.adjoint
-def row_adjoint(g, shape, i):
-    return embed(g, shape, (i, Ellipsis))
-
-
-@linear
-def embed(a, shape, key):
-    """Zeros of ``shape`` with the array at ``key``: the adjoint of reading there."""
-    out = backends.zeros(shape, of(a).code, a)
-    backends.copy(a, out[key])
-    return out
-
-
-@embed.adjoint
-def embed_adjoint(g, small, shape, key):
-    return part(g, key)
 
 
 # Integer and mask indices: copies

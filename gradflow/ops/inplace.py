@@ -11,14 +11,16 @@ from .. import backends, dtypes
 from ..backends import irregular, result_type
 from ..errors import DTypeError, GradflowError, InPlaceError, ShapeError, relabel
 from ..kinds import formulas
+from ..kinds.direct import direct
 from ..kinds.history import Overwrite, change_in_place, overwrite, rebase
 from ..kinds.out import FORMULAS, lies_across
 from ..tape.node import Node, identity
 from ..tensor import Tensor, note, unrecorded, update, version_of, wrap
 from . import pointwise
 from .convert import element
-from .indexing import from_front, part
+from .indexing import from_front
 from .rearranging import onto
+from .view_maps import part
 
 
 def fitting(t: Tensor, result: Tensor, op: str) -> Tensor:
@@ -168,7 +170,7 @@ def plain_memory(t: Tensor, args: tuple) -> bool:
 def in_place(function: Callable, name: str) -> Callable:
     """The method ``name`` that changes its tensor to ``function`` of it."""
     op = getattr(function, "op", None)
-    direct = DIRECT.get(function)
+    chosen = DIRECT.get(function)
     plain = op or FORMULAS.get(function)
     numeric = op is None
     copied_first = name in COPIED_FIRST
@@ -178,11 +180,9 @@ def in_place(function: Callable, name: str) -> Callable:
             for i, x in enumerate(args, 1):
                 if i in op.tensors and not isinstance(x, Tensor):
                     formulas.tensor_expected(x, name)
-        if plain is not None and not kwargs and update(plain.kernel, self, (self, *args), numeric):
-            return self
         formula, operands = op, args
-        if direct is not None and self.array.dtype.kind != "b":
-            formula, operands = direct(*args, **kwargs) or (None, args)
+        if chosen is not None and self.array.dtype.kind != "b":
+            formula, operands = chosen(*args, **kwargs) or (None, args)
             if formula is not None and update(formula.kernel, self, (self, *operands), True):
                 return self
         elif kwargs:
@@ -207,7 +207,7 @@ def in_place(function: Callable, name: str) -> Callable:
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = f"``{name[:-1]}`` in place; returns the tensor.\n\n    {function.__doc__}"
-    return call
+    return call if plain is None else direct("update", plain.kernel, tuple(op.tensors) if op else (), numeric)(call)
 
 
 def beside(x: Any, t: Tensor, name: str) -> Any:

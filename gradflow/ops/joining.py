@@ -7,10 +7,12 @@ from typing import Any
 
 from .. import backends, dtypes
 from ..errors import ArgumentError, AxisError, DeviceMemoryError, DTypeError, NumberError, ShapeError
+from ..kinds.direct import direct
 from ..scalar.types import promote
 from ..tape.node import Node, Output, mode, named
 from ..tensor import Tensor, wrap, wrap_view
 from .axes import axis_of, integer, shape_of
+from .view_maps import embed, part, part_into
 
 MULTIPLE = "is the output of a function that returns multiple views"
 
@@ -167,8 +169,6 @@ class PartsPlan:
         self.name = name
 
     def pull(self, node: Node, g: dict[int, Any], owned: bool, walk: Any) -> None:
-        from .indexing import part_into
-
         shape, keys = node.meta
         parent = node.parents[0]
         out, accumulate = walk.destination(parent)
@@ -178,8 +178,6 @@ class PartsPlan:
         walk.arrive(parent, out)
 
     def derive(self, node: Node, g: dict[int, Any]) -> list[Any]:
-        from .indexing import embed
-
         shape, keys = node.meta
         total: Any = None
         for k, piece in g.items():
@@ -192,8 +190,6 @@ SPLIT, UNBIND = PartsPlan("SplitBackward0"), PartsPlan("UnbindBackward0")
 
 
 def parts(input: Tensor, keys: list[tuple], plan: PartsPlan) -> tuple[Tensor, ...]:
-    from .indexing import part
-
     a = input.array
     node = None
     if input.node is not None and mode.enabled:
@@ -204,6 +200,7 @@ def parts(input: Tensor, keys: list[tuple], plan: PartsPlan) -> tuple[Tensor, ..
     )
 
 
+@direct("split", part.plan, SPLIT, Output, MULTIPLE)
 def split(tensor: Tensor, split_size_or_sections: Any, dim: Any = 0) -> tuple[Tensor, ...]:
     """Views of ``tensor`` along ``dim``: of one size (the last may be smaller), or of the sizes in a list.
 
@@ -239,6 +236,7 @@ def countable(op: str, parts: int) -> int:
     return parts
 
 
+@direct("chunk", part.plan, SPLIT, Output, MULTIPLE)
 def chunk(input: Tensor, chunks: int, dim: Any = 0) -> tuple[Tensor, ...]:
     """At most ``chunks`` views of equal size along ``dim``; the last may be smaller.
 
@@ -256,6 +254,7 @@ def chunk(input: Tensor, chunks: int, dim: Any = 0) -> tuple[Tensor, ...]:
     return split(input, -(-n // chunks), dim)
 
 
+@direct("unbind", part.plan, UNBIND, Output, MULTIPLE)
 def unbind(input: Tensor, dim: Any = 0) -> tuple[Tensor, ...]:
     """The parts along ``dim``, as views without that axis.
 

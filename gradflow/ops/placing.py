@@ -17,9 +17,10 @@ from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import flag, outside
 from .gathering import index_array, rows_at, rows_zeros
-from .indexing import embed, from_front, key_of, put_zeros, take
+from .indexing import from_front, key_of, put_zeros, take
 from .rearranging import dense
 from .scattering import index_add_to, plain, rows_to, same_dtype, scatter_to
+from .view_maps import embed
 
 
 def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False) -> Tensor:

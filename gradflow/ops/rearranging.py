@@ -13,15 +13,16 @@ from .. import backends
 from ..dtypes import of
 from ..errors import ArgumentError, AxisError, DTypeError, OutOfRangeError, ShapeError
 from ..kinds import linear
+from ..kinds.direct import direct
 from ..tape.node import named
 from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import axis_of, integer, outside, shape_of
 from .convert import element
 from .gathering import rows_at
-from .indexing import embed, from_front, part
+from .indexing import from_front
 from .joining import repeated
-from .view_maps import diagonal_embed
+from .view_maps import diagonal_embed, embed, part
 from .views import diagonal
 
 
@@ -308,6 +309,7 @@ def trace(input: Tensor) -> Tensor:
     return named(diagonal(input).sum(), "TraceBackward0")
 
 
+@direct("unfold", windows.plan)
 def unfold(input: Tensor, dimension: Any, size: int, step: int) -> Tensor:
     """Windows of ``size`` every ``step`` along an axis, on a new last axis; a view.
 

@@ -18,9 +18,9 @@ from . import pointwise as p
 from .axes import axis_of, integer
 from .extremes import Extreme
 from .gathering import gather_at
-from .indexing import part
 from .rearranging import flip_over
 from .reductions import sum_over
+from .view_maps import part
 
 
 def running(kind: int, a: Any, axis: int) -> Any:

@@ -16,8 +16,8 @@ from . import pointwise as p
 from .axes import axis_of, outside
 from .convert import element
 from .gathering import gather_at, index_array, rows_at
-from .indexing import embed
 from .rearranging import dense
+from .view_maps import embed
 
 FOLDS = {"sum": np.add, "prod": np.multiply, "mean": np.add, "amax": np.maximum, "amin": np.minimum}
 

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, DTypeError, ShapeError, labelled
+from ..kinds.direct import direct
 from ..tensor import Tensor
 from .axes import axis_of
-from .indexing import part
 from .joining import cat, countable, joined, list_of
+from .view_maps import part
 from .views import expand
 
 
@@ -92,6 +93,7 @@ def cartesian_prod(*tensors: Tensor) -> Tensor:
     return cat([expand(g, shape).reshape(-1, 1) for g in grids], 1)
 
 
+@direct("tensor_split", part.plan)
 def tensor_split(input: Tensor, indices_or_sections: Any, dim: Any = 0) -> tuple[Tensor, ...]:
     """Views split at indices, or into a number of nearly equal sections.
 

@@ -12,6 +12,7 @@ from .. import backends
 from ..backends.batched import BatchedArray, batches_of, everything, is_batched
 from ..errors import DTypeError, ShapeError
 from ..kinds import linear
+from ..kinds.direct import direct
 from ..tensor import Tensor
 from .axes import integer, new_shape, shape_of
 from .view_maps import reshape_to
@@ -60,6 +61,7 @@ def storage_places(size: Sequence[int], stride: Sequence[int], offset: int) -> A
     return index
 
 
+@direct("as_strided", strided.plan)
 def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
     """A view of the storage with these sizes, strides (in elements) and start. Inside of ``vmap`` it stays within the example.
 
@@ -78,7 +80,7 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
     if max(max(size, default=0), max(stride, default=0), abs(offset)) >= 2**62:
         raise DTypeError(f"as_strided: sizes {list(size)}, strides {list(stride)} or the offset {offset} do not fit")
     last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) if 0 not in size else offset - 1
-    if offset < 0 or last >= base.size:
+    if offset < 0 or (last >= base.size and 0 not in size):
         raise ShapeError(
             f"as_strided: setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset} require {last + 1} elements, out of bounds for storage of {base.size}"
         )

@@ -133,7 +133,7 @@ def squeeze_adjoint(g, shape):
 
 @linear(view=True, grad_name="SqueezeBackward1")
 def squeeze_at(a, axes):
-    return a.squeeze(axes)
+    return a.squeeze(axes) if axes else a[...]
 
 
 @squeeze_at.light
@@ -184,3 +184,60 @@ def diagonal_embed(a, shape, offset, i, j):
 @diagonal_embed.adjoint
 def diagonal_embed_adjoint(g, shape, full, offset, i, j):
     return diagonal_of(g, offset, i, j)
+
+
+# Basic indices
+
+
+@linear(view=True, grad_name="SliceBackward0")
+def part(a, key):
+    return a[key]
+
+
+@part.into
+def part_into(g, out, accumulate, shape, key):
+    """Only the part that was read is touched when there is a gradient already."""
+    if out is None or not accumulate:
+        if out is None:
+            out = backends.zeros(shape, of(g).code, g)
+        else:
+            out.fill(0)
+        backends.copy(g, out[key])
+    else:
+        view = out[key]
+        if view.size:
+            backends.elementwise(identity, (g,), view, 1)
+    return out
+
+
+@part.adjoint
+def part_adjoint(g, shape, key):
+    return embed(g, shape, key)
+
+
+@linear(view=True, grad_name="SelectBackward0")
+def row(a, i, axis=0):
+    return a[(slice(None),) * axis + (i, ...)]
+
+
+@row.into
+def row_into(g, out, accumulate, shape, i, axis=0):
+    return part_into(g, out, accumulate, shape, (slice(None),) * axis + (i, ...))
+
+
+@row.adjoint
+def row_adjoint(g, shape, i, axis=0):
+    return embed(g, shape, (slice(None),) * axis + (i, ...))
+
+
+@linear
+def embed(a, shape, key):
+    """Zeros of ``shape`` with the array at ``key``: the adjoint of reading there."""
+    out = backends.zeros(shape, of(a).code, a)
+    backends.copy(a, out[key])
+    return out
+
+
+@embed.adjoint
+def embed_adjoint(g, small, shape, key):
+    return part(g, key)

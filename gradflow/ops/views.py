@@ -7,13 +7,28 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, AxisError, DTypeError, GradError, OutOfRangeError, ShapeError
+from ..kinds.direct import direct
 from ..tensor import Tensor, wrap_view
 from .axes import axes_of, axis_of, check_format, fill_shape, integer, shape_for, shape_of
-from .view_maps import copied, diagonal_of, expand_to, flip_matrix, permute_to, reshape_to, squeeze_all, squeeze_at, swap, unsqueeze_at
+from .view_maps import (
+    copied,
+    diagonal_of,
+    expand_to,
+    flip_matrix,
+    part,
+    permute_to,
+    reshape_to,
+    row,
+    squeeze_all,
+    squeeze_at,
+    swap,
+    unsqueeze_at,
+)
 
 # torch's signatures
 
 
+@direct("reshape", reshape_to.plan)
 def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
     """The same elements in C order under another shape; one size may be -1. A view when strides allow, else a copy.
 
@@ -25,6 +40,7 @@ def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
     return reshape_to(input, target)
 
 
+@direct("reshape", reshape_to.plan)
 def view(input: Tensor, *shape: Any, size: Any = None) -> Tensor:
     """The same memory under another shape; raises where that needs a copy. ``view(dtype)`` reads the same bytes as another type.
 
@@ -63,6 +79,7 @@ def view_dtype(input: Tensor, dtype: Any) -> Tensor:
     return wrap_view(array, input, None, None, None, "reads the memory as another type")
 
 
+@direct("reshape_as", reshape_to.plan)
 def view_as(input: Tensor, other: Tensor) -> Tensor:
     """``input.view(other.size())``: the same memory.
 
@@ -73,6 +90,7 @@ def view_as(input: Tensor, other: Tensor) -> Tensor:
     return view(input, require_tensor("view_as", other, "other").array.shape)
 
 
+@direct("reshape_as", reshape_to.plan)
 def reshape_as(input: Tensor, other: Tensor) -> Tensor:
     """``input.reshape(other.size())``: a view where strides allow.
 
@@ -83,6 +101,7 @@ def reshape_as(input: Tensor, other: Tensor) -> Tensor:
     return reshape(input, require_tensor("reshape_as", other, "other").array.shape)
 
 
+@direct("permute", permute_to.plan)
 def permute(input: Tensor, *axes_: Any, dims: Any = None) -> Tensor:
     """Axes in the order ``dims``; a view.
 
@@ -100,6 +119,7 @@ def permute(input: Tensor, *axes_: Any, dims: Any = None) -> Tensor:
     return permute_to(input, axes)
 
 
+@direct("transpose", swap.plan)
 def transpose(input: Tensor, dim0: Any, dim1: Any) -> Tensor:
     """Two axes exchanged; a view.
 
@@ -111,6 +131,7 @@ def transpose(input: Tensor, dim0: Any, dim1: Any) -> Tensor:
     return swap(input, i, j) if n else permute_to(input, ())
 
 
+@direct("t", flip_matrix.plan)
 def t(input: Tensor) -> Tensor:
     """The transpose of a matrix; vectors and scalars as they are.
 
@@ -123,6 +144,7 @@ def t(input: Tensor) -> Tensor:
     return flip_matrix(input)
 
 
+@direct("transposed", permute_to.plan)
 def transposed(input: Tensor) -> Tensor:
     """``x.T``: all axes reversed; a view.
 
@@ -133,17 +155,21 @@ def transposed(input: Tensor) -> Tensor:
     return permute_to(input, tuple(range(input.array.ndim))[::-1])
 
 
+@direct("matrix_transposed", swap.plan)
 def matrix_transposed(input: Tensor) -> Tensor:
     """``x.mT``: the last two axes exchanged; a view.
 
     >>> gf.ones(5, 2, 3).mT.shape
     torch.Size([5, 3, 2])
     """
+    if not input.array.ndim:
+        return input
     if input.array.ndim < 2:
         raise ShapeError(f"mT: tensor.mT is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor.")
     return swap(input, input.array.ndim - 2, input.array.ndim - 1)
 
 
+@direct("movedim", permute_to.plan)
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """Axes ``source`` moved to the places ``destination``; the others keep their order. A view.
 
@@ -166,6 +192,7 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     return permute_to(input, tuple(place[i] if i in place else next(rest) for i in range(n)))
 
 
+@direct("expand", expand_to.plan)
 def expand(input: Tensor, *sizes: Any, size: Any = None) -> Tensor:
     """Axes of size 1 repeated to ``sizes`` without copying (-1 keeps a size); new axes may come in front. Read-only.
 
@@ -196,6 +223,7 @@ def expand(input: Tensor, *sizes: Any, size: Any = None) -> Tensor:
         raise ShapeError(f"expand: sizes {target} multiply to more than an array can have") from None
 
 
+@direct("expand_as", expand_to.plan)
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
     """``input.expand(other.size())``: a view that repeats axes of size 1.
 
@@ -206,6 +234,7 @@ def expand_as(input: Tensor, other: Tensor) -> Tensor:
     return expand(input, require_tensor("expand_as", other, "other").array.shape)
 
 
+@direct("broadcast_to", expand_to.plan)
 def broadcast_to(input: Tensor, shape: Any) -> Tensor:
     """``input`` repeated, without copying, to ``shape``.
 
@@ -233,6 +262,7 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(expand(x, shape) for x in tensors)
 
 
+@direct("unsqueeze", unsqueeze_at.plan)
 def unsqueeze(input: Tensor, dim: Any) -> Tensor:
     """A new axis of size 1 at ``dim``; a view.
 
@@ -242,6 +272,7 @@ def unsqueeze(input: Tensor, dim: Any) -> Tensor:
     return unsqueeze_at(input, axis_of("unsqueeze", dim, input.array.ndim + 1))
 
 
+@direct("squeeze", squeeze_all.plan, squeeze_at.plan)
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     """Without its axes of size 1, or those of them named in ``dim``; a view.
 
@@ -254,6 +285,7 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     return squeeze_at(input, tuple(a for a in axes if input.array.shape[a] == 1))
 
 
+@direct("flatten", reshape_to.plan)
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """The axes from ``start_dim`` to ``end_dim`` as one.
 
@@ -276,6 +308,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     return reshape_to(input, (*shape[:i], merged, *shape[j + 1 :]))
 
 
+@direct("unflatten", reshape_to.plan)
 def unflatten(input: Tensor, dim: Any, sizes: Any) -> Tensor:
     """Axis ``dim`` as several axes of ``sizes``.
 
@@ -284,19 +317,22 @@ def unflatten(input: Tensor, dim: Any, sizes: Any) -> Tensor:
     """
     shape = input.array.shape
     i = axis_of("unflatten", dim, len(shape))
+    if not shape:
+        raise ShapeError("unflatten: a 0-dim tensor has no axis to unflatten; use reshape()")
     if not isinstance(sizes, tuple | list) or not all(isinstance(n, int) for n in sizes):
         raise DTypeError(f"unflatten: argument 'sizes' must be tuple of ints, not {sizes!r}")
     sizes = fill_shape("unflatten", tuple(sizes), shape[i])
     return reshape_to(input, (*shape[:i], *sizes, *shape[i + 1 :]))
 
 
+@direct("ravel", reshape_to.plan)
 def ravel(input: Tensor) -> Tensor:
-    """One axis, in C order: a view where strides allow.
+    """One axis, in C order: a view of a contiguous tensor, else a copy.
 
     >>> gf.ravel(gf.tensor([[1, 2], [3, 4]]))
     tensor([1, 2, 3, 4])
     """
-    return reshape_to(input, (input.array.size,))
+    return reshape_to(contiguous(input), (input.array.size,))
 
 
 def contiguous(input: Tensor, *, memory_format: Any = None) -> Tensor:
@@ -321,6 +357,7 @@ def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     return copied(input, "K")
 
 
+@direct("diagonal", diagonal_of.plan)
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """The diagonal of axes ``dim1``, ``dim2`` as a last axis; a view.
 
@@ -337,16 +374,17 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     return diagonal_of(input, offset, i, j)
 
 
+@direct("narrow", part.plan)
 def narrow(input: Tensor, dim: Any, start: Any, length: int) -> Tensor:
     """``length`` elements along ``dim`` from ``start``; a view.
 
     >>> gf.narrow(gf.arange(5), 0, 1, 3)
     tensor([1, 2, 3])
     """
-    i = axis_of("narrow", dim, input.array.ndim)
-    n = input.array.shape[i] if input.array.ndim else 0
     if not input.array.ndim:
         raise ShapeError("narrow: narrow() cannot be applied to a 0-dim tensor.")
+    i = axis_of("narrow", dim, input.array.ndim)
+    n = input.array.shape[i]
     if isinstance(start, Tensor) and (start.array.ndim or start.array.dtype.kind not in "iu"):
         raise ShapeError(f"narrow: start must be an 0-dim integral Tensor; its shape is {tuple(start.shape)}, its type {start.dtype}")
     start, length = integer("narrow", "start", start), integer("narrow", "length", length)
@@ -355,9 +393,10 @@ def narrow(input: Tensor, dim: Any, start: Any, length: int) -> Tensor:
         raise AxisError(f"narrow: start out of range (expected to be in range of [{-n}, {n}], but got {start})")
     if length < 0 or first + length > n:
         raise ArgumentError(f"narrow: start ({start}) + length ({length}) exceeds dimension size ({n}).")
-    return input[(slice(None),) * i + (slice(first, first + length),)]
+    return part(input, (slice(None),) * i + (slice(first, first + length), ...))
 
 
+@direct("select", row.plan)
 def select(input: Tensor, dim: Any, index: Any) -> Tensor:
     """The part at ``index`` along ``dim``; a view with one axis less.
 
@@ -369,7 +408,7 @@ def select(input: Tensor, dim: Any, index: Any) -> Tensor:
     axis, i = axis_of("select", dim, input.array.ndim), integer("select", "index", index)
     if not -input.array.shape[axis] <= i < input.array.shape[axis]:
         raise OutOfRangeError(f"select: index {i} out of range for tensor of size {list(input.shape)} at dimension {axis}")
-    return input[(slice(None),) * axis + (i,)]
+    return row(input, i % input.array.shape[axis], axis)
 
 
 def require_tensor(op: str, x: Any, name: str = "input") -> Tensor:

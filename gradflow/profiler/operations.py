@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import wraps
+from inspect import isroutine
 from types import FunctionType
 from typing import Any
 
@@ -75,7 +76,7 @@ def operations() -> dict[int, tuple[str, Callable]]:
     found: dict[int, tuple[str, Callable]] = {}
 
     def add(name: str, f: Any) -> None:
-        if isinstance(f, FunctionType):
+        if isroutine(f):
             found.setdefault(id(f), (NAMES.get(name, name), f))
 
     from .. import creation, drawing, methods
