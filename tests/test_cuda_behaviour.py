@@ -374,6 +374,15 @@ def test_the_matrix_exponential_of_a_device(device):
     assert gf.linalg.matrix_exp(gf.zeros(0, 0, device="cuda")).shape == (0, 0)
 
 
+def test_eigenvalues_of_a_device(device):
+    a = gf.tensor([[2.0, 1.0], [0.0, 3.0]], device="cuda", requires_grad=True)
+    values, vectors = gf.linalg.eig(a)
+    assert values.is_cuda and gf.allclose(a @ vectors, vectors * values)
+    assert gf.autograd.grad(gf.linalg.eigvals(a).sum(), a)[0].tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    with pytest.raises(TypeError, match="complex"):
+        gf.linalg.eigvals(gf.tensor([[0.0, 1.0], [-1.0, 0.0]], device="cuda"))
+
+
 def test_lazy_modules_are_made_where_they_were_moved(device):
     layer = gf.nn.LazyLinear(2).to("cuda")
     assert layer(gf.ones(1, 3, device="cuda")).is_cuda and layer.weight.is_cuda and layer.weight.shape == (2, 3)

@@ -157,6 +157,8 @@ FORMULAS[true_divide], FORMULAS[scaled_add] = div.op, add.op
 
 
 def scaled(op: str, input: Any, other: Any, alpha: Any, sign: int) -> Tensor:
+    if isinstance(alpha, Tensor) and not alpha.array.ndim and not alpha.requires_grad:
+        alpha = alpha.item()
     if not isinstance(alpha, bool | int | float):
         raise DTypeError(f"{op}: argument 'alpha' must be Number, not {type(alpha).__name__}")
     if isinstance(alpha, float) and integers(input, other):

@@ -263,7 +263,7 @@ def quantiles(op: str, input: Tensor, q: Any, dim: Any, keepdim: bool, interpola
         low = np.ceil(place) if interpolation == "higher" else np.floor(place)
         r = gather_at(ordered, axis, low.astype(np.int64))
         if interpolation in ("linear", "midpoint"):
-            weight = place - low if interpolation == "linear" else np.full(place.shape, 0.5)
+            weight = place - low if interpolation == "linear" else np.full_like(place, 0.5)
             r = p.lerp(r, gather_at(ordered, axis, np.ceil(place).astype(np.int64)), wrap(weight.astype(input.array.dtype)))
         if not keepdim or not input.array.ndim:
             r = r.squeeze(axis)
