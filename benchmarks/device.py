@@ -141,6 +141,29 @@ def of_case(name: str) -> Callable[[Module], Step]:
     return lambda t: CASES[name].setup(t)[0]
 
 
+def captured(setup: Callable[[Module], Step]) -> Callable[[Module], Step]:
+    """The step as a graph: one call of the driver, whatever the number of its kernels."""
+
+    def replayed(t: Module) -> Step:
+        step, side = setup(t), t.cuda.Stream()
+        side.wait_stream(t.cuda.current_stream())
+        with t.cuda.stream(side):
+            for _ in range(3):
+                step()
+        t.cuda.current_stream().wait_stream(side)
+        graph = t.cuda.CUDAGraph()
+        with t.cuda.graph(graph):
+            step()
+
+        def replay() -> Step:
+            graph.replay()
+            return step  # whose tensors the graph reads
+
+        return replay
+
+    return replayed
+
+
 def lines(size: Sizes) -> list[Line]:
     milliseconds: Callable[[float], float] = lambda s: 1e3 * s  # noqa: E731
     return [
@@ -163,6 +186,11 @@ def lines(size: Sizes) -> list[Line]:
         overhead("x @ y", lambda t, x, y: x @ y),
         *(product(n, dtype) for n in size.products for dtype in ("float32", "bfloat16", "float16")),
         *(Line(name, "ms", milliseconds, of_case(name)) for name in CASES if name.startswith("MLP")),
+        *(
+            Line(f"{name}, captured", "ms", milliseconds, captured(of_case(name)))
+            for name in CASES
+            if name.startswith("MLP") and name.endswith("SGD step")
+        ),
         Line(f"LeNet, batch {size.images}, AdamW step", "ms", milliseconds, lambda t: lenet(t, size)),
         Line(f"GPT of {size.layers} layers, AdamW step", "ms", milliseconds, lambda t: gpt(t, size)),
         Line("the same in bfloat16", "ms", milliseconds, lambda t: gpt(t, size, t.bfloat16)),

@@ -12,12 +12,14 @@ import os
 import re
 import shutil
 import sys
+import threading
 import time
 import weakref
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from cuda_capture import CaptureError, Capturing, kept_parameters
 from cuda_compiler import CACHE, Compiler
 
 from gradflow.backends import cuda, cupy_driver
@@ -38,31 +40,61 @@ class Stream:
 
     @property
     def done(self):
+        self.driver.unsafe(self)
         return not self.todo
 
     def synchronize(self):
+        self.driver.unsafe(self)
+        self.finish()
+
+    def finish(self):
         while self.todo:
             self.todo.pop(0)()
 
     def wait_event(self, event):
         self.driver.log.append(("wait", self.ptr, event))
-        event.synchronize()
+        c = self.driver.capture
+        if event.capture is None:
+            if self.driver.recording(self) is not None:
+                raise CaptureError("cudaErrorStreamCaptureIsolation: dependency created on uncaptured work in another stream")
+            event.finish()
+        elif event.capture is not c:
+            raise CaptureError("cudaErrorCapturedEvent: operation not permitted on an event last recorded in a capturing stream")
+        elif self is not event.stream:
+            c.asked.setdefault(self, 0)
+            c.asked[self] += 1
+            c.joined[event.stream] = event.mark
 
 
 class Event:
     def __init__(self, timing):
-        self.timing, self.marks = timing, []
+        self.timing, self.capture = timing, None
 
     def record(self, stream):
         self.stream, self.todo, self.time = stream, list(stream.todo), time.perf_counter()
+        self.capture = stream.driver.recording(stream)
+        self.mark = self.capture.asked[stream] if self.capture is not None else 0
         stream.driver.log.append(("record", stream.ptr, self))
 
     @property
     def done(self):
-        return not any(job in self.stream.todo for job in self.todo)
+        self.asked()
+        return self.reached()
 
     def synchronize(self):
-        while not self.done:
+        self.asked()
+        self.finish()
+
+    def asked(self):
+        if self.capture is not None:
+            raise CaptureError("cudaErrorCapturedEvent: operation not permitted on an event last recorded in a capturing stream")
+        self.stream.driver.unsafe()
+
+    def reached(self):
+        return not any(job in self.stream.todo for job in self.todo)
+
+    def finish(self):
+        while not self.reached():
             self.stream.todo.pop(0)()
 
 
@@ -81,6 +113,7 @@ class Block:
     """Just so many bytes, after which AddressSanitizer keeps watch; they hold whatever the memory held."""
 
     def __init__(self, nbytes):
+        self.nbytes = nbytes
         self.address = libc.memalign(256, nbytes)
         ctypes.memset(self.address, 0xA5, nbytes)
 
@@ -92,6 +125,7 @@ class Vast:
     """More bytes than there are: pages are there once somebody writes to them."""
 
     def __init__(self, nbytes):
+        self.nbytes = nbytes
         self.map = mmap.mmap(-1, nbytes, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | NORESERVE)
         self.address = ctypes.addressof(ctypes.c_char.from_buffer(self.map))
 
@@ -102,11 +136,16 @@ class Memory:
     def __init__(self, driver, nbytes, device):
         self.nbytes = 0
         self.driver, self.device, self.streams = driver, device, None
+        mine = driver.capture is not None and driver.capture.thread == threading.get_ident()
+        self.pool = driver.capture.pool if mine else None
+        self.recorded = mine
         if driver.reserved[device] + nbytes > driver.limit:
             raise MemoryError
         self.nbytes = nbytes
         driver.reserved[device] += nbytes
-        self.block = Vast(nbytes) if nbytes > 1 << 30 else Block(nbytes)
+        kind = Vast if nbytes > 1 << 30 else Block
+        self.block = self.pool.take(nbytes, kind) if self.pool is not None else kind(nbytes)
+        driver.blocks.add(self.block)
         self.pointer = self.block.address + SHIFT
         driver.living.add(self)
         driver.allocated[device] += nbytes
@@ -117,9 +156,11 @@ class Memory:
         self.driver.allocated[self.device] -= self.nbytes
         for stream in self.streams or ():
             self.driver.hold(self.block, stream, self.device)
+        if self.pool is not None and self.nbytes and not self.streams:
+            self.pool.give(self.block, self.nbytes)
 
 
-class Driver:
+class Driver(Capturing):
     """The narrow module that the backend knows, with ``devices`` devices."""
 
     def __init__(self, devices=2, compiler=None):
@@ -131,7 +172,8 @@ class Driver:
         self.current = 0
         self.limit, self.reserved, self.emptied = 1 << 34, [0] * devices, 0
         self.handles, self.log, self.held = itertools.count(1), [], []
-        self.every, self.living = weakref.WeakSet(), weakref.WeakSet()
+        self.every, self.living, self.blocks = weakref.WeakSet(), weakref.WeakSet(), weakref.WeakSet()
+        self.graphs, self.graph_launches, self.waiting = [], 0, []
         self.chosen = ()  # of large grids only the blocks at these parts of the whole are run
         self.counted = []  # (kernel, bytes read, bytes written, bytes accessed 16 at a time) of each launch, if the compiler counts
         self.streams = [Stream(self) for _ in range(devices)]
@@ -165,6 +207,7 @@ class Driver:
         return {"name": b"Emulated device", "major": 9, "minor": 0, "totalGlobalMem": 1 << 34, **numbers, **sizes}
 
     def synchronize(self, device):
+        self.unsafe()
         for stream in list(self.every):
             stream.synchronize()
 
@@ -205,12 +248,17 @@ class Driver:
     def join(self, handle, device):
         self.log.append(("join", handle))
         if handle != -1:
-            self.currents[device].synchronize()
+            self.currents[device].finish()
 
     def hold(self, memory, stream, device):
-        event = self.new_event(device, False)
-        event.record(stream)
-        self.held = [(e, m) for e, m in self.held if not e.done] + [(event, memory)]
+        self.waiting.append((memory, stream))
+        if self.capture is not None:
+            return
+        for block, used in self.waiting:
+            event = self.new_event(device, False)
+            event.record(used)
+            self.held.append((event, block))
+        self.waiting, self.held = [], [(e, m) for e, m in self.held if not e.done]
 
     # Memory
 
@@ -221,15 +269,19 @@ class Driver:
         return Pinned(nbytes)
 
     def to_device(self, to, host, nbytes, device, owner=None):
-        self.later(lambda: ctypes.memmove(to - SHIFT, host, nbytes), device, owner)
+        self.later(lambda: ctypes.memmove(to - SHIFT, host, nbytes), device, owner, [to])
 
     def to_host(self, host, source, nbytes, device, owner=None):
-        self.later(lambda: ctypes.memmove(host, source - SHIFT, nbytes), device, owner)
+        self.later(lambda: ctypes.memmove(host, source - SHIFT, nbytes), device, owner, [source])
         if self.collected is not None and nbytes == 8:  # how many there are, if that were computed
             ctypes.memmove(host, (1).to_bytes(8, "little"), 8)
 
-    def later(self, job, device, owner):
+    def later(self, job, device, owner, addresses=()):
         stream = self.currents[device]
+        if self.recording(stream) is not None and owner is not None:
+            self.do("copy", job, device, addresses)
+            return
+        self.unsafe()
         stream.todo.append(job)
         if owner is None:
             stream.synchronize()
@@ -240,7 +292,7 @@ class Driver:
         self.later(lambda: ctypes.memmove(to - SHIFT, source - SHIFT, nbytes), from_device, None)
 
     def clear(self, pointer, nbytes, device):
-        self.later(lambda: ctypes.memset(pointer - SHIFT, 0, nbytes), device, None)
+        self.do("clear", lambda: ctypes.memset(pointer - SHIFT, 0, nbytes), device, [pointer])
 
     # Kernels
 
@@ -275,10 +327,13 @@ class Driver:
             and 0 < block[0] * block[1] <= most
         )
         self.launches += 1
-        self.currents[device].synchronize()
         if self.collected is not None:
             self.collected[name] = text
             return
+        array, addresses, copies = kept_parameters(name, text, parameters) if self.capture is not None else (parameters, (), None)
+        self.do(name, lambda: (self.run(name, text, grid, block, shared, array), copies), device, addresses)
+
+    def run(self, name, text, grid, block, shared, parameters):
         if name not in self.compiler.functions:
             self.compiler.build({name: text})
         run = self.compiler.functions[name]
@@ -291,26 +346,29 @@ class Driver:
             ranges = [n for m in self.living for n in (m.block.address, m.block.address + m.nbytes)]
             assert len(ranges) <= 128
             library.gf_watch(len(ranges) // 2, (ctypes.c_ulonglong * len(ranges))(*ranges))
-        assert run(ctypes.c_void_p(parameters), self.backwards, *grid, *block, shared) == 0, f"{name}: some threads left before a barrier"
+        address = parameters if isinstance(parameters, int) else ctypes.addressof(parameters)
+        assert run(ctypes.c_void_p(address), self.backwards, *grid, *block, shared) == 0, f"{name}: some threads left before a barrier"
         if self.compiler.counting:
             library.gf_counted(counts := (ctypes.c_ulonglong * 3)())
             self.counted.append((name, *counts))
 
     def argsort(self, order, keys, code, rows, columns, device):
-        if self.collected is not None:
-            return
-        self.currents[device].synchronize()
-        memory = (ctypes.c_char * (rows * columns * DTYPES[code].itemsize)).from_address(keys - SHIFT)
-        places = np.argsort(np.ndarray((rows, columns), DTYPES[code], memory), -1, kind="stable")
+        if self.collected is None:
+            self.do("argsort", lambda: self.sort(order, keys, DTYPES[code], rows, columns), device, [order, keys])
+
+    def sort(self, order, keys, dtype, rows, columns):
+        memory = (ctypes.c_char * (rows * columns * dtype.itemsize)).from_address(keys - SHIFT)
+        places = np.argsort(np.ndarray((rows, columns), dtype, memory), -1, kind="stable")
         ctypes.memmove(order - SHIFT, np.ascontiguousarray(places).ctypes.data, places.nbytes)
 
     def gemm(self, code, sizes, a, b, accumulate, c, count, device):
+        if self.collected is None:
+            self.launches += 1
+            self.do("gemm", lambda: self.multiply(code, sizes, a, b, accumulate, c, count), device, [a[0], b[0], c[0]])
+
+    def multiply(self, code, sizes, a, b, accumulate, c, count):
         """As BLAS: columns are dense, c = a b or c + a b."""
         m, n, k = sizes
-        if self.collected is not None:
-            return
-        self.launches += 1
-        self.currents[device].synchronize()
         x = self.matrices(code, a[0], m, k, a[2], a[3], count, a[1])
         y = self.matrices(code, b[0], k, n, b[2], b[3], count, b[1])
         z = self.matrices(code, c[0], m, n, c[1], c[2], count, False)

@@ -18,9 +18,10 @@ import pytest
 from cuda_driver import Driver
 from cuda_kernels import FLAT, OPS, elementwise
 
-from gradflow.backends import cupy_driver
+from gradflow.backends import cupy_driver, cupy_products
 
 FILE = Path(cupy_driver.__file__)
+FILES = sorted(FILE.parent.glob("cupy_*.py"))
 needs_cupy = pytest.mark.skipif(
     importlib.util.find_spec("cupy") is None and os.environ.get("GRADFLOW_REQUIRE_CUPY") != "1", reason="CuPy is not installed"
 )
@@ -41,9 +42,11 @@ SIGNATURES = {
     "cupy_backends.cuda.libs.nvrtc.compileProgram": "prog options",
     "cupy_backends.cuda.libs.nvrtc.getCUBIN": "prog",
     "cupy_backends.cuda.libs.nvrtc.getProgramLog": "prog",
-    "cupy_backends.cuda.libs.cublas.setStream": "handle stream",
-    "cupy_backends.cuda.libs.cublas.gemmStridedBatchedEx": "handle transa transb m n k alpha A Atype lda strideA B Btype ldb strideB beta C Ctype "
-    "ldc strideC batchCount computeType algo",
+    "cupy.cuda.MemoryPool.malloc": "self size",
+    "cupy.cuda.Stream.begin_capture": "self mode",
+    "cupy.cuda.Stream.end_capture": "self",
+    "cupy.cuda.Stream.is_capturing": "self",
+    "cupy.cuda.graph.Graph.launch": "self stream",
     "cupy.cuda.device.get_cublas_handle": "",
     "cupy_backends.cuda.api.runtime.streamWaitEvent": "stream event flags",
     "cupy.cuda.alloc": "size",
@@ -59,12 +62,15 @@ MEMBERS = {
     "cupy.cuda.Event": "ptr done record synchronize",
     "cupy.cuda.MemoryPointer": "ptr",
     "cupy.cuda.PinnedMemoryPointer": "ptr",
-    "cupy.cuda.MemoryPool": "total_bytes free_all_blocks",
+    "cupy.cuda.MemoryPool": "total_bytes free_all_blocks malloc",
     "cupy.cuda.PinnedMemoryPool": "free_all_blocks",
     "cupy.cuda.function.Module": "load get_function",
     "cupy.cuda.function.Function": "ptr",
 }
 OTHERS = """
+cupy.cuda.using_allocator cupy.cuda.Memory cupy.cuda.MemoryPointer
+cupy_backends.cuda.api.runtime.streamCaptureModeGlobal cupy_backends.cuda.api.runtime.streamCaptureModeThreadLocal
+cupy_backends.cuda.api.runtime.streamCaptureModeRelaxed
 cupy.get_default_memory_pool cupy.get_default_pinned_memory_pool cupy.cuda.memory.OutOfMemoryError
 cupy_backends.cuda.api.runtime.getDevice cupy_backends.cuda.api.runtime.deviceSynchronize cupy_backends.cuda.api.runtime.memGetInfo
 cupy_backends.cuda.api.driver.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
@@ -114,7 +120,7 @@ def cublas(tmp_path_factory):
         folder = tmp_path_factory.mktemp("cublas")
     (binding,) = (Path(importlib.util.find_spec("cupy_backends").origin).parent / "cuda" / "libs").glob("cublas.*.so")
     text = binding.read_bytes()
-    functions = {name.decode() for name in re.findall(rb"\bcublas[A-Z]\w+", text)}
+    functions = {name.decode() for name in re.findall(rb"\bcublas[A-Z]\w+", text)} | set(PROTOTYPES)
     version = re.search(rb"libcublas\.so\.\d+", text).group().decode()
     light = version.replace("cublas", "cublasLt")
     library(folder, light, "int cublasLtCreate() { return 15; }", light)
@@ -122,15 +128,21 @@ def cublas(tmp_path_factory):
     return importlib.import_module("cupy_backends.cuda.libs.cublas")
 
 
+def found(path):
+    """The object at a dotted path: of a module, or of a class in one."""
+    module, name = path.rsplit(".", 1)
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError:
+        return getattr(found(module), name)
+
+
 @needs_cupy
 @pytest.mark.parametrize("path", SIGNATURES)
-def test_cupy_has_what_is_called(path, request):
-    module, name = path.rsplit(".", 1)
-    if module.endswith("cublas"):
-        request.getfixturevalue("cublas")
-    if module.endswith("nvrtc"):
+def test_cupy_has_what_is_called(path):
+    if ".nvrtc." in path:
         pytest.importorskip("nvidia.cu13", reason="NVRTC is not installed")
-    text = getattr(importlib.import_module(module), name).__doc__.split("\n")[0]
+    text = found(path).__doc__.split("\n")[0]
     parameters = re.search(r"\((.*?)\)", text).group(1)
     assert [p.split("=")[0].split()[-1] for p in parameters.split(", ") if p] == SIGNATURES[path].split()
 
@@ -142,6 +154,54 @@ def test_the_numbers_of_cublas_are_those_of_its_headers(cublas):
     assert (cublas.CUBLAS_OP_N, cublas.CUBLAS_OP_T, cublas.CUBLAS_GEMM_DEFAULT, cublas.CUBLAS_POINTER_MODE_HOST) == (0, 1, -1, 0)
     assert (runtime.CUDA_R_32F, runtime.CUDA_R_64F, runtime.CUDA_R_16F, runtime.CUDA_R_16BF) == (0, 1, 2, 14)
     assert (cublas.CUBLAS_COMPUTE_32F, cublas.CUBLAS_COMPUTE_64F, cublas.CUBLAS_COMPUTE_32F_FAST_TF32) == (68, 70, 77)
+
+
+# What the driver calls of cuBLAS by itself, as its header says: cublasHandle_t and cudaStream_t are pointers, its enumerations are int.
+PROTOTYPES = {
+    "cublasSetStream_v2": "void* handle, void* streamId",
+    "cublasSetWorkspace_v2": "void* handle, void* workspace, size_t workspaceSizeInBytes",
+    "cublasGetStatusString": "int status",
+    "cublasGemmStridedBatchedEx": "void* handle, int transa, int transb, int m, int n, int k, const void* alpha, const void* A, int Atype, int lda, "
+    "long long strideA, const void* B, int Btype, int ldb, long long strideB, const void* beta, void* C, int Ctype, int ldc, long long strideC, "
+    "int batchCount, int computeType, int algo",
+}
+CTYPES = {"int": ctypes.c_int, "long long": ctypes.c_longlong, "size_t": ctypes.c_size_t}
+
+
+def kinds(parameters):
+    """The types of C parameters, as ctypes has them; pointers are all alike."""
+    words = [p.replace("const ", "").rpartition(" ")[0] for p in parameters.split(", ")]
+    return [ctypes.c_void_p if w.endswith("*") else CTYPES[w] for w in words]
+
+
+@needs_cupy
+def test_cublas_is_called_as_declared(cublas):
+    """ctypes' types are those of the header; CuPy's binding, which writes addresses as integers, has them too."""
+    functions = cupy_products.library()
+    for name, parameters in PROTOTYPES.items():
+        assert list(getattr(functions, name).argtypes) == kinds(parameters), name
+    text = cublas.gemmStridedBatchedEx.__doc__.split("\n")[0]
+    theirs = re.search(r"\((.*)\)", text).group(1).replace("intptr_t", "void*").replace("size_t", "void*")
+    assert kinds(theirs) == kinds(PROTOTYPES["cublasGemmStridedBatchedEx"])
+    names = [p.split()[-1] for p in theirs.split(", ")]
+    assert names == [p.split()[-1] for p in PROTOTYPES["cublasGemmStridedBatchedEx"].split(", ")]
+
+
+HEADERS = [h for p in sys.path for h in Path(p).glob("nvidia/*/include/cublas_api.h")]
+
+
+@pytest.mark.skipif(not HEADERS, reason="cuBLAS is not installed")
+def test_the_declarations_are_the_headers():
+    text = HEADERS[0].read_text()
+    for name, parameters in PROTOTYPES.items():
+        given = re.search(rf"{name}\s*\((.*?)\)", text, re.S).group(1)
+        given = re.sub(r"/\*.*?\*/", "", " ".join(given.split()))
+        given = re.sub(r"cublasHandle_t|cudaStream_t", "void*", given)
+        given = re.sub(r"cublasOperation_t|cudaDataType|cublasComputeType_t|cublasGemmAlgo_t|cublasStatus_t", "int", given).replace(
+            "long long int", "long long"
+        )
+        plain = [" ".join(p.split()) for p in given.split(",")]
+        assert kinds(", ".join(re.sub(r"\s*\*\s*", "* ", p) for p in plain)) == kinds(parameters), name
 
 
 SEEN = """
@@ -164,6 +224,66 @@ cupy_driver.launch(types.SimpleNamespace(ptr=11), (2, 3), (4, 5), 6, 99, 0)
 print(*(ctypes.c_ulonglong * 11).in_dll(library, "seen"), flush=True)
 os._exit(0)  # CuPy's own end would ask a driver that does nothing
 """
+
+
+CUBLAS = """
+unsigned long long stream[2], workspace[3], gemm[25];
+int cublasSetStream_v2(void* h, void* s) { stream[0] = (unsigned long long)h; stream[1] = (unsigned long long)s; return 0; }
+int cublasSetWorkspace_v2(void* h, void* w, unsigned long n) {
+  workspace[0] = (unsigned long long)h; workspace[1] = (unsigned long long)w; workspace[2] = n; return 0;
+}
+const char* cublasGetStatusString(int status) { return "no such thing"; }
+int cublasGemmStridedBatchedEx(PARAMETERS) {
+  const long long all[] = {(long long)handle, transa, transb, m, n, k, (long long)A, Atype, lda, strideA, (long long)B, Btype, ldb, strideB,
+                           (long long)C, Ctype, ldc, strideC, batchCount, computeType, algo, *(const float*)alpha, *(const float*)beta};
+  for (int i = 0; i < 23; ++i) gemm[i] = all[i];
+  return m == 1;
+}
+"""
+MULTIPLY = """
+import ctypes, importlib, os, sys
+libraries = [ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL) for path in sys.argv[1:]]
+import cupy.cuda
+from cupy.cuda import device
+from gradflow.backends import cupy_driver, cupy_graphs
+from gradflow.scalar.types import FLOAT32
+cupy_driver.stream = lambda device: 7 << 40
+cupy_driver.capability = lambda device: (9, 0)
+cupy_driver.On.__enter__ = cupy_driver.On.__exit__ = lambda *args: None
+device.get_cublas_handle = lambda: 5 << 40
+cupy.cuda.alloc = lambda size: type("", (), {"ptr": 6 << 40})
+cupy_graphs.recording.workspaces = {}
+def multiply(m):
+    cupy_driver.gemm(FLOAT32, (m, 3, 4), (1 << 41, False, 12, 1 << 33), (2 << 41, True, 14, 1 << 34), 1, (3 << 41, 16, 1 << 35), 17, 0)
+multiply(2)
+for name, count in (("stream", 2), ("workspace", 3), ("gemm", 23)):
+    print(*(ctypes.c_longlong * count).in_dll(libraries[-1], name), flush=True)
+try:
+    multiply(1)
+except RuntimeError as error:
+    print(error, flush=True)
+os._exit(0)
+"""
+
+
+@needs_cupy
+def test_what_cublas_gets_of_a_product(tmp_path):
+    """By the functions that stand in cuBLAS's place, with the header's parameters: no address is cut, and none is another's."""
+    binding = next((Path(importlib.util.find_spec("cupy_backends").origin).parent / "cuda" / "libs").glob("cublas.*.so")).read_bytes()
+    version = re.search(rb"libcublas\.so\.\d+", binding).group().decode()
+    light = version.replace("cublas", "cublasLt")
+    others = {name.decode() for name in re.findall(rb"\bcublas[A-Z]\w+", binding)} - set(PROTOTYPES)
+    text = CUBLAS.replace("PARAMETERS", PROTOTYPES["cublasGemmStridedBatchedEx"])
+    library(tmp_path, light, "int cublasLtCreate() { return 15; }", light)
+    library(tmp_path, version, text + "".join(f"int {name}() {{ return 15; }}\n" for name in sorted(others)), version)
+    path = os.pathsep.join([str(FILE.parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = [sys.executable, "-c", MULTIPLY, str(tmp_path / light), str(tmp_path / version)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}).stdout.splitlines()
+    assert [int(n) for n in said[0].split()] == [5 << 40, 7 << 40]
+    assert [int(n) for n in said[1].split()] == [5 << 40, 6 << 40, 32 << 20]
+    a, b, c = [1 << 41, 0, 12, 1 << 33], [2 << 41, 0, 14, 1 << 34], [3 << 41, 0, 16, 1 << 35]
+    assert [int(n) for n in said[2].split()] == [5 << 40, 0, 1, 2, 3, 4, *a, *b, *c, 17, 68, -1, 1, 1]
+    assert said[3] == "dot: cuBLAS says no such thing"
 
 
 @needs_cupy
@@ -194,8 +314,7 @@ def test_kernels_are_compiled_and_kept(tmp_path, monkeypatch):
 @needs_cupy
 def test_cupy_has_the_objects():
     for path in (*MEMBERS, *OTHERS.split()):
-        module, name = path.rsplit(".", 1)
-        thing = getattr(importlib.import_module(module), name)
+        thing = found(path)
         for member in MEMBERS.get(path, "").split():
             assert hasattr(thing, member) or f".{member} (" in thing.__doc__, f"{path}.{member}"  # or an attribute of instances
     assert issubclass(importlib.import_module("cupy.cuda.memory").OutOfMemoryError, MemoryError)
@@ -207,12 +326,18 @@ def test_cupy_has_the_objects():
 
 def test_the_signatures_are_of_what_the_driver_calls():
     """Every function of CuPy's low-level modules that the source names is in the table, with the number of arguments that it is given."""
-    tree = ast.parse(FILE.read_text())
+    trees = [ast.parse(file.read_text()) for file in FILES]
     table = {path.rsplit(".", 1)[1]: parameters.split() for path, parameters in SIGNATURES.items()}
     counted = 0
-    for call in (n for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr in table):
+    for call in (
+        n
+        for tree in trees
+        for n in ast.walk(tree)
+        if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr in table
+    ):
         given = sum(len(a.value.elts) if isinstance(a, ast.Starred) else 1 for a in call.args)
         optional = call.func.attr == "streamWaitEvent"  # its flags
-        assert given + optional == len(table[call.func.attr]), ast.unparse(call)
+        method = table[call.func.attr][:1] == ["self"]
+        assert given + optional + method == len(table[call.func.attr]), ast.unparse(call)
         counted += 1
     assert counted >= 12

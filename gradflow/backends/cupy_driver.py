@@ -1,4 +1,4 @@
-"""What works the device: the only module that imports CuPy, and all that is asked of it.
+"""What works the device: with ``cupy_products`` and ``cupy_graphs`` the only module that imports CuPy, and all that is asked of it.
 
 Kernels are compiled by NVRTC itself, not by CuPy's compiler, which would flush small numbers to zero (``-ftz=true``), and are launched with
 parameters in memory, not with CuPy's, which passes every Python number in 8 bytes. The backend reaches this module by its functions; tests put
@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DeviceError
-from ..scalar.types import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, NAMES, SIZES
-from .owners import products
+from ..scalar.types import NAMES, SIZES
+from .cupy_graphs import begin_capture, end_capture, is_capturing, launch_graph, new_pool, pools, recording, relaxed, underway
+from .cupy_products import gemm
 
 INCLUDE = Path(__file__).parents[1] / "include"
 GRAIN = 512  # what CuPy's pool rounds sizes up to
@@ -204,18 +205,24 @@ def join(handle: int, device: int) -> None:
             runtime().streamWaitEvent(handle, event.ptr)
 
 
-held: deque[tuple[Any, Any]] = deque()  # events, and the memory that streams need until these have happened
+asked: deque[tuple[Any, Any, int]] = deque()  # memory that streams need until they have come as far as they have been asked to
+held: deque[tuple[Any, Any]] = deque()  # events that say how far that is, and the memory
 
 
 def hold(memory: Any, stream: Any, device: int) -> None:
     """Keep memory until what has been asked of the stream is done."""
+    asked.append((memory, stream, device))
     release()
-    event = new_event(device, timing=False)
-    event.record(stream)
-    held.append((event, memory))
 
 
 def release() -> None:
+    if underway:  # events that a graph records, or whose state is asked for, would spoil it
+        return
+    while asked:
+        memory, stream, device = asked.popleft()
+        event = new_event(device, timing=False)
+        event.record(stream)
+        held.append((event, memory))
     while held and held[0][0].done:
         held.popleft()
 
@@ -226,7 +233,7 @@ def release() -> None:
 class Memory:
     """A block of CuPy's pool, which gets it back when nobody holds this any more and ``streams``, which use it too, have come that far."""
 
-    __slots__ = ("block", "device", "nbytes", "pointer", "streams")
+    __slots__ = ("block", "device", "nbytes", "pointer", "recorded", "streams")
 
     streams: tuple | None
 
@@ -234,6 +241,7 @@ class Memory:
         from cupy.cuda import alloc
 
         self.device, self.nbytes, self.streams = device, 0, None
+        self.recorded = recording.workspaces is not None  # of the pool of a graph, which writes to it whenever it is run
         self.block = alloc(nbytes)
         self.pointer = self.block.ptr
         self.nbytes = -(-nbytes // GRAIN) * GRAIN
@@ -250,7 +258,7 @@ class Memory:
 
 def alloc(nbytes: int, device: int) -> Memory:
     """Where memory is short, a ``MemoryError``."""
-    if held:
+    if held or asked:
         release()
     with On(device):
         return Memory(nbytes, device)
@@ -260,7 +268,8 @@ def pinned(nbytes: int) -> Any:
     """Memory of the host that a device copies from and to by itself: an object with its address, ``ptr``."""
     from cupy.cuda import alloc_pinned_memory
 
-    return alloc_pinned_memory(nbytes)
+    with relaxed():
+        return alloc_pinned_memory(nbytes)
 
 
 def to_device(to: int, host: int, nbytes: int, device: int, owner: Any = None) -> None:
@@ -298,7 +307,7 @@ def memory(device: int) -> dict[str, int]:
     from cupy import get_default_memory_pool
 
     with On(device):
-        reserved = get_default_memory_pool().total_bytes()
+        reserved = sum(pool.total_bytes() for pool in (get_default_memory_pool(), *(p.pool for p in pools)))
     most = peak_reserved[device] = max(reserved, peak_reserved.get(device, 0))
     return {"allocated": allocated.get(device, 0), "reserved": reserved, "peak": peak.get(device, 0), "peak reserved": most}
 
@@ -317,6 +326,8 @@ def reset_peak(device: int) -> None:
 def empty_cache() -> None:
     from cupy import get_default_memory_pool, get_default_pinned_memory_pool
 
+    if underway:  # memory cannot be given back while a graph is recorded
+        return
     for device in list(allocated):
         memory(device)  # what is reserved only shrinks here
         with On(device):
@@ -331,7 +342,7 @@ def function(name: str, text: str, device: int) -> Any:
     """A kernel, compiled or found on disk, and loaded."""
     from cupy.cuda.function import Module
 
-    with On(device):
+    with On(device), relaxed():
         module = Module()
         module.load(compiled(text, "".join(map(str, capability(device)))))
         return module.get_function(name)
@@ -409,42 +420,4 @@ def argsort(order: int, keys: int, code: int, rows: int, columns: int, device: i
         runtime().memcpyAsync(order, places.data.ptr, 8 * rows * columns, runtime().memcpyDeviceToDevice, stream(device))
 
 
-# Matrix products
-
-Matrix = tuple[int, bool, int, int]  # address, is it read transposed, leading dimension, elements to the next matrix of the batch
-
-
-@functools.cache
-def number(value: int, wide: bool) -> Any:
-    return (ctypes.c_double if wide else ctypes.c_float)(value)
-
-
-def gemm(
-    code: int,
-    sizes: tuple[int, int, int],
-    a: Matrix,
-    b: Matrix,
-    accumulate: int,
-    c: tuple[int, int, int],
-    count: int,
-    device: int,
-) -> None:
-    """As BLAS, which works by columns: c = a b, or c + a b, for ``count`` matrices; float16 and bfloat16 are summed in float32, float32 may be
-    computed in TF32."""
-    from cupy.cuda.device import get_cublas_handle
-    from cupy_backends.cuda.libs import cublas
-
-    r = runtime()
-    kind = {FLOAT16: r.CUDA_R_16F, BFLOAT16: r.CUDA_R_16BF, FLOAT32: r.CUDA_R_32F, FLOAT64: r.CUDA_R_64F}[code]
-    wide = code == FLOAT64
-    fast = code == FLOAT32 and products.float32 != "highest"
-    compute = cublas.CUBLAS_COMPUTE_64F if wide else cublas.CUBLAS_COMPUTE_32F_FAST_TF32 if fast else cublas.CUBLAS_COMPUTE_32F
-    one, beta = (ctypes.addressof(number(v, wide)) for v in (1, int(bool(accumulate))))
-    m, n, k = sizes
-    with On(device):
-        handle = get_cublas_handle()
-        cublas.setStream(handle, stream(device))
-        cublas.gemmStridedBatchedEx(
-            *(handle, int(a[1]), int(b[1]), m, n, k, one, a[0], kind, a[2], a[3], b[0], kind, b[2], b[3]),
-            *(beta, c[0], kind, c[1], c[2], count, compute, cublas.CUBLAS_GEMM_DEFAULT),
-        )
+__all__ = ["begin_capture", "end_capture", "gemm", "is_capturing", "launch_graph", "new_pool"]

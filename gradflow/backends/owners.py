@@ -7,11 +7,13 @@ owner of the outermost array among the arguments.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
+from ..errors import DeviceError
 from .cpu import _ext
 
 # Where in the user's program a call came from, and such a place in words; given by tape/node.py.
@@ -59,6 +61,30 @@ class Products:
 
 
 products = Products()
+
+
+class Recording(threading.local):
+    """The graph of a device that this thread records."""
+
+    graph: Any = None
+
+
+recording = Recording()
+
+
+def refuse_waiting(op: str) -> None:
+    """While a graph is recorded nothing is computed, and nobody can wait for it."""
+    if recording.graph is not None:
+        raise DeviceError(
+            f"{op}: operation not permitted when stream is capturing: the host would wait for values, and while a graph is recorded none are "
+            "computed; do this before or after the capture"
+        )
+
+
+def reusable(array: Any) -> bool:
+    """May memory be written to again by whoever comes next? Not by a graph, which would go on writing to it, nor if it is a graph's."""
+    memory = getattr(array, "memory", None)
+    return memory is None or not (memory.recorded or recording.graph is not None)
 
 
 class Place:

@@ -22,7 +22,7 @@ from .devices import (
     set_device,
     synchronize,
 )
-from .graphs import CUDAGraph, graph, graph_pool_handle, make_graphed_callables
+from .graphs import CUDAGraph, graph, graph_pool_handle, is_current_stream_capturing, make_graphed_callables
 from .memory import (
     empty_cache,
     max_memory_allocated,
@@ -35,7 +35,7 @@ from .memory import (
     reset_max_memory_allocated,
     reset_peak_memory_stats,
 )
-from .streams import Event, Stream, current_stream, default_stream, is_current_stream_capturing, set_stream, stream
+from .streams import Event, Stream, current_stream, default_stream, set_stream, stream
 
 # Random numbers are one stream for all devices: the CPU's.
 

@@ -22,6 +22,13 @@ def started() -> Any:
     return started_driver()
 
 
+def refuse_waiting(op: str) -> None:
+    """While a graph is captured nobody waits for the device."""
+    from ..backends import refuse_waiting as refuse
+
+    refuse(op)
+
+
 def is_available() -> bool:
     """Is there a device to compute on? False, quickly, without a driver, CuPy, NVRTC or CUDA's headers.
 
@@ -225,6 +232,7 @@ def synchronize(device: Any = None) -> None:
     ...     gf.cuda.synchronize()
     """
     index = number(device)
+    refuse_waiting("synchronize")
     backend().synchronize(index)
     check(index, everything=True)
 

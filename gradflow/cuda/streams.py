@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import ArgumentError
-from .devices import backend, check, number, set_device
+from .devices import backend, check, number, refuse_waiting, set_device
 
 
 class Stream:
@@ -65,10 +65,12 @@ class Stream:
 
     def query(self) -> bool:
         """Is everything done that was asked of the stream?"""
+        refuse_waiting("Stream.query")
         return self._raw.done
 
     def synchronize(self) -> None:
         """Wait until everything is done that was asked of the stream."""
+        refuse_waiting("Stream.synchronize")
         self._raw.synchronize()
         check(self._number)
 
@@ -129,10 +131,12 @@ class Event:
 
     def query(self) -> bool:
         """Has everything before the mark been done? True if it was never recorded."""
+        refuse_waiting("Event.query")
         return self._raw is None or self._raw.done
 
     def synchronize(self) -> None:
         """Wait until everything before the mark is done."""
+        refuse_waiting("Event.synchronize")
         if self._raw is not None:
             self._raw.synchronize()
             check(self._number)
@@ -200,12 +204,3 @@ class stream:
             outer, there = self.before
             backend().set_stream(there._raw, there._number)
             set_device(outer._number)
-
-
-def is_current_stream_capturing() -> bool:
-    """Is a graph being captured? Graphs are not supported: no.
-
-    >>> gf.cuda.is_current_stream_capturing()
-    False
-    """
-    return False

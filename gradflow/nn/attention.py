@@ -25,13 +25,15 @@ def added_mask(op: str, mask: Tensor, dtype: Any, keep: bool) -> Tensor:
     return mask.to(dtype)
 
 
-def weights_of(scores: Tensor, mask: Tensor | None) -> Tensor:
-    """The softmax of the masked scores; 0 in rows where all is masked."""
+def weights_of(scores: Tensor, mask: Tensor | None, alive: bool = False) -> Tensor:
+    """The softmax of the masked scores; 0 in rows where all is masked. ``alive``: the mask leaves something of each row."""
     if mask is None:
         return scores.softmax(-1)
     scores = scores + mask
+    if alive and scores.is_cuda:
+        return scores.softmax(-1)
     dead = scores.detach().eq(-math.inf).all(-1, keepdim=True)
-    if not somewhere(dead):
+    if not scores.is_cuda and not somewhere(dead):  # a device is not waited for
         return scores.softmax(-1)
     return scores.masked_fill(dead, 0.0).softmax(-1).masked_fill(dead, 0.0)
 
@@ -80,7 +82,7 @@ def scaled_dot_product_attention(
         attn_mask = gf.ones(query.shape[-2], key.shape[-2], dtype=gf.bool, device=query.device).tril()
     mask = None if attn_mask is None else added_mask(op, attn_mask, query.dtype, True)
     factor = 1 / math.sqrt(query.shape[-1]) if scale is None and query.shape[-1] else 1.0 if scale is None else scale
-    weights = weights_of((query * factor) @ key.transpose(-2, -1), mask)
+    weights = weights_of((query * factor) @ key.transpose(-2, -1), mask, is_causal)
     if dropout_p:
         weights = dropout(weights, dropout_p, True)
     return weights @ value

@@ -98,6 +98,8 @@ def to(
 
 @linear(grad_name="ToCopyBackward0", moves=True)
 def moved(a, to_place, source, non_blocking):
+    if source is None and not (non_blocking and backends.is_pinned(a)):
+        backends.refuse_waiting("to")  # a graph would have the values of now for ever
     return backends.move(a, to_place, non_blocking)
 
 

@@ -47,6 +47,7 @@ def hosted(function: F) -> F:
         out = kwargs.pop("out", None)
         if out is not None:
             return into(function.__name__, out, call, args, kwargs)
+        backends.refuse_waiting(function.__name__)  # it is computed on the host
         here = {k: sent(v, None) for k, v in kwargs.items()}
         return sent(function(*sent(args, None), **here), place)
 

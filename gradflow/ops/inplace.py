@@ -312,6 +312,8 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     if not isinstance(src, Tensor):
         raise DTypeError(f"copy_: argument 'src' must be Tensor, not {type(src).__name__}")
     a, b = self.array, src.array
+    if self.is_cuda and not src.is_cuda:
+        backends.refuse_waiting("copy_")
     if unrecorded(self, src) and a.base is None and b.base is None and a is not b and a.shape == b.shape:
         backends.copy(b, a)
         return note(self)

@@ -56,10 +56,17 @@ class Generator:
     def initial_seed(self) -> int:
         return self.seed_ % 2**64
 
-    def take(self, n: int) -> tuple[int, int]:
-        """(seed, offset) of ``n`` numbers, which nobody else will get. Offsets are multiples of four, the size of a Philox block."""
+    def take(self, n: int, array: Any = None) -> tuple[Any, Any]:
+        """(seed, offset) of ``n`` numbers, which nobody else will get. Offsets are multiples of four, the size of a Philox block.
+
+        A graph that fills ``array`` reads them from the device's memory: whenever it is run, the numbers are new."""
         if running.stack:
             n *= copies()
+        graph = backends.recording.graph
+        if graph is not None and array is None:
+            backends.refuse_waiting("Generator: the host draws random numbers")
+        if graph is not None and backends.place_of(array) is not None:
+            return graph.take(self, n)
         offset = self.offset
         self.offset += (n + 3) // 4 * 4
         return self.seed_, offset
@@ -212,25 +219,25 @@ def stream(generator: Any) -> Generator:
 
 def fill_uniform(array: Any, low: float, high: float, generator: Generator | None) -> Any:
     g = stream(generator)
-    seed, offset = g.take(array.size)
+    seed, offset = g.take(array.size, array)
     if array.dtype.itemsize == 8:
-        _, more = g.take(array.size)
+        _, more = g.take(array.size, array)
         return backends.elementwise(uniform64, (low, high, seed, offset, more), array)
     return backends.elementwise(uniform32, (low, high, seed, offset), array)
 
 
 def fill_normal(array: Any, mean: Any, std: Any, generator: Generator | None) -> Any:
     g = stream(generator)
-    (seed, offset), (_, more) = g.take(array.size), g.take(array.size)
+    (seed, offset), (_, more) = g.take(array.size, array), g.take(array.size, array)
     return backends.elementwise(normal64 if array.dtype.itemsize == 8 else normal32, (mean, std, seed, offset, more), array)
 
 
 def fill_integers(array: Any, low: int, high: int, generator: Generator | None) -> Any:
     g = stream(generator)
-    seed, offset = g.take(array.size)
+    seed, offset = g.take(array.size, array)
     if high - low <= 2**20:
         return backends.elementwise(integers32, (low, high - low, seed, offset), array)
-    _, more = g.take(array.size)
+    _, more = g.take(array.size, array)
     if high - low <= 2**62:
         return backends.elementwise(integers64, (low, high - low, seed, offset, more), array)
     bits = backends.elementwise(bits64, (seed, offset, more), backends.empty(array.shape, INT64, array)).view("uint64")
@@ -301,7 +308,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     else:
         if running.stack:  # examples that share the input do not share what is dropped
             input = input + wrap(backends.zeros((), input.dtype.code, input.array))
-        seed, offset = default_generator.take(input.array.size)
+        seed, offset = (x if isinstance(x, int) else wrap(x) for x in default_generator.take(input.array.size, input.array))
         result = dropout_of(input, builtin_round(p * 2**32), 1 / (1 - p), seed, offset)
     if inplace:
         from .inplace import become

@@ -11,7 +11,8 @@ import gradflow as gf
 from ..backends import elementwise, kernel
 from ..errors import DTypeError
 from ..scalar import maximum, sqrt
-from .optimizer import Optimizer, number, refuse_differentiable
+from ..tensor import Tensor
+from .optimizer import Optimizer, counted, number, refuse_differentiable
 
 
 @functools.cache
@@ -46,12 +47,24 @@ def adam_kernel(amsgrad: bool, decay: str, maximize: bool) -> Any:
     return kernel(adam_amsgrad, outputs=4) if amsgrad else kernel(adam, outputs=3)
 
 
+@functools.cache
+def corrections() -> Any:
+    """(t + 1, size, scale, 1 - lr * decay) of the next step, for a count that is on the device."""
+
+    def corrected(t: Any, lr: Any, beta1: Any, beta2: Any, decay: Any) -> Any:
+        t = t + 1.0
+        return t, lr / (1.0 - beta1**t), 1.0 / sqrt(1.0 - beta2**t), 1.0 - lr * decay
+
+    return kernel(corrected, outputs=4)
+
+
 class Adam(Optimizer):
     """p = p - lr * m' / (sqrt(v') + eps), m and v moving averages of g and g^2, m' and v' corrected for their start.
 
     betas are their decays. weight_decay adds weight_decay * p to g or, with decoupled_weight_decay, multiplies p by
     1 - lr * weight_decay. amsgrad divides by the largest v so far; maximize turns the sign of g (Kingma and Ba, 2015;
-    Reddi et al., 2018). foreach, capturable and fused are taken for PyTorch's sake: every step here is fused.
+    Reddi et al., 2018). With capturable, steps of parameters on a device are counted there, and lr may be a tensor there, so that a graph
+    (cuda.graph) may have a step in it. foreach and fused are taken for PyTorch's sake: every step here is fused.
 
     >>> import gradflow as gf
     >>> w = gf.ones(2, requires_grad=True)
@@ -102,15 +115,16 @@ class Adam(Optimizer):
         super().__init__(params, defaults)
 
     def update(self, group: dict[str, Any]) -> None:
-        lr, eps, weight = float(group["lr"]), float(group["eps"]), float(group["weight_decay"])
+        lr, eps, decay_by = group["lr"], float(group["eps"]), float(group["weight_decay"])
+        on_device = group["capturable"] and isinstance(lr, Tensor) and lr.is_cuda
+        lr = lr.reshape(()).array if on_device else float(lr)
         beta1, beta2 = group["betas"]
         w1, w2 = 1.0 - beta1, 1.0 - beta2
         amsgrad = group["amsgrad"]
         decay = "none"
-        if weight != 0:
+        if decay_by != 0:
             decay = "decoupled" if group["decoupled_weight_decay"] else "gradient"
-        if decay == "decoupled":
-            weight = 1.0 - lr * weight
+        weight = 1.0 - lr * decay_by if decay == "decoupled" and not on_device else decay_by
         program = adam_kernel(amsgrad, decay, group["maximize"])
         corrected = 0
         for p in group["params"]:
@@ -120,8 +134,17 @@ class Adam(Optimizer):
             state = self.state[p]
             if not state:
                 self._start(state, p, amsgrad)
-            t = state["step"] = state["step"] + 1
-            if t != corrected:  # the parameters of a group are nearly always at the same step
+            t = state["step"]
+            if group["capturable"] or t.__class__ is not int:
+                t = counted(state, p, group)
+            else:
+                t = state["step"] = t + 1
+            if t.__class__ is not int:
+                outs = (t.array, None, None, None)
+                _, size, scale, shrink = elementwise(corrections(), (t.array, lr, beta1, beta2, decay_by), outs)
+                t._bump()
+                weight = shrink if decay == "decoupled" else decay_by
+            elif t != corrected:  # the parameters of a group are nearly always at the same step
                 corrected, size, scale = t, lr / (1.0 - beta1**t), (1.0 - beta2**t) ** -0.5
             averages: tuple[Any, ...] = (state["exp_avg"].array, state["exp_avg_sq"].array)
             if amsgrad:

@@ -11,7 +11,8 @@ import gradflow as gf
 from ..backends import elementwise, kernel
 from ..errors import DTypeError
 from ..scalar import primitives as s
-from .optimizer import Optimizer, number, refuse_differentiable
+from ..tensor import Tensor
+from .optimizer import Optimizer, counted, number, refuse_differentiable
 
 
 def direction(p: Any, g: Any, weight_decay: Any, maximize: bool) -> Any:
@@ -90,11 +91,12 @@ class Adaptive(Optimizer):
         """The names of the state tensors."""
         raise NotImplementedError
 
-    def _program(self, group: dict[str, Any], state: dict[str, Any]) -> tuple[Any, tuple[float, ...]]:
-        """(the kernel, its numbers)"""
+    def _program(self, group: dict[str, Any], state: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
+        """(the kernel, its numbers); where steps are counted on the device, ``state["step"]`` is a tensor, and so may these be."""
         raise NotImplementedError
 
-    def _first(self, group: dict[str, Any]) -> float:
+    def _first(self, group: dict[str, Any], name: str) -> float:
+        """What a state tensor is filled with at its start."""
         return 0.0
 
     def _scalars(self, group: dict[str, Any]) -> dict[str, float]:
@@ -110,12 +112,17 @@ class Adaptive(Optimizer):
             state = self.state[p]
             if not state:
                 state["step"] = 0
+                on_device = group.get("capturable") and p.is_cuda
                 for name in names:
-                    state[name] = gf.full_like(p, self._first(group), requires_grad=False)
+                    state[name] = gf.full_like(p, self._first(group, name), requires_grad=False)
                 for name, value in self._scalars(group).items():
-                    state[name] = gf.tensor(value)
-            state["step"] += 1
+                    state[name] = gf.tensor(value, dtype=gf.float64, device=p.device) if on_device else gf.tensor(value)
+            t = counted(state, p, group)
+            if isinstance(t, Tensor):
+                t.add_(1)
             program, numbers = self._program(group, state)
+            if isinstance(t, Tensor):
+                numbers = tuple(n.array if isinstance(n, Tensor) else n for n in numbers)
             arrays = tuple(state[name].array for name in names)
             elementwise(program, (p.array, g.array, *arrays, *numbers), (p.array, *arrays))
             p._bump()
@@ -161,7 +168,7 @@ class Adagrad(Adaptive):
     def _names(self, group: dict[str, Any]) -> tuple[str, ...]:
         return ("sum",)
 
-    def _first(self, group: dict[str, Any]) -> float:
+    def _first(self, group: dict[str, Any], name: str) -> float:
         return group["initial_accumulator_value"]
 
     def _program(self, group: dict[str, Any], state: dict[str, Any]) -> tuple[Any, tuple[float, ...]]:

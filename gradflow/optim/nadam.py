@@ -8,7 +8,8 @@ from typing import Any
 
 from ..backends import kernel
 from ..errors import DTypeError
-from ..scalar import sqrt
+from ..scalar import sqrt, where
+from ..tensor import Tensor
 from .adaptive import Adaptive
 from .optimizer import number
 
@@ -40,14 +41,21 @@ def nadam_kernel(decay: str, maximize: bool) -> Any:
 
 
 @functools.cache
-def radam_kernel(decay: str, maximize: bool, rectified: bool) -> Any:
+def radam_kernel(decay: str, maximize: bool, rectified: bool | None) -> Any:
+    """``None``: the device knows whether it is."""
     averaged = moments(decay, maximize)
 
     def radam(p: Any, g: Any, m: Any, v: Any, w1: Any, beta2: Any, w2: Any, weight: Any, size: Any, eps: Any) -> Any:
         p, g, m, v = averaged(p, g, m, v, w1, beta2, w2, weight)
         return p - size * m / (sqrt(v) + eps) if rectified else p - size * m + eps * 0, m, v
 
-    return kernel(radam, outputs=3)
+    def either(
+        p: Any, g: Any, m: Any, v: Any, w1: Any, beta2: Any, w2: Any, weight: Any, size: Any, rectified: Any, trusted: Any, eps: Any
+    ) -> Any:
+        p, g, m, v = averaged(p, g, m, v, w1, beta2, w2, weight)
+        return where(trusted, p - rectified * m / (sqrt(v) + eps), p - size * m), m, v
+
+    return kernel(radam if rectified is not None else either, outputs=3)
 
 
 class Averaging(Adaptive):
@@ -106,12 +114,12 @@ class NAdam(Averaging):
     def _scalars(self, group: dict[str, Any]) -> dict[str, float]:
         return {"mu_product": 1.0}
 
-    def _program(self, group: dict[str, Any], state: dict[str, Any]) -> tuple[Any, tuple[float, ...]]:
+    def _program(self, group: dict[str, Any], state: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
         decay, numbers = self._averages(group)
         lr, beta1, t = float(group["lr"]), float(group["betas"][0]), state["step"]
         now, following = (beta1 * (1.0 - 0.5 * 0.96 ** (k * group["momentum_decay"])) for k in (t, t + 1))
         state["mu_product"].mul_(now)
-        product = state["mu_product"].item()
+        product = state["mu_product"] if isinstance(t, Tensor) else state["mu_product"].item()
         by_g, by_m = lr * (1 - now) / (1 - product), lr * following / (1 - product * following)
         scale = (1 - numbers[1] ** t) ** -0.5
         return nadam_kernel(decay, group["maximize"]), (*numbers, by_g, by_m, scale, float(group["eps"]))
@@ -146,14 +154,19 @@ class RAdam(Averaging):
         options = {"decoupled_weight_decay": decoupled_weight_decay, "maximize": maximize, "foreach": foreach, "capturable": capturable}
         self._set(params, betas, differentiable, numbers, options)
 
-    def _program(self, group: dict[str, Any], state: dict[str, Any]) -> tuple[Any, tuple[float, ...]]:
+    def _program(self, group: dict[str, Any], state: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
         decay, numbers = self._averages(group)
         t, (beta1, beta2) = state["step"], (float(b) for b in group["betas"])
         correction = 1 - beta2**t
         size = float(group["lr"]) / (1 - beta1**t)
         limit = 2 / (1 - beta2) - 1
         length = limit - 2 * t * beta2**t / correction  # of the simple average that v is as good as
+
+        def rectified() -> Any:
+            return size * ((length - 4) * (length - 2) * limit / ((limit - 4) * (limit - 2) * length) * correction) ** 0.5
+
+        if isinstance(t, Tensor):
+            return radam_kernel(decay, group["maximize"], None), (*numbers, size, rectified(), length > 5.0, float(group["eps"]))
         if length > 5.0:
-            share = (length - 4) * (length - 2) * limit / ((limit - 4) * (limit - 2) * length)
-            size *= (share * correction) ** 0.5
+            size = rectified()
         return radam_kernel(decay, group["maximize"], length > 5.0), (*numbers, size, float(group["eps"]))

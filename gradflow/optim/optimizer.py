@@ -13,7 +13,8 @@ from typing import Any
 import gradflow as gf
 
 from ..autograd import enable_grad
-from ..errors import ArgumentError, DTypeError, GradflowError
+from ..backends import recording
+from ..errors import ArgumentError, DeviceError, DTypeError, GradflowError
 from ..ops.convert import element
 from ..tensor import Tensor
 from ..utils.hooks import RemovableHandle, add_hook
@@ -140,9 +141,32 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
+        if recording.graph is not None:
+            self._record()
+            return loss
         for group in self.param_groups:
             self.update(group)
         return loss
+
+    def _record(self) -> None:
+        """A step that is a graph's: everything that changes from step to step must be on the device."""
+        name = type(self).__name__
+        if not all(group.get("capturable", True) for group in self.param_groups):
+            raise self._wrong(
+                DeviceError,
+                f"Attempting CUDA graph capture of step() for an instance of {name} but param_groups' capturable is False; steps would be counted on "
+                "the host, where a replay does nothing; make it with capturable=True",
+            )
+        if any(isinstance(state.get("step"), int) and "capturable" not in self.defaults for state in self.state.values()):
+            raise self._wrong(DeviceError, "a step cannot be captured: steps are counted on the host, where a replay does nothing")
+        before = {p for p, state in self.state.items() if state}
+        for group in self.param_groups:
+            self.update(group)
+        made = [p for p, state in self.state.items() if state and p not in before]
+        for p in made:
+            del self.state[p]
+        if made:
+            raise self._wrong(DeviceError, "the first step cannot be captured: every replay would start its state anew; step once before")
 
     def update(self, group: dict[str, Any]) -> None:
         """One step for one group of parameters; subclasses define it."""
@@ -195,6 +219,7 @@ class Optimizer:
                 f"got {len(saved_groups)}, the optimizer has {len(self.param_groups)}",
             )
         params: dict[Any, Any] = {}
+        on_device = set()  # those whose steps are counted there
         for group, saved in zip(self.param_groups, saved_groups, strict=True):
             if len(group["params"]) != len(saved["params"]):
                 raise self._wrong(
@@ -203,12 +228,13 @@ class Optimizer:
                     f"got {len(saved['params'])} parameters, the group has {len(group['params'])}",
                 )
             params.update(zip(saved["params"], group["params"], strict=True))
+            on_device |= set(saved["params"]) if saved.get("capturable") else set()
             saved["params"] = group["params"]
             if "param_names" in group:
                 saved.setdefault("param_names", group["param_names"])
         state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
         for key, value in state_dict["state"].items():
-            state[params.get(key, key)] = _unpacked(params[key], value) if key in params else value
+            state[params.get(key, key)] = _unpacked(params[key], value, key in on_device) if key in params else value
         self.__setstate__({"state": state, "param_groups": saved_groups})
 
     def __getstate__(self) -> dict[str, Any]:
@@ -231,23 +257,34 @@ class Optimizer:
 
 
 def _packed(state: dict[str, Any]) -> dict[str, Any]:
-    if not isinstance(state.get("step"), int):
-        return state
-    return {**state, "step": gf.tensor(float(state["step"]), dtype=gf.float32, device="cpu")}
+    step = state.get("step")
+    if isinstance(step, int):
+        return {**state, "step": gf.tensor(float(step), dtype=gf.float32, device="cpu")}
+    return {**state, "step": step.to(gf.float32)} if isinstance(step, Tensor) else state
 
 
-def _unpacked(param: Tensor, state: dict[str, Any]) -> dict[str, Any]:
-    """A parameter's saved state as it is kept: counters as ints, tensors in the parameter's dtype and not shared."""
+def _unpacked(param: Tensor, state: dict[str, Any], counted: bool) -> dict[str, Any]:
+    """A parameter's saved state as it is kept: counters as ints, or ``counted`` on the device, tensors in the parameter's dtype and not shared."""
     kept: dict[str, Any] = {}
     for name, value in state.items():
         if name == "step":
-            kept[name] = int(value)
+            kept[name] = gf.tensor(float(value), dtype=gf.float64, device=param.device) if counted and param.is_cuda else int(value)
         elif isinstance(value, Tensor):
             dtype = param.dtype if value.is_floating_point() else value.dtype
             kept[name] = value.detach().to(dtype=dtype, device=param.device, copy=True)
         else:
             kept[name] = deepcopy(value)
     return kept
+
+
+def counted(state: dict[str, Any], p: Tensor, group: dict[str, Any]) -> Any:
+    """The number of a parameter's next step: an int or, if ``capturable`` and on a device, a tensor there, which is still to be added to."""
+    t = state["step"]
+    if not (group.get("capturable") and p.is_cuda):
+        t = state["step"] = int(t) + 1
+    elif not isinstance(t, Tensor):
+        t = state["step"] = gf.tensor(float(t), dtype=gf.float64, device=p.device)
+    return t
 
 
 def number(optimizer: Optimizer, name: str, value: Any, low: float = 0.0, high: float = math.inf) -> None:

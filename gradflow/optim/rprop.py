@@ -9,6 +9,7 @@ from typing import Any
 from ..backends import kernel
 from ..errors import ArgumentError
 from ..scalar import primitives as s
+from ..tensor import Tensor
 from .adaptive import Adaptive, direction
 
 
@@ -68,9 +69,10 @@ class Rprop(Adaptive):
     def _names(self, group: dict[str, Any]) -> tuple[str, ...]:
         return "prev", "step_size"
 
-    def _program(self, group: dict[str, Any], state: dict[str, Any]) -> tuple[Any, tuple[float, ...]]:
-        if state["step"] == 1:
-            state["step_size"].fill_(float(group["lr"]))
+    def _first(self, group: dict[str, Any], name: str) -> float:
+        return float(group["lr"]) if name == "step_size" else 0.0
+
+    def _program(self, group: dict[str, Any], state: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
         return rprop_kernel(group["maximize"]), (*map(float, group["etas"]), *map(float, group["step_sizes"]))
 
 
@@ -111,9 +113,15 @@ class ASGD(Adaptive):
     def _scalars(self, group: dict[str, Any]) -> dict[str, float]:
         return {"eta": float(group["lr"]), "mu": 1.0}
 
-    def _program(self, group: dict[str, Any], state: dict[str, Any]) -> tuple[Any, tuple[float, ...]]:
+    def _program(self, group: dict[str, Any], state: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
         lr, lambd, t = float(group["lr"]), float(group["lambd"]), state["step"]
-        eta, mu = state["eta"].item(), state["mu"].item()
-        state["eta"].fill_(lr / (1 + lambd * lr * t) ** group["alpha"])
-        state["mu"].fill_(1 / max(1, t - group["t0"]))
+        later = lr / (1 + lambd * lr * t) ** group["alpha"]
+        if isinstance(t, Tensor):
+            eta, mu = state["eta"].clone(), state["mu"].clone()
+            state["eta"].copy_(later)
+            state["mu"].copy_(1 / (t - group["t0"]).clamp(min=1))
+        else:
+            eta, mu = state["eta"].item(), state["mu"].item()
+            state["eta"].fill_(later)
+            state["mu"].fill_(1 / max(1, t - group["t0"]))
         return asgd_kernel(group["maximize"]), (eta, 1 - lambd * eta, mu, float(group["weight_decay"]))

@@ -293,7 +293,7 @@ class Leaf:
         spare = self.spare
         if spare is not None:
             # 2: the local name and getrefcount's argument; the third is self.spare, and for the array its tensor
-            if sys.getrefcount(spare) == 3 and sys.getrefcount(spare.array) == 2 and spare.node is None:
+            if sys.getrefcount(spare) == 3 and sys.getrefcount(spare.array) == 2 and spare.node is None and owners.reusable(spare.array):
                 return spare.array, 0
             self.spare = None
         return None, 0

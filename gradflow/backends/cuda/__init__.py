@@ -82,7 +82,7 @@ def copy(src: Any, out: Any) -> Any:
     if isinstance(src, np.ndarray):
         if src.ndim == 0:
             src = src if src.dtype in CODES else src.item()
-        elif src.dtype == out.dtype and src.shape == out.shape and out.flags.c_contiguous:
+        elif src.dtype == out.dtype and src.shape == out.shape and out.flags.c_contiguous and owners.recording.graph is None:
             dense = np.ascontiguousarray(src)
             if src.size:
                 array.driver.to_device(out.pointer, dense.ctypes.data, dense.nbytes, out.memory.device)
@@ -102,6 +102,7 @@ def moved(a: DeviceArray, device: int) -> DeviceArray:
     dense = a if a.flags.c_contiguous else a.copy()
     result = array.empty(a.shape, a.dtype, device)
     if a.size:
+        owners.refuse_waiting("to")
         array.driver.copy(result.pointer, device, dense.pointer, a.memory.device, dense.nbytes)
     return result
 

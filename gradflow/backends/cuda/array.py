@@ -16,6 +16,7 @@ import numpy as np
 
 from ...errors import DeviceError, DeviceMemoryError, DTypeError
 from ...scalar.types import NAMES
+from ..owners import recording, refuse_waiting
 
 DTYPES = tuple(np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name) for name in NAMES)
 CODES = {dtype: code for code, dtype in enumerate(DTYPES)}
@@ -340,6 +341,8 @@ class Foreign:
 
     __slots__ = ("device", "nbytes", "owner", "pointer", "streams")
 
+    recorded = False
+
     def __init__(self, ghost: np.ndarray, owner: Any, device: int):
         self.device, self.nbytes, self.owner, self.pointer, self.streams = device, ghost.nbytes, owner, ghost.ctypes.data, None
 
@@ -361,6 +364,12 @@ def upload(host: np.ndarray, device: int, non_blocking: bool = False) -> DeviceA
     if host.size:
         dense = np.ascontiguousarray(host)
         owner = dense if non_blocking and is_pinned(dense) else None
+        if recording.graph is not None:
+            if owner is None:  # a constant, which the graph reads from here whenever it is run
+                dense, constant = pinned(host.shape, host.dtype), dense
+                dense[...] = constant
+            owner = dense
+            recording.graph.kept.append(owner)
         driver.to_device(a.pointer, dense.ctypes.data, dense.nbytes, device, owner)
     return a
 
@@ -369,6 +378,10 @@ def download(a: DeviceArray, non_blocking: bool = False) -> np.ndarray:
     """A copy of the values for NumPy; if ``non_blocking`` in pinned memory, and there only once the stream has come that far."""
     host = pinned(a.shape, a.dtype) if non_blocking else np.empty(a.shape, a.dtype)
     if a.size:
+        if not non_blocking:
+            refuse_waiting("cuda: a tensor's values were asked for")
+        elif recording.graph is not None:
+            recording.graph.kept.append(host)
         dense = a if a.flags.c_contiguous else a.copy()
         driver.to_host(host.ctypes.data, dense.pointer, host.nbytes, a.memory.device, host if non_blocking else None)
     if not non_blocking:

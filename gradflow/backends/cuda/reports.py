@@ -24,12 +24,15 @@ class Errors:
         array.driver.synchronize(device)  # for kernels on every stream
         self.news = False  # was a kernel launched since somebody looked?
         self.asked: dict[int, tuple[int, str, int, Any]] = {}  # of the last calls: the id, the operation, its axis, and where it was called
+        self.recorded: dict[int, tuple[int, str, int, Any]] = {}  # those of graphs, which ask again whenever they are run
 
     def ask(self, op: str, axis: int) -> tuple[int, int]:
         """(the address for a kernel's error, the id that the kernel leaves there)"""
         number = next(numbers)
-        self.asked[number % ASKED] = number, op, axis, owners.caller(4)
+        call = self.asked[number % ASKED] = number, op, axis, owners.caller(4)
         self.news = True
+        if owners.recording.graph is not None:
+            self.recorded[number], owners.recording.graph.reports = call, True
         return self.memory.pointer, number
 
 
@@ -51,7 +54,7 @@ def check(device: int, everything: bool = False) -> None:
     array.driver.to_host(host.ctypes.data, found.memory.pointer, 24, device)
     if host[0]:
         array.driver.clear(found.memory.pointer, 24, device)
-        number, op, axis, place = found.asked[int(host[0]) % ASKED]
+        number, op, axis, place = found.recorded.get(int(host[0])) or found.asked[int(host[0]) % ASKED]
         if number != host[0]:
             op, axis, place = "an operation long ago", 0, None
         raise OutOfRangeError(
