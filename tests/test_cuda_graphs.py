@@ -201,6 +201,22 @@ def test_each_generator_goes_on_from_where_it_is(device):
     assert not gf.equal(a, b)
 
 
+def test_checkpoints_draw_again_what_they_drew(device):
+    def run():
+        x = gf.ones(20, device="cuda", requires_grad=True)
+        y = gf.utils.checkpoint.checkpoint(lambda x: F.dropout(x * 2, 0.5), x, use_reentrant=False)
+        y.sum().backward()
+        return y, x.grad, gf.rand(3, device="cuda")
+
+    gf.manual_seed(2)
+    want = [values(t) for t in run()]
+    g, results = captured(run)
+    gf.manual_seed(2)
+    g.replay()
+    for t, value in zip(results, want, strict=True):
+        np.testing.assert_array_equal(values(t), value)
+
+
 # Functions and modules as graphs
 
 
@@ -414,6 +430,7 @@ def refused():
     yield host.cuda, waits
     yield lambda: x.detach().copy_(host), waits
     yield lambda: gf.randperm(4, device="cuda"), waits
+    yield lambda: gf.manual_seed(12345), "a seed cannot be set while a graph is recorded"
     yield gf.cuda.synchronize, "synchronize: " + waits
     yield gf.cuda.current_stream().synchronize, waits
     yield gf.cuda.current_stream().query, waits

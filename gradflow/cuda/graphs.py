@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import weakref
 from typing import Any
@@ -139,7 +138,6 @@ class graph:
 
     def __enter__(self) -> None:
         synchronize()
-        gc.collect()  # memory that is given back now is not held beside the graph's
         empty_cache()
         self._within = stream(self.stream or self._own())
         self._within.__enter__()

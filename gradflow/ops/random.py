@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import backends, dtypes
 from ..backends.batched import copies, running
-from ..errors import ArgumentError, DTypeError, NumberError, ShapeError
+from ..errors import ArgumentError, DeviceError, DTypeError, NumberError, ShapeError
 from ..kinds import elementwise
 from ..kinds.formulas import camel
 from ..kinds.history import Overwrite, change_in_place, overwrite
@@ -43,8 +43,12 @@ class Generator:
             raise DTypeError(f"manual_seed: expected an int, not {type(seed).__name__}")
         if not -(2**63) <= seed < 2**64:
             raise ArgumentError(f"manual_seed: Overflow when unpacking long: {seed} is not a 64-bit integer")
-        self.seed_ = seed - 2**64 if seed >= 2**63 else seed
-        self.offset = 0
+        seed = seed - 2**64 if seed >= 2**63 else seed
+        if backends.recording.graph is not None and seed != self.seed_:
+            raise DeviceError(
+                "manual_seed: a seed cannot be set while a graph is recorded, which takes the one of each replay; set it before or after"
+            )
+        self.seed_, self.offset = seed, 0
         return self
 
     def seed(self) -> int:
@@ -72,8 +76,10 @@ class Generator:
         return self.seed_, offset
 
     def get_state(self) -> Tensor:
-        """The state as a tensor of bytes."""
-        return wrap(np.frombuffer(np.array([self.seed_, self.offset], np.int64).tobytes(), np.uint8).copy())
+        """The state as a tensor of bytes. While a graph is recorded, what it has drawn counts."""
+        graph = backends.recording.graph
+        offset = self.offset + (0 if graph is None else graph.drawn(self))
+        return wrap(np.frombuffer(np.array([self.seed_, offset], np.int64).tobytes(), np.uint8).copy())
 
     def set_state(self, state: Tensor) -> Generator:
         """Continue from a state that :meth:`get_state` gave."""
@@ -81,7 +87,16 @@ class Generator:
             raise DTypeError("set_state: RNG state must be a tensor of bytes, as get_state() returned it")
         if state.array.size != 16:
             raise ArgumentError("set_state: expected the 16 bytes that get_state() returned")
-        self.seed_, self.offset = (int(v) for v in np.frombuffer(state.array.tobytes(), np.int64))
+        seed, offset = (int(v) for v in np.frombuffer(state.array.tobytes(), np.int64))
+        graph = backends.recording.graph
+        if graph is None:
+            self.seed_, self.offset = seed, offset
+        elif seed == self.seed_ and offset >= self.offset:
+            graph.draw_from(self, offset - self.offset)
+        else:
+            raise DeviceError(
+                "set_state: while a graph is recorded, only states that it has been in can be set; set others before or after"
+            )
         return self
 
 

@@ -80,11 +80,19 @@ class Graph:
 
     def take(self, generator: Any, n: int) -> tuple[Any, Any]:
         """(seed, offset) of ``n`` numbers of each run, in the device's memory. Nothing is drawn from the generator now."""
+        count = self.drawn(generator)
+        self.draw_from(generator, count + (n + 3) // 4 * 4)
+        state = self.generators[generator][0]
+        return state[0], elementwise(further, (state[1], count))
+
+    def drawn(self, generator: Any) -> int:
+        """How many numbers a run has drawn so far."""
+        return self.generators[generator][1] if generator in self.generators else 0
+
+    def draw_from(self, generator: Any, count: int) -> None:
+        """So many have been drawn."""
         if generator not in self.generators:
             if len(self.generators) == GENERATORS:
                 raise DeviceError(f"Generator: a graph draws from at most {GENERATORS} generators; use fewer")
             self.generators[generator] = [self.states[len(self.generators)], 0]
-        found = self.generators[generator]
-        state, count = found
-        found[1] = count + (n + 3) // 4 * 4
-        return state[0], elementwise(further, (state[1], count))
+        self.generators[generator][1] = count
