@@ -1,9 +1,11 @@
-// gather, scatter, scatter_add, take_rows, add_rows: their arguments. What they do with them is in walk.h.
+// gather, scatter, scatter_add, scatter_fold, take_rows, add_rows: their arguments. What they do with them is in
+// walk.h.
 #include <algorithm>
 #include <atomic>
 #include <initializer_list>
 
 #include "common.h"
+#include "kernels.h"
 #include "walk.h"
 
 namespace gf {
@@ -246,7 +248,25 @@ PyObject* write_elements(const char* op, ToTable write, PyObject* const* args, P
 
 // scatter_add(out, axis, index, src): out[index[i][j]][j] += src[i][j] for axis 0; returns out
 PyObject* scatter_add(PyObject*, PyObject* const* args, Py_ssize_t count) {
-  return write_elements("scatter_add", add_to_table, args, count);
+  return write_elements("scatter_add", fold_to_table<Combine::Sum>, args, count);
+}
+
+namespace {
+
+ToTable fold_argument(const char* op, PyObject* const* args, Py_ssize_t count) {
+  constexpr ToTable kinds[] = {fold_to_table<Combine::Product>, fold_to_table<Combine::Largest>,
+                               fold_to_table<Combine::Least>};
+  require_count(count, 5, 5, op);
+  const int64_t kind = int_argument(args[4], op, "kind");
+  if (kind < 0 || kind > 2) raise(ErrorKind::Argument, "%s: unknown kind %lld", op, (long long)kind);
+  return kinds[kind];
+}
+
+}  // namespace
+
+// scatter_fold(out, axis, index, src, kind): as scatter_add, with the product (0), the largest (1) or the least (2)
+PyObject* scatter_fold(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  return write_elements("scatter_fold", fold_argument("scatter_fold", args, count), args, 4);
 }
 
 // scatter(out, axis, index, src): out[index[i][j]][j] = src[i][j] for axis 0, of equal indices the last; returns out
@@ -322,7 +342,47 @@ int64_t fill_where(const char* mask, int64_t n, const char* source, int64_t most
 
 // add_rows(out, axis, index, src): out[..., index, ...] += src; returns out
 PyObject* add_rows(PyObject*, PyObject* const* args, Py_ssize_t count) {
-  return change_rows("add_rows", add_to_table, args, count);
+  return change_rows("add_rows", fold_to_table<Combine::Sum>, args, count);
+}
+
+// fold_rows(out, axis, index, src, kind): as add_rows, with a fold as in scatter_fold; returns out
+PyObject* fold_rows(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  return change_rows("fold_rows", fold_argument("fold_rows", args, count), args, 4);
+}
+
+// add_rows_of(out, to, table, from): out[to[i]] += table[from[i]] for rows of matrices of float32 or float64; returns
+// out
+PyObject* add_rows_of(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  constexpr const char* op = "add_rows_of";
+  require_count(count, 4, 4, op);
+  for (int i = 0; i < 4; ++i)
+    if (!is_array(args[i])) raise(ErrorKind::Type, "%s: expected arrays, got %s", op, Py_TYPE(args[i])->tp_name);
+  const View out = view_of(args[0], op);
+  View table = view_of(args[2], op);
+  require_same_dtype(out, table, op);
+  require_writeable(args[0], op);
+  const Indices to(args[1], op, &out), from(args[3], op, &out);
+  if ((out.dtype != kFloat32 && out.dtype != kFloat64) || !is_contiguous(out) || !is_contiguous(table) ||
+      !out.aligned || !table.aligned)
+    raise(ErrorKind::Argument, "%s: needs contiguous matrices of float32 or float64", op);
+  require(out.ndim == 2 && table.ndim == 2 && out.shape[1] == table.shape[1] && to.view.ndim == 1 &&
+              from.view.ndim == 1 && to.view.shape[0] == from.view.shape[0],
+          op, "needs two matrices with rows of one length, and as many indices of each", out, to.view, &table);
+  to.check(out.shape[0], 0, op);
+  from.check(table.shape[0], 0, op);
+  const Ref copy = unshared(&table, out, op);
+  const int64_t n = to.view.shape[0], width = out.shape[1], item = item_size(out.dtype), line = kLine / item;
+  const auto add = kernels->add_rows_of[out.dtype == kFloat64];
+  // Threads have columns of their own, so that the order of the sums is always the same.
+  const int64_t parts = std::max<int64_t>(1, std::min({width / line, n * width / kChunk, int64_t(num_threads())}));
+  NoGil no_gil(n * width > kChunk);
+  parallel_for(parts, [&](int64_t part) {
+    const int64_t first = width * part / parts / line * line;
+    const int64_t last = part + 1 == parts ? width : width * (part + 1) / parts / line * line;
+    add(out.data + first * item, table.data + first * item, to.data(), from.data(), n, width, last - first);
+  });
+  Py_INCREF(args[0]);
+  return args[0];
 }
 
 // put_rows(out, axis, index, src): out[..., index, ...] = src, of equal indices the last; returns out

@@ -21,6 +21,7 @@ const char* chosen = "generic";
     isa::fill_folds(table); \
     isa::fill_args(table); \
     isa::fill_rows(table); \
+    isa::fill_channels(table); \
     isa::fill_compiled(table); \
     chosen = #isa;          \
   }

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "dtype.h"
 #include "gradflow/scalar.h"
@@ -148,6 +149,22 @@ struct Compiled {
   uint32_t row_inputs;  // those with one value for a row
 };
 
+// Windows over the planes of one channel, along at most three axes, and how a plane is laid out for them.
+struct Windows {
+  int64_t in[3] = {1, 1, 1}, out[3] = {1, 1, 1}, kernel[3] = {1, 1, 1};
+  int64_t stride[3] = {1, 1, 1}, before[3] = {0, 0, 0}, dilation[3] = {1, 1, 1}, spacing[3] = {1, 1, 1};
+  int64_t pitch[3];       // the laid out plane of one phase
+  int64_t laid, run;      // elements laid out, with slack; elements from the first window to the last
+  int64_t taps;           // elements of a window
+  const int64_t* offset;  // of each, from the window's place
+};
+constexpr int64_t kChannelSlack = 256;  // bytes
+struct ChannelLoops {
+  void (*correlate)(const Windows& w, const void* x, const void* weights, void* scratch, void* y, bool add);
+  // adds to `weights`
+  void (*weigh)(const Windows& w, const void* x, const void* y, const void* mask, void* scratch, double* weights);
+};
+
 struct Kernels {
   TileFn op[kOpPrimitives][kRegs];  // column: type of the operands; null where undefined
   RowFn row_op[kOpPrimitives][kRegs][8];
@@ -165,6 +182,10 @@ struct Kernels {
   void (*iota)(int64_t* dst, int64_t start, int64_t step, int64_t n);
   void (*random)(int64_t* dst, int64_t seed, int64_t start, int64_t n);  // consecutive counters
   void (*random_at)(int64_t* dst, const int64_t* index, int64_t seed, int64_t offset, int64_t n);
+  ChannelLoops channels[2];  // float32, float64
+  // out[to[i]] += table[from[i]], rows of `width` that are `pitch` elements apart; float32, float64
+  void (*add_rows_of[2])(void* out, const void* table, const int64_t* to, const int64_t* from, int64_t n, int64_t pitch,
+                         int64_t width);
   const Compiled* compiled;
   int n_compiled;
 };
@@ -177,6 +198,7 @@ struct Kernels {
   void fill_folds(Kernels& k);       \
   void fill_args(Kernels& k);        \
   void fill_rows(Kernels& k);        \
+  void fill_channels(Kernels& k);    \
   void fill_compiled(Kernels& k);    \
   }
 GF_DECLARE_KERNELS(v2)

@@ -310,9 +310,22 @@ void random_at(int64_t* dst, const int64_t* index, int64_t seed, int64_t offset,
   GF_LOOP(n) dst[i] = random_bits(seed, int64_t(uint64_t(index[i]) + uint64_t(offset)));
 }
 
+template <class T>
+void add_rows_of(void* out, const void* table, const int64_t* to, const int64_t* from, int64_t n, int64_t pitch,
+                 int64_t width) {
+  for (int64_t i = 0; i < n; ++i) {
+    T* y = static_cast<T*>(out) + to[i] * pitch;
+    const T* x = static_cast<const T*>(table) + from[i] * pitch;
+#pragma GCC ivdep
+    for (int64_t j = 0; j < width; ++j) y[j] += x[j];
+  }
+}
+
 }  // namespace
 
 void fill_moves(Kernels& k) {
+  k.add_rows_of[0] = add_rows_of<float>;
+  k.add_rows_of[1] = add_rows_of<double>;
   k.stream = stream;
   k.drain = drain;
 #define GF_MOVES(dtype, ...)                                                                \

@@ -31,20 +31,25 @@ GF_BOUND(dot)
 GF_BOUND(blas_info)
 GF_BOUND(gather)
 GF_BOUND(scatter_add)
+GF_BOUND(scatter_fold)
 GF_BOUND(scatter)
 GF_BOUND(take_rows)
 GF_BOUND(add_rows)
+GF_BOUND(fold_rows)
+GF_BOUND(add_rows_of)
 GF_BOUND(put_rows)
 GF_BOUND(put_where)
 GF_BOUND(scan)
 GF_BOUND(pool_max)
 GF_BOUND(pool_mean)
 GF_BOUND(pool_spread)
+GF_BOUND(by_channel)
 GF_BOUND(join)
 GF_BOUND(strided)
 GF_BOUND(clear_triangle)
 GF_BOUND(top)
 GF_BOUND(shuffle)
+GF_BOUND(mode)
 GF_BOUND(copy)
 GF_BOUND(expand)
 GF_BOUND(sizes)
@@ -233,10 +238,13 @@ PyMethodDef functions[] = {
     GF_METHOD("dot", dot, "dot(a, b, out=None, accumulate=0)"),
     GF_METHOD("blas_info", blas_info, "The BLAS in use."),
     GF_METHOD("gather", gather, "gather(x, axis, index, out=None)"),
+    GF_METHOD("scatter_fold", scatter_fold, "scatter_fold(out, axis, index, src, kind)"),
     GF_METHOD("scatter_add", scatter_add, "scatter_add(out, axis, index, src)"),
     GF_METHOD("scatter", scatter, "scatter(out, axis, index, src)"),
     GF_METHOD("take_rows", take_rows, "take_rows(x, axis, index, out=None)"),
     GF_METHOD("add_rows", add_rows, "add_rows(out, axis, index, src)"),
+    GF_METHOD("fold_rows", fold_rows, "fold_rows(out, axis, index, src, kind)"),
+    GF_METHOD("add_rows_of", add_rows_of, "add_rows_of(out, to, table, from)"),
     GF_METHOD("put_rows", put_rows,
               "put_rows(out, axis, index, src): out[..., index, ...] = src, of equal indices the last"),
     GF_METHOD("put_where", put_where,
@@ -244,12 +252,14 @@ PyMethodDef functions[] = {
     GF_METHOD("pool_max", pool_max, "pool_max(x, spans, steps) -> (values, places): the largest of each window"),
     GF_METHOD("pool_mean", pool_mean, "pool_mean(x, spans, steps): sums of windows over their divisors"),
     GF_METHOD("pool_spread", pool_spread, "pool_spread(g, shape, spans, steps): each window gives to what it covers"),
+    GF_METHOD("by_channel", by_channel, "by_channel(kind, a, b, sizes, stride, before, dilation, channels)"),
     GF_METHOD("join", join, "join(arrays, axis, dtype code, new_axis): one array of them all; None if they do not fit"),
     GF_METHOD("strided", strided, "strided(array, shape, strides, offset): a view of its memory; in bytes"),
     GF_METHOD("clear_triangle", clear_triangle,
               "clear_triangle(out, diagonal, upper): zeros above or below a diagonal"),
     GF_METHOD("scan", scan, "scan(kind, x, axis): running sums (0), products (1); places of maxima (2), minima (3)"),
     GF_METHOD("top", top, "top(x, k, largest): places of the first k along the last axis, in order"),
+    GF_METHOD("mode", mode, "mode(x): places of the most frequent values along the last axis"),
     GF_METHOD("shuffle", shuffle, "shuffle(draws): a permutation from as many random numbers of 62 bits"),
     GF_METHOD("lu", lu, "lu(work) -> (pivots, info): factors stacks of transposed matrices in place"),
     GF_METHOD("lu_permutation", lu_permutation, "lu_permutation(pivots, rows) -> the rows' order"),

@@ -1,4 +1,5 @@
-// top: the places of the first few of every row; shuffle: a permutation from random numbers.
+// top: the places of the first few of every row; mode: that of the most frequent; shuffle: a permutation from random
+// numbers.
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -69,6 +70,34 @@ void first_of_rows(const char* data, int64_t rows, int64_t n, int64_t k, bool la
   });
 }
 
+// The last place of the value that a row has most often, of equals the least.
+template <class T>
+int64_t most_frequent(const T* x, int64_t n, std::vector<typename Ordered<T>::Key>& keys) {
+  for (int64_t i = 0; i < n; ++i) keys[size_t(i)] = Ordered<T>::key(x[i]);
+  std::sort(keys.begin(), keys.end());
+  int64_t most = 0;
+  auto best = keys[0];
+  for (int64_t first = 0, i = 1; i <= n; ++i) {
+    if (i < n && keys[size_t(i)] == keys[size_t(first)]) continue;
+    if (i - first > most) most = i - first, best = keys[size_t(first)];
+    first = i;
+  }
+  int64_t place = n - 1;
+  while (Ordered<T>::key(x[place]) != best) --place;
+  return place;
+}
+
+template <class T>
+void modes_of_rows(const char* data, int64_t rows, int64_t n, int64_t* places) {
+  const T* x = reinterpret_cast<const T*>(data);
+  const int64_t some = std::max<int64_t>(1, (1 << 12) / n);
+  parallel_for((rows + some - 1) / some, [&](int64_t chunk) {
+    std::vector<typename Ordered<T>::Key> keys(static_cast<size_t>(n));
+    for (int64_t row = chunk * some, end = std::min(rows, row + some); row < end; ++row)
+      places[row] = most_frequent(x + row * n, n, keys);
+  });
+}
+
 View dense_view(PyObject* object, const char* op) {
   if (!is_array(object)) raise(ErrorKind::Type, "%s: expected an array, got %s", op, Py_TYPE(object)->tp_name);
   View v;
@@ -109,6 +138,38 @@ PyObject* top(PyObject*, PyObject* const* args, Py_ssize_t count) {
       break;
     case kFloat64:
       first_of_rows<double>(x.data, rows, n, k, largest, places);
+      break;
+    default:
+      raise(ErrorKind::DType, "%s: is not defined for %s", op, kDTypeNames[x.dtype]);
+  }
+  return result.release();
+}
+
+// mode(x): the last place of the most frequent value along the last axis, which has one element; types as in top.
+PyObject* mode(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  constexpr const char* op = "mode";
+  if (count != 1) raise(ErrorKind::Type, "%s: takes 1 argument, got %d", op, int(count));
+  View x = dense_view(args[0], op);
+  const int64_t n = x.shape[x.ndim - 1], rows = n > 0 ? x.size() / n : 0;
+  if (n == 0) raise(ErrorKind::Shape, "%s: the rows are empty", op);
+  npy_intp shape[kMaxDims];
+  std::copy(x.shape, x.shape + x.ndim, shape);
+  shape[x.ndim - 1] = 1;
+  Ref result(new_array(x.ndim, shape, kInt64));
+  auto* places = static_cast<int64_t*>(PyArray_DATA(reinterpret_cast<PyArrayObject*>(result.get())));
+  NoGil no_gil(x.size() > 1 << 10);
+  switch (x.dtype) {
+    case kInt32:
+      modes_of_rows<int32_t>(x.data, rows, n, places);
+      break;
+    case kInt64:
+      modes_of_rows<int64_t>(x.data, rows, n, places);
+      break;
+    case kFloat32:
+      modes_of_rows<float>(x.data, rows, n, places);
+      break;
+    case kFloat64:
+      modes_of_rows<double>(x.data, rows, n, places);
       break;
     default:
       raise(ErrorKind::DType, "%s: is not defined for %s", op, kDTypeNames[x.dtype]);

@@ -1,10 +1,12 @@
-// The walk that gather, scatter, scatter_add, take_rows and add_rows share: over "dense" elements that each have a
-// place in a table, known from their position in the other dimensions and from an index along the table's axis.
+// The walk that gather, scatter, scatter_add, scatter_fold, take_rows and add_rows share: over "dense" elements that
+// each have a place in a table, known from their position in the other dimensions and from an index along the table's
+// axis.
 #pragma once
 
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <type_traits>
 
 #include "common.h"
 #include "half.h"
@@ -145,49 +147,57 @@ void write_table(const Walk& w) {
   });
 }
 
-// Sums as the dtype has them: integers wrap, booleans are or-ed, short floats are rounded after every sum.
-template <DType D>
-struct Adder {
-  using T = uint8_t;
-  static T sum(T a, T b) { return (a | b) != 0; }
-};
+enum class Combine { Sum, Product, Largest, Least };
+
+// Folds as the dtype has them: integers wrap, sums of booleans are or-ed, short floats are rounded after every step,
+// nan is the largest and the least.
+template <Combine F, class T>
+T folded(T a, T b) {
+  if constexpr (F == Combine::Largest) return (b > a) | (b != b) ? b : a;
+  if constexpr (F == Combine::Least) return (b < a) | (b != b) ? b : a;
+  if constexpr (std::is_integral_v<T>)
+    return F == Combine::Sum ? T(uint64_t(a) + uint64_t(b)) : T(uint64_t(a) * uint64_t(b));
+  else
+    return F == Combine::Sum ? a + b : a * b;
+}
+
 template <class U>
-struct PlainAdder {
+struct Plain {
   using T = U;
-  static T sum(T a, T b) { return T(a + b); }
+  template <Combine F>
+  static T fold(T a, T b) {
+    return folded<F>(a, b);
+  }
 };
-template <>
-struct Adder<kUInt8> : PlainAdder<uint8_t> {};
-template <>
-struct Adder<kInt8> : PlainAdder<uint8_t> {};
-template <>
-struct Adder<kInt16> : PlainAdder<uint16_t> {};
-template <>
-struct Adder<kInt32> : PlainAdder<uint32_t> {};
-template <>
-struct Adder<kInt64> : PlainAdder<uint64_t> {};
-template <>
-struct Adder<kFloat32> : PlainAdder<float> {};
-template <>
-struct Adder<kFloat64> : PlainAdder<double> {};
-template <>
-struct Adder<kFloat16> {
-  using T = uint16_t;
-  static T sum(T a, T b) { return float_to_half(half_to_float(a) + half_to_float(b)); }
+struct Truth {
+  using T = uint8_t;
+  template <Combine F>
+  static T fold(T a, T b) {
+    return F == Combine::Sum || F == Combine::Largest ? (a | b) != 0 : (a & b) != 0;
+  }
 };
-template <>
-struct Adder<kBFloat16> {
+struct Half {
   using T = uint16_t;
-  static T sum(T a, T b) { return float_to_bfloat(bfloat_to_float(a) + bfloat_to_float(b)); }
+  template <Combine F>
+  static T fold(T a, T b) {
+    return float_to_half(folded<F>(half_to_float(a), half_to_float(b)));
+  }
+};
+struct Brain {
+  using T = uint16_t;
+  template <Combine F>
+  static T fold(T a, T b) {
+    return float_to_bfloat(folded<F>(bfloat_to_float(a), bfloat_to_float(b)));
+  }
 };
 
-template <DType D>
-void add_to_table(const Walk& w) {
-  using T = typename Adder<D>::T;
+template <class Item, Combine F>
+void fold_to_table(const Walk& w) {
+  using T = typename Item::T;
   npy_intp along = w.axis_stride;
   walk_rows(w, [along](int64_t n, const char* dense, char* table, const int64_t* index, npy_intp dense_stride,
                        npy_intp table_stride, npy_intp index_stride) {
-    auto add = [](char* to, const char* from) { store(to, Adder<D>::sum(load<T>(to), load<T>(from))); };
+    auto add = [](char* to, const char* from) { store(to, Item::template fold<F>(load<T>(to), load<T>(from))); };
     if (index_stride == 0) {
       table += *index * along;
       constexpr npy_intp item = sizeof(T);
@@ -232,29 +242,30 @@ inline void write_table(const Walk& w, DType dtype) {
   }
 }
 
-inline void add_to_table(const Walk& w, DType dtype) {
+template <Combine F>
+void fold_to_table(const Walk& w, DType dtype) {
   auto moves = [&w](int d) { return w.table[d] != 0; };
   switch (dtype) {
     case kBool:
-      return share(w, w.table, moves, add_to_table<kBool>);
+      return share(w, w.table, moves, fold_to_table<Truth, F>);
     case kUInt8:
-      return share(w, w.table, moves, add_to_table<kUInt8>);
+      return share(w, w.table, moves, fold_to_table<Plain<uint8_t>, F>);
     case kInt8:
-      return share(w, w.table, moves, add_to_table<kInt8>);
+      return share(w, w.table, moves, fold_to_table<Plain<int8_t>, F>);
     case kInt16:
-      return share(w, w.table, moves, add_to_table<kInt16>);
+      return share(w, w.table, moves, fold_to_table<Plain<int16_t>, F>);
     case kInt32:
-      return share(w, w.table, moves, add_to_table<kInt32>);
+      return share(w, w.table, moves, fold_to_table<Plain<int32_t>, F>);
     case kInt64:
-      return share(w, w.table, moves, add_to_table<kInt64>);
+      return share(w, w.table, moves, fold_to_table<Plain<int64_t>, F>);
     case kFloat16:
-      return share(w, w.table, moves, add_to_table<kFloat16>);
+      return share(w, w.table, moves, fold_to_table<Half, F>);
     case kBFloat16:
-      return share(w, w.table, moves, add_to_table<kBFloat16>);
+      return share(w, w.table, moves, fold_to_table<Brain, F>);
     case kFloat32:
-      return share(w, w.table, moves, add_to_table<kFloat32>);
+      return share(w, w.table, moves, fold_to_table<Plain<float>, F>);
     case kFloat64:
-      return share(w, w.table, moves, add_to_table<kFloat64>);
+      return share(w, w.table, moves, fold_to_table<Plain<double>, F>);
   }
 }
 

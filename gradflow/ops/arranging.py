@@ -20,10 +20,10 @@ from .gathering import rows_at
 from .indexing import masked_fill, nonzero
 from .joining import cat, list_of
 from .pointwise import div, gt, mul, sub, where
-from .rearranging import diag
+from .rearranging import dense, diag
 from .rearranging import pad as padded
 from .reductions import sum_to_shape
-from .scattering import FOLDS, index_vector, scatter_reduce
+from .scattering import FOLDS, KERNELS, index_vector, plain, recorded, scatter_reduce
 from .stacking import tensor_split
 from .views import narrow, require_tensor
 
@@ -188,6 +188,9 @@ def index_reduce(input: Tensor, dim: Any, index: Tensor, source: Tensor, reduce:
     if not input.array.ndim:
         return index_reduce(input.reshape(1), dim, index, source.reshape(-1), reduce, include_self=include_self).reshape(())
     i, axis = index_vector("index_reduce", input, dim, index, source)
+    simple = include_self and reduce in KERNELS and input.array.dtype.kind != "b" and not recorded(input, source)
+    if simple and plain(input.array, i, source.array):
+        return wrap(backends.cpu.fold_rows(dense(input.array), axis, i, source.array, KERNELS[reduce]))
     full = np.broadcast_to(i.reshape([-1 if d == axis else 1 for d in range(source.array.ndim)]), source.array.shape)
     result = scatter_reduce(input, axis, wrap(backends.dense(full)), source, reduce, include_self=include_self)
     return named(result, "IndexReduceBackward0")

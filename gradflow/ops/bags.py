@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from .. import backends
+from ..dtypes import of
 from ..errors import ArgumentError, OutOfRangeError, ShapeError
+from ..kinds import linear
 from ..tensor import Tensor, wrap
 from .axes import integer
 from .embedding import embedding_of, rarity, shorten
@@ -74,6 +76,8 @@ def embedding_bag(
         flat, bag = flat[keep], bag[keep]
     if max_norm is not None and flat.size:
         shorten(weight, wrap(flat), max_norm, norm_type)
+    if mode != "max" and per_sample_weights is None and not scale_grad_by_freq and summable(weight.array, flat, bag):
+        return averaged(bag_sums(weight, flat, bag, bags), bag, mode)
     rows = embedding_of(weight, flat, None, rarity(wrap(flat), weight)) if scale_grad_by_freq and flat.size else rows_at(weight, 0, flat)
     if mode == "max":
         return largest(rows, bag, bags)
@@ -81,10 +85,32 @@ def embedding_bag(
         weights = per_sample_weights.reshape(-1)[: flat.size] if keep is None else rows_at(per_sample_weights.reshape(-1), 0, keep)
         rows = mul(rows, weights.unsqueeze(1))
     total = rows_zeros(rows, (bags, weight.array.shape[1]), 0, backends.dense(bag))
+    return averaged(total, bag, mode)
+
+
+def averaged(total: Tensor, bag: Any, mode: str) -> Tensor:
     if mode == "sum":
         return total
-    counts = np.maximum(np.bincount(bag, minlength=bags), 1)[:, None]
-    return div(total, wrap(counts.astype(weight.array.dtype)))
+    counts = np.maximum(np.bincount(bag, minlength=len(total)), 1)[:, None]
+    return div(total, wrap(counts.astype(total.array.dtype)))
+
+
+def summable(table: Any, *indices: Any) -> bool:
+    return all(type(a) is np.ndarray for a in (table, *indices)) and table.dtype.char in "fd"
+
+
+@linear(grad_name="EmbeddingBagBackward0")
+def bag_sums(table, source, target, bags):
+    """``out[target[i]] += table[source[i]]`` for ``bags`` rows, without the rows in between."""
+    out = backends.zeros((bags, table.shape[1]), of(table).code)
+    return backends.cpu.add_rows_of(out, target, backends.dense(table), source)
+
+
+@bag_sums.adjoint
+def bag_sums_adjoint(g, shape, source, target, bags):
+    if summable(g.array):
+        return bag_sums(g, target, source, shape[0])
+    return rows_zeros(rows_at(g, 0, target), tuple(shape), 0, source)
 
 
 def bags_of(index: np.ndarray, offsets: Tensor | None, include_last_offset: bool) -> tuple[np.ndarray, int]:

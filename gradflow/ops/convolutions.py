@@ -137,11 +137,21 @@ def each_sample(w: Any, out: tuple, groups: int) -> int:
     return math.prod(w.shape[1:]) * groups * math.prod(out) * w.dtype.itemsize
 
 
+def by_channel(a: Any, b: Any, per_group: int, groups: int) -> bool:
+    """Does each result belong to one channel of the input? Then the windows are read where they are."""
+    return per_group == 1 < groups and type(a) is type(b) is np.ndarray and a.dtype == b.dtype and a.dtype.char in "fd"
+
+
 @custom(inputs=3, grad_name="ConvolutionBackward0")
 def correlate(x, w, bias, stride, before, after, dilation, groups):
     """y[n, o, p] = sum over c, k of w[o, c, k] x[n, c, p stride + k dilation - before], + bias[o]; channels in ``groups``"""
-    padded, kernel = widened(x, before, after), w.shape[2:]
-    out = tuple((n - d * (k - 1) - 1) // s + 1 for n, k, s, d in zip(padded.shape[2:], kernel, stride, dilation, strict=True))
+    kernel = w.shape[2:]
+    numbers = zip(x.shape[2:], before, after, kernel, stride, dilation, strict=True)
+    out = tuple((n + i + j - d * (k - 1) - 1) // s + 1 for n, i, j, k, s, d in numbers)
+    if by_channel(x, w, w.shape[1], groups):
+        y = backends.cpu.by_channel(0, x, w, out, stride, before, dilation, groups)
+        return y if bias is None else backends.elementwise(shifted, (y, bias.reshape(-1, *(1,) * len(out))), y), (x, w)
+    padded = widened(x, before, after)
     y = backends.empty((x.shape[0], w.shape[0], *out), of(x).code, x)
     if not w[0:1].size or not x.shape[1]:
         y[...] = 0
@@ -177,6 +187,8 @@ def correlate_vjp(g, needs, x, w, stride, before, after, dilation, groups):
 def spread(g, w, space, stride, before, after, dilation, groups):
     """Each place of ``g`` gives to the elements, ``space`` in all, that its window covers."""
     kernel, out = w.shape[2:], g.shape[2:]
+    if by_channel(g, w, w.shape[1], groups):
+        return backends.cpu.by_channel(1, g, w, space, stride, before, dilation, groups), (g, w)
     x = backends.zeros((g.shape[0], w.shape[1] * groups, *space), of(g).code, g)
     if x.size and g.size and w.size:
         left = matrix(w, groups).swapaxes(-1, -2)
@@ -203,6 +215,8 @@ def spread_vjp(c, needs, g, w, space, *args):
 @custom(inputs=2, grad_name="ConvolutionBackward0")
 def weigh(x, g, kernel, stride, before, after, dilation, groups):
     """How much each element of a window of ``x`` goes with each output channel."""
+    if by_channel(x, g, x.shape[1] // groups, groups):
+        return backends.cpu.by_channel(2, x, g, kernel, stride, before, dilation, groups), (x, g)
     padded, out = widened(x, before, after), g.shape[2:]
     w = backends.zeros((g.shape[1], x.shape[1] // groups, *kernel), of(g).code, g)
     if w.size and g.size:

@@ -19,6 +19,7 @@ from .gathering import gather_at, index_array, rows_at
 from .rearranging import dense
 from .view_maps import embed
 
+KERNELS = {"prod": 0, "amax": 1, "amin": 2}  # as scatter_fold numbers them
 FOLDS = {"sum": np.add, "prod": np.multiply, "mean": np.add, "amax": np.maximum, "amin": np.minimum}
 
 
@@ -168,26 +169,32 @@ def reduced(op: str, input: Tensor, dim: Any, index: Tensor, src: Tensor, reduce
 
 def folded(input: Tensor, axis: int, i: Any, src: Tensor, reduce: str, include_self: bool) -> Tensor:
     used = src if src.array.shape == i.shape else src[tuple(slice(0, n) for n in i.shape)]
-    touched = backends.zeros(input.array.shape, BOOL, input.array)
-    touched[places(i, axis)] = True
-    untouched = ~touched
-    empty = wrap(untouched)
+    fast = plain(input.array, used.array, i)
+    if include_self:
+        untouched = None
+    else:
+        touched = backends.zeros(input.array.shape, BOOL, input.array)
+        if fast:
+            backends.cpu.scatter(touched, axis, i, np.ones((), bool))
+        else:
+            touched[places(i, axis)] = True
+        untouched = ~touched
     if input.dtype.is_floating_point:
         low, high = -np.inf, np.inf
     else:
         low, high = np.iinfo(input.array.dtype).min, np.iinfo(input.array.dtype).max
     neutral = {"sum": 0, "mean": 0, "prod": 1, "amax": low, "amin": high}[reduce]
-    start = input if include_self else p.where(empty, input, neutral)
+    start = input if untouched is None else p.where(wrap(untouched), input, neutral)
     if reduce in ("sum", "mean"):
         total = scatter_add_to(start, used, axis, i)
         if reduce == "sum":
             return total
         counts = backends.zeros(input.array.shape, INT64, input.array)
-        counts += 1 if include_self else 0
-        np.add.at(counts, places(i, axis), 1)
-        counts = np.maximum(counts, 1)
-        if not include_self:
-            counts[untouched] = 1
+        if fast:
+            backends.scatter_add(counts, axis, i, np.ones((), np.int64))
+        else:
+            np.add.at(counts, places(i, axis), 1)
+        counts = counts + 1 if untouched is None else np.maximum(counts, 1)
         return (
             p.div(total, wrap(counts)).to(input.dtype)
             if input.dtype.is_floating_point
@@ -195,7 +202,10 @@ def folded(input: Tensor, axis: int, i: Any, src: Tensor, reduce: str, include_s
         )
     values: Any = backends.beside(backends.empty(start.array.shape, start.dtype.code), start.array)
     backends.copy(start.array, values)
-    FOLDS[reduce].at(values, places(i, axis), used.array)
+    if fast:
+        backends.cpu.scatter_fold(values, axis, i, used.array, KERNELS[reduce])
+    else:
+        FOLDS[reduce].at(values, places(i, axis), used.array)
     out = wrap(values)
     if reduce == "prod":
         return folded_product(start, used, axis, i) if recorded(start, used) else out

@@ -207,12 +207,16 @@ def mode(input: Tensor, dim: Any = -1, keepdim: bool = False) -> Sorted:
         raise AxisError(f"mode: Expected reduction dim {axis} to have non-zero size; the shape is {tuple(input.shape)}")
     rows = np.moveaxis(input.array, axis, -1)
     rows = rows.astype(np.float32) if rows.dtype.kind == "V" else rows
-    order = np.argsort(rows, -1, kind="stable")
-    ordered = np.take_along_axis(rows, order, -1)
-    places = backends.beside(np.arange(rows.shape[-1]), input.array)
-    begins = np.where((ordered != np.roll(ordered, 1, -1)) | (places == 0), places + 1, 0)  # of each run of equals
-    last = (places - scan(LARGEST, begins, begins.ndim - 1)).argmax(-1)[..., None]  # the end of the first of the longest
-    values, indices = chosen("mode", "ModeBackward0", input, axis, np.moveaxis(np.take_along_axis(order, last, -1), -1, axis))
+    if type(rows) is np.ndarray:
+        index = backends.cpu.mode(np.ascontiguousarray(rows, HEAPED.get(rows.dtype.char)))
+    else:
+        order = np.argsort(rows, -1, kind="stable")
+        ordered = np.take_along_axis(rows, order, -1)
+        places = backends.beside(np.arange(rows.shape[-1]), input.array)
+        begins = np.where((ordered != np.roll(ordered, 1, -1)) | (places == 0), places + 1, 0)  # of each run of equals
+        last = (places - scan(LARGEST, begins, begins.ndim - 1)).argmax(-1)[..., None]  # the end of the first of the longest
+        index = np.take_along_axis(order, last, -1)
+    values, indices = chosen("mode", "ModeBackward0", input, axis, np.moveaxis(index, -1, axis))
     return kept(values, indices, axis, keepdim)
 
 
