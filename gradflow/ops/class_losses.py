@@ -31,6 +31,15 @@ def wide_logsumexp(x):
     return s.cast(m + s.log(s.row_sum(s.exp(x - m))), FLOAT32)
 
 
+@rowwise
+def weighted_mean(losses, weights):
+    "the sum of losses over that of their weights"
+    return s.row_sum(losses) / s.row_sum(weights)
+
+
+ONE_BLOCK = 1 << 16  # losses that one block of a device adds up as quickly as several would
+
+
 def cross_entropy_of_row(x, target, ignored, weight):
     """(the loss, logsumexp(x), the weight of the target), 0 for a target that is ignored"""
     kept = s.ne(target, ignored)
@@ -253,7 +262,12 @@ def on_device(input: Tensor, index: Any, weight: Tensor | None, classes: int, ig
     loss, weights = cross_entropy_on_device(input, index, ignored, given, axis)
     if reduction != "mean":
         return reduce_loss("cross_entropy", loss.squeeze(axis) if reduction == "none" else loss, reduction)
-    mean = reduce_loss("cross_entropy", loss, reduction, sum_all(wrap(weights.array)))
+    counted = wrap(weights.array)
+    if 0 < counted.array.size <= ONE_BLOCK:
+        flat = weighted_mean(loss.reshape(-1), counted.reshape(-1), axis=0)
+        mean = named(flat.reshape(()), "NllLossBackward0")
+    else:
+        mean = reduce_loss("cross_entropy", loss, reduction, sum_all(counted))
     return mean if mean.dtype is input.dtype else mean.to(input.dtype)
 
 

@@ -121,15 +121,17 @@ def order_of(index: DeviceArray) -> DeviceArray:
     return order
 
 
-def added(op: str, out: DeviceArray, axis: int, index: DeviceArray, src: DeviceArray, at: int, reported: bool = False) -> None:
+def added(
+    op: str, out: DeviceArray, axis: int, index: DeviceArray, src: DeviceArray, at: int, reported: bool = False, distinct: bool = False
+) -> None:
     """``out``, along ``axis``, at ``index`` (contiguous, one dimension) gets what ``src`` has along its dimension ``at``; both have the same others.
 
-    ``reported``: what was out of range is -1 in the index, and has been told.
+    ``reported``: what was out of range is -1 in the index, and has been told. ``distinct``: no place is named twice.
     """
     others = [tuple(s // a.itemsize for d, s in enumerate(a.strides) if d != k) for a, k in ((out, axis), (src, at))]
     shape = tuple(n for d, n in enumerate(out.shape) if d != axis)
     row_to_row = out.strides[axis] // out.itemsize, src.strides[at] // src.itemsize
-    add_at(op, out, index, shape, others, row_to_row, src, out.shape[axis], axis, reported)
+    add_at(op, out, index, shape, others, row_to_row, src, out.shape[axis], axis, reported, distinct=distinct)
 
 
 def add_at(
@@ -144,12 +146,13 @@ def add_at(
     axis: int,
     reported: bool,
     fold: str = "add",
+    distinct: bool = False,
 ) -> None:
     """The rows of ``src`` are added to those of ``out`` that ``index`` names; ``others`` are the strides of both in ``shape``, the columns'."""
     if not src.size:
         return
     device, dtype = out.memory.device, CODES[out.dtype]
-    sorts = array.deterministic_scatter or dtype not in text.ATOMIC or fold != "add"
+    sorts = (array.deterministic_scatter and not distinct) or dtype not in text.ATOMIC or fold != "add"
     wide = max(out.size, src.size) >> 31
     key = fold, sorts, device, dtype, index.dtype, shape, *others, *row_to_row, length, index.size, wide
 
@@ -209,7 +212,7 @@ def scatter_add(out: Any, axis: int, index: Any, src: Any) -> Any:
     dense = table if table.flags.c_contiguous else table.copy()
     part = src[tuple(slice(0, n) for n in index.shape)]
     where = places_of("scatter_add", index, axis, dense.shape)
-    added("scatter_add", dense.reshape(-1), 0, where, part.reshape(-1), 0, reported=True)
+    added("scatter_add", dense.reshape(-1), 0, where, part.reshape(-1), 0, reported=True, distinct=index.shape[axis] == 1)
     if dense is not table:
         assign(table, dense)
     return out
