@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any
 
 import numpy as np
 
 from .. import backends
+from ..backends import places
 from ..dtypes import of
 from ..errors import ArgumentError, AxisError, DTypeError, OutOfRangeError, ShapeError, labelled
 from ..kinds import linear
@@ -19,7 +21,11 @@ from . import pointwise as p
 from .axes import outside
 from .convert import element
 from .gathering import rows_at
-from .view_maps import part, row
+from .view_maps import part, reshape_to, row
+from .writing import by
+from .writing import index_put as index_put_at
+from .writing import masked_fill as masked_fill_at
+from .writing import written as written_at
 
 NUMBERS = (Tensor, bool, int, float, np.number, np.bool_)
 DIMS = 32  # as many as the kernels take
@@ -225,6 +231,9 @@ def getitem(input: Tensor, index: Any) -> Tensor:
             return named(rows_at(input, 0, i if backends.place_of(a) is None else from_front(i, a.shape[0])), "IndexBackward0")
         except OutOfRangeError:  # or counted from the end
             pass
+    picked = elements_at(input, index) if index.__class__ is tuple and index and a.ndim else None
+    if picked is not None:
+        return named(picked, "IndexBackward0")
     key = viewing(a, index)
     if key is not None:
         try:
@@ -239,6 +248,32 @@ def getitem(input: Tensor, index: Any) -> Tensor:
         return result if result.node is None else named(result, last_step(key))
     views, rest = split(a, key)
     return take(part(input, views) if views else input, rest)
+
+
+def elements_at(x: Tensor, index: tuple) -> Tensor | None:
+    """``x[index]`` for tensors of integers along the first axes, or for one such tensor after full slices; ``None`` for all else."""
+    last = index[-1]
+    if last.__class__ is not Tensor:
+        return None
+    if all(i.__class__ is Tensor for i in index):
+        flat = places(x.array, tuple([i.array for i in index]))
+        return (
+            None
+            if flat is None
+            else rows_at(reshape_to(x, (math.prod(x.array.shape[: len(index)]), *x.array.shape[len(index) :])), 0, flat)
+        )
+    i = last.array
+    if not all(k.__class__ is slice and k == WHOLE for k in index[:-1]) or len(index) > x.array.ndim or i.dtype != np.int64 or not i.ndim:
+        return None
+    if type(i) is not np.ndarray or type(x.array) is not np.ndarray:
+        return None
+    try:
+        return rows_at(x, len(index) - 1, i if x.node is None else i.copy())
+    except OutOfRangeError:  # or counted from the end
+        return None
+
+
+WHOLE = slice(None)
 
 
 def split(a: Any, key: tuple) -> tuple[tuple | None, tuple]:
@@ -289,6 +324,14 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
     if not isinstance(value, NUMBERS):
         raise DTypeError(f"setitem: can't assign a {type(value).__name__} to a {input.dtype} tensor; assign a Tensor or a number")
     a = input.array
+    if index.__class__ is Tensor:
+        mask = index.array.dtype.kind == "b"
+        if written_at(masked_fill_at, input, (index, value)) if mask else written_at(index_put_at, input, ((index,), value)):
+            return
+    elif (
+        index.__class__ is tuple and index and all(i.__class__ is Tensor for i in index) and written_at(index_put_at, input, (index, value))
+    ):
+        return
     plain = viewing(a, index)
     if plain is not None and unrecorded(input, value) and written(input, plain, value):
         return
@@ -316,6 +359,7 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
 # gather and its adjoint
 
 
+@by(masked_fill_at)
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """``value`` where ``mask`` holds, else ``input``.
 

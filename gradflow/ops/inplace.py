@@ -21,6 +21,7 @@ from .convert import element
 from .indexing import from_front
 from .rearranging import onto
 from .view_maps import part
+from .writing import written
 
 
 def fitting(t: Tensor, result: Tensor, op: str) -> Tensor:
@@ -174,12 +175,15 @@ def in_place(function: Callable, name: str) -> Callable:
     plain = op or FORMULAS.get(function)
     numeric = op is None
     copied_first = name in COPIED_FIRST
+    writer = getattr(function, "writer", None)
 
     def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if op is not None and op.tensors:
             for i, x in enumerate(args, 1):
                 if i in op.tensors and not isinstance(x, Tensor):
                     formulas.tensor_expected(x, name)
+        if writer is not None and written(writer, self, args, kwargs):
+            return self
         formula, operands = op, args
         if chosen is not None and self.array.dtype.kind != "b":
             formula, operands = chosen(*args, **kwargs) or (None, args)

@@ -15,6 +15,7 @@ from ..kinds import custom
 from ..tape.node import named
 from ..tensor import Tensor, wrap
 from . import pointwise as p
+from . import writing
 from .axes import flag, outside
 from .gathering import index_array, rows_at, rows_zeros
 from .indexing import from_front, key_of, put_zeros, take
@@ -23,6 +24,7 @@ from .scattering import index_add_to, plain, rows_to, same_dtype, scatter_to
 from .view_maps import embed
 
 
+@writing.by(writing.index_put)
 def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False) -> Tensor:
     """``out[indices] = values``, or ``+=`` with ``accumulate``, where equal indices add up.
 
@@ -94,6 +96,7 @@ def fill_where_vjp(g, needs, shape, mask, count):
     return da, embed(take(g, (mask,)), (math.prod(shape),), (slice(0, count),)).reshape(shape) if needs[1] else None
 
 
+@writing.by(writing.masked_scatter)
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """The elements of ``source``, in order, where ``mask`` holds.
 
@@ -123,6 +126,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     return p.where(wrap(backends.dense(where)), picked, input)
 
 
+@writing.by(writing.put)
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
     """``source`` at flat positions, or added there with ``accumulate``.
 

@@ -13,6 +13,7 @@ from ..kinds import custom
 from ..scalar.types import BOOL, INT64
 from ..tensor import Tensor, wrap
 from . import pointwise as p
+from . import writing
 from .axes import axis_of, outside
 from .convert import element
 from .gathering import gather_at, index_array, rows_at
@@ -112,6 +113,7 @@ def in_shape(result: Tensor, input: Tensor) -> Tensor:
     return result if input.array.ndim else result.reshape(())
 
 
+@writing.by(writing.scatter)
 def scatter(input: Tensor, dim: Any, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
     """``out[index[i][j]][j] = src[i][j]`` for ``dim`` 0, and so on; ``src`` is a tensor or a number.
 
@@ -131,6 +133,7 @@ def scatter(input: Tensor, dim: Any, index: Tensor, src: Any = None, *, value: A
     return in_shape(scatter_to(x, source, axis, i), input) if i.size else input.clone()
 
 
+@writing.by(writing.scatter_add)
 def scatter_add(input: Tensor, dim: Any, index: Tensor, src: Tensor) -> Tensor:
     """``out[index[i][j]][j] += src[i][j]`` for ``dim`` 0, and so on; equal indices add up.
 
@@ -248,6 +251,7 @@ def folded_product(start: Tensor, src: Tensor, axis: int, index: Any) -> Tensor:
     return out
 
 
+@writing.by(writing.index_add)
 def index_add(input: Tensor, dim: Any, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """``out[..., index[i], ...] += alpha * source[..., i, ...]`` along ``dim``; equal indices add up.
 
@@ -329,6 +333,7 @@ def rows_to_vjp(g, needs, axis, index):
     ] else None
 
 
+@writing.by(writing.index_copy)
 def index_copy(input: Tensor, dim: Any, index: Tensor, source: Tensor) -> Tensor:
     """``out[..., index[i], ...] = source[..., i, ...]`` along ``dim``.
 
@@ -343,6 +348,7 @@ def index_copy(input: Tensor, dim: Any, index: Tensor, source: Tensor) -> Tensor
     return rows_to(input, source, axis, i) if input.array.ndim else rows_to(input.reshape(1), source, 0, i).reshape(())
 
 
+@writing.by(writing.index_fill)
 def index_fill(input: Tensor, dim: Any, index: Tensor, value: Any) -> Tensor:
     """``value`` at the places ``index`` along ``dim``.
 
@@ -351,6 +357,7 @@ def index_fill(input: Tensor, dim: Any, index: Tensor, value: Any) -> Tensor:
     """
     if isinstance(value, Tensor) and value.array.ndim:
         raise ShapeError(f"index_fill: only supports a 0-dimensional value tensor, but got one with {value.ndim} dimensions")
+    value = value.to(input.dtype) if isinstance(value, Tensor) else element("index_fill", value, input.dtype)
     i, axis = index_vector("index_fill", input, dim, index, None)
     mask = backends.zeros((input.array.shape[axis] if input.array.ndim else 1,), BOOL, input.array)
     mask[i] = True
