@@ -30,6 +30,15 @@ def running(kind: int, a: Any, axis: int) -> Any:
 SUM, PRODUCT, LARGEST, LEAST = range(4)
 
 
+def equals_before(rows: Any) -> tuple[Any, Any]:
+    """(the order of each row's elements, how many equal ones come before each in that order)"""
+    order = np.argsort(rows, -1, kind="stable")
+    ordered = np.take_along_axis(rows, order, -1)
+    places = backends.beside(np.arange(rows.shape[-1]), rows)
+    begins = np.where((ordered != np.roll(ordered, 1, -1)) | (places == 0), places + 1, 0)  # of each run of equals
+    return order, places - backends.scan(LARGEST, begins, begins.ndim - 1)
+
+
 @linear(grad_name="CumsumBackward0")
 def cumsum_along(a, axis):
     return running(SUM, a, axis)

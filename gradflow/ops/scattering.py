@@ -18,6 +18,7 @@ from .axes import axis_of, outside
 from .convert import element
 from .gathering import gather_at, index_array, rows_at
 from .rearranging import dense
+from .scans import equals_before
 from .view_maps import embed
 
 KERNELS = {"prod": 0, "amax": 1, "amin": 2}  # as scatter_fold numbers them
@@ -231,13 +232,8 @@ def folded_extreme(start: Tensor, src: Tensor, out: Tensor, axis: int, index: An
 
 def turns(index: Any, axis: int) -> Any:
     """How many indices before it name the same place."""
-    rank: Any = np.zeros(index.shape, np.int64)
-    seen: dict[Any, int] = {}
-    for place in np.ndindex(index.shape):
-        target = (*place[:axis], int(index[place]), *place[axis + 1 :])
-        rank[place] = seen.get(target, 0)
-        seen[target] = rank[place] + 1
-    return rank
+    order, before = equals_before(np.moveaxis(index, axis, -1))
+    return np.moveaxis(np.take_along_axis(before, np.argsort(order, -1), -1), -1, axis)
 
 
 def folded_product(start: Tensor, src: Tensor, axis: int, index: Any) -> Tensor:

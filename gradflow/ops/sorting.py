@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import backends, dtypes
-from ..backends import scan
 from ..backends.batched import asarray
 from ..errors import ArgumentError, AxisError, DTypeError, OutOfRangeError, ShapeError
 from ..scalar import primitives as s
@@ -20,7 +19,7 @@ from .axes import axis_of, flag, integer
 from .convert import element
 from .gathering import gather_at
 from .reductions import float_only
-from .scans import LARGEST
+from .scans import equals_before
 
 
 class Sorted(NamedTuple):
@@ -210,11 +209,8 @@ def mode(input: Tensor, dim: Any = -1, keepdim: bool = False) -> Sorted:
     if type(rows) is np.ndarray:
         index = backends.cpu.mode(np.ascontiguousarray(rows, HEAPED.get(rows.dtype.char)))
     else:
-        order = np.argsort(rows, -1, kind="stable")
-        ordered = np.take_along_axis(rows, order, -1)
-        places = backends.beside(np.arange(rows.shape[-1]), input.array)
-        begins = np.where((ordered != np.roll(ordered, 1, -1)) | (places == 0), places + 1, 0)  # of each run of equals
-        last = (places - scan(LARGEST, begins, begins.ndim - 1)).argmax(-1)[..., None]  # the end of the first of the longest
+        order, before = equals_before(rows)
+        last = before.argmax(-1)[..., None]  # the end of the first of the longest runs
         index = np.take_along_axis(order, last, -1)
     values, indices = chosen("mode", "ModeBackward0", input, axis, np.moveaxis(index, -1, axis))
     return kept(values, indices, axis, keepdim)
