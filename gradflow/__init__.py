@@ -166,7 +166,7 @@ layout = memory_format = Layout
 newaxis = None
 
 # read when they are first asked for
-_LATER = set("amp compiler distributed distributions func graph hub jit memory mxnet profiler random special types version".split())
+_LATER = set("amp compiler distributed distributions func graph hub jit memory mxnet profiler random signal special types version".split())
 _ABSENT = {
     "complex numbers": "cdouble cfloat chalf complex complex32 complex64 complex128 imag istft polar stft view_as_complex view_as_real",
     "sparse tensors": "smm sparse sparse_coo_tensor sparse_csr_tensor sparse_compressed_tensor spmm sspaddmm",
@@ -177,7 +177,7 @@ _ABSENT = {
 }
 
 if _typing.TYPE_CHECKING:
-    from . import amp, compiler, distributed, distributions, func, hub, jit, memory, mxnet, random, special, types, version
+    from . import amp, compiler, distributed, distributions, func, hub, jit, memory, mxnet, random, signal, special, types, version
     from .amp import autocast
     from .compiler import compile
     from .func import vmap

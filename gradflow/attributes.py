@@ -192,13 +192,21 @@ class Attributes:
         """
         return self.array.ctypes.data if self.array.size else 0
 
-    def is_contiguous(self) -> bool:
-        """Do the elements lie in C order without gaps?
+    def is_contiguous(self, memory_format: Any = None) -> bool:
+        """Do the elements lie in C order without gaps? With ``channels_last``, in that order with the channels moved behind the places.
 
         >>> gf.ones(2, 3).is_contiguous(), gf.ones(2, 3).T.is_contiguous()
         (True, False)
+        >>> gf.ones(1, 2, 2, 3).permute(0, 3, 1, 2).is_contiguous(memory_format=gf.channels_last)
+        True
         """
-        return self.array.flags.c_contiguous
+        axes = {"torch.channels_last": 4, "torch.channels_last_3d": 5}.get(str(memory_format))
+        if axes is None:
+            if memory_format is not None and not str(memory_format).startswith("torch."):
+                raise DTypeError(f"is_contiguous: argument 'memory_format' must be torch.memory_format, not {type(memory_format).__name__}")
+            return self.array.flags.c_contiguous
+        array = self.array
+        return array.ndim == axes and array.transpose(0, *range(2, axes), 1).flags.c_contiguous
 
     def is_floating_point(self) -> bool:
         """Is the type a floating-point type?

@@ -329,8 +329,6 @@ class Tensor(Attributes, Methods):
         return twin
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        if not self.is_leaf:
-            raise GradError("pickle: only graph leaves can be pickled; detach() first")
         return _rebuild, (type(self), self.array, self.requires_grad)
 
 

@@ -105,7 +105,8 @@ NONE = {
     "bitwise_right_shift bitwise_xor bucketize count_nonzero eq gcd ge greater greater_equal gt isclose isfinite isin isinf isnan isneginf "
     "isposinf isreal lcm le less less_equal logical_and logical_not logical_or logical_xor lt multinomial ne nonzero nonzero_static not_equal "
     "searchsorted signbit unravel_index linalg.matrix_rank nn.functional.one_hot allclose equal",
-    "differentiates, but draws, so that differences do not check it": "nn.functional.gumbel_softmax svd_lowrank pca_lowrank",
+    "differentiates, but draws, so that differences do not check it": "nn.functional.gumbel_softmax nn.functional.fractional_max_pool2d "
+    "nn.functional.fractional_max_pool3d svd_lowrank pca_lowrank",
     "counts or draws": "histc histogram bernoulli binomial normal poisson unique unique_consecutive",
     "not differentiable in PyTorch either": "heaviside nextafter geqrf linalg.ldl_factor linalg.ldl_factor_ex linalg.ldl_solve "
     + " ".join(f"special.{name}" for name in POLYNOMIALS),

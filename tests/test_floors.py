@@ -52,6 +52,7 @@ FLOORS = {
     "compiler": ({"errors"}, set()),
     "distributed": (set(), set()),
     "distributions": ({"errors", "tensor", "autograd", "ops", "gradflow"}, set()),
+    "signal": ({"errors", "tensor", "gradflow"}, set()),
     "nn": ({*PEOPLE, "kinds"}, set()),
     "optim": ({*PEOPLE, "backends"}, set()),
     "utils": ({"errors", "hub", "tensor", "tape", "autograd", "gradflow"}, set()),

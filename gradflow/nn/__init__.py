@@ -36,6 +36,7 @@ from .batchnorm import (
     BatchNorm1d,
     BatchNorm2d,
     BatchNorm3d,
+    CrossMapLRN2d,
     GroupNorm,
     InstanceNorm1d,
     InstanceNorm2d,
@@ -122,6 +123,8 @@ from .pooling import (
     AvgPool1d,
     AvgPool2d,
     AvgPool3d,
+    FractionalMaxPool2d,
+    FractionalMaxPool3d,
     LPPool1d,
     LPPool2d,
     LPPool3d,
@@ -160,7 +163,7 @@ __all__ = [
     "LazyConvTranspose2d", "LazyConvTranspose3d", "LazyInstanceNorm1d", "LazyInstanceNorm2d", "LazyInstanceNorm3d", "LazyLinear", "UninitializedParameter",
     # normalisation
     "BatchNorm2d", "BatchNorm1d", "BatchNorm3d", "SyncBatchNorm", "InstanceNorm2d", "InstanceNorm1d",
-    "InstanceNorm3d", "GroupNorm", "LocalResponseNorm",
+    "InstanceNorm3d", "GroupNorm", "LocalResponseNorm", "CrossMapLRN2d",
     # resizing
     "Fold", "Unfold", "Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d",
     # attention
@@ -171,7 +174,7 @@ __all__ = [
     # pooling
     "MaxPool2d", "MaxPool1d", "MaxPool3d", "MaxUnpool2d", "MaxUnpool1d", "MaxUnpool3d", "AvgPool1d",
     "AvgPool2d", "AvgPool3d", "LPPool2d", "LPPool1d", "LPPool3d", "AdaptiveAvgPool2d", "AdaptiveAvgPool1d",
-    "AdaptiveAvgPool3d", "AdaptiveMaxPool2d", "AdaptiveMaxPool1d", "AdaptiveMaxPool3d",
+    "AdaptiveAvgPool3d", "AdaptiveMaxPool2d", "AdaptiveMaxPool1d", "AdaptiveMaxPool3d", "FractionalMaxPool2d", "FractionalMaxPool3d",
     # activations
     "RReLU", "Softmax2d", "CELU", "ELU", "GELU", "GLU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "LogSigmoid",
     "LogSoftmax", "Mish", "PReLU", "ReLU", "ReLU6", "SELU", "SiLU", "Sigmoid", "Softmax", "Softmin", "Softplus",
@@ -186,9 +189,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """``nn.modules``, which is read when it is first asked for."""
-    if name == "modules":
+    """``nn.modules`` and ``nn.grad``, which are read when they are first asked for."""
+    if name in ("modules", "grad"):
         import importlib
 
-        return importlib.import_module("gradflow.nn.modules")
+        return importlib.import_module(f"gradflow.nn.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -49,6 +49,12 @@ class Normalization(Module):
         self.register_buffer("num_batches_tracked", gf.tensor(0, dtype=gf.int64, device=device) if track_running_stats else None)
         self.reset_parameters()
 
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *checks: Any) -> None:
+        key = f"{prefix}num_batches_tracked"
+        if (local_metadata.get("version") or 1) < 2 and self.num_batches_tracked is not None:
+            state_dict.setdefault(key, self.num_batches_tracked)  # files of before the count, and plain dicts, need not have it
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *checks)
+
     def reset_running_stats(self) -> None:
         """Set the running mean to zeros and the running variance to ones."""
         if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
@@ -293,3 +299,26 @@ class LocalResponseNorm(Module):
 
     def extra_repr(self) -> str:
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+class CrossMapLRN2d(Module):
+    """x / (k + alpha mean(x ** 2)) ** beta, the mean over ``size`` neighbouring channels: `LocalResponseNorm` of images.
+
+    An even size looks at one channel less, but still divides by ``size``.
+
+    >>> gf.nn.CrossMapLRN2d(1, alpha=3.0, beta=0.5)(gf.ones(1, 2, 1, 1)).flatten()
+    tensor([0.5000, 0.5000])
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1) -> None:
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.ndim != 4:
+            raise ArgumentError(f"CrossMapLRN2d: Expected input to be 4D, got {input.ndim}D instead.")
+        side = (self.size - 1) // 2
+        squares = F.pad(input.square(), (0, 0, 0, 0, side, side)).unfold(1, 2 * side + 1, 1).sum(-1)
+        return input * (self.k + self.alpha / self.size * squares) ** -self.beta
+
+    extra_repr = LocalResponseNorm.extra_repr

@@ -76,8 +76,14 @@ class Embedding(Module):
         return F.embedding(input, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq)
 
     def extra_repr(self) -> str:
-        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
-        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
+        settings: dict[str, tuple[Any, Any]] = {
+            "padding_idx": (self.padding_idx, None),
+            "max_norm": (self.max_norm, None),
+            "norm_type": (self.norm_type, 2),
+        }
+        settings |= {"scale_grad_by_freq": (self.scale_grad_by_freq, False)}
+        said = "".join(f", {name}={value!r}" for name, (value, usual) in settings.items() if value != usual)
+        return f"{self.num_embeddings}, {self.embedding_dim}{said}"
 
     @classmethod
     def from_pretrained(cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None, **options: Any) -> Embedding:
@@ -126,6 +132,18 @@ class EmbeddingBag(Module):
 
     reset_parameters = Embedding.reset_parameters
 
+    @classmethod
+    def from_pretrained(cls, embeddings: Tensor, freeze: bool = True, **settings: Any) -> EmbeddingBag:
+        """The given rows; they are not learned if freeze. The other settings are the constructor's."""
+        if embeddings.ndim != 2:
+            raise ArgumentError(
+                f"EmbeddingBag: Embeddings parameter is expected to be 2-dimensional; it has shape {tuple(embeddings.shape)}"
+            )
+        rows, columns = embeddings.shape
+        table = cls(rows, columns, _weight=embeddings, **settings)
+        table.weight.requires_grad_(not freeze)
+        return table
+
     def forward(self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None) -> Tensor:
         return F.embedding_bag(
             input,
@@ -141,5 +159,11 @@ class EmbeddingBag(Module):
         )
 
     def extra_repr(self) -> str:
-        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
-        return f"{self.num_embeddings}, {self.embedding_dim}{padding}, mode={self.mode!r}"
+        settings: dict[str, tuple[Any, Any]] = {
+            "max_norm": (self.max_norm, None),
+            "norm_type": (self.norm_type, 2),
+            "scale_grad_by_freq": (self.scale_grad_by_freq, False),
+        }
+        settings |= {"mode": (self.mode, None), "padding_idx": (self.padding_idx, None)}
+        said = "".join(f", {name}={value!r}" for name, (value, usual) in settings.items() if value != usual)
+        return f"{self.num_embeddings}, {self.embedding_dim}{said}"

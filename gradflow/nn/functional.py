@@ -76,6 +76,7 @@ from ..ops.reductions import float_only
 from ..ops.rowwise import layer_norm, log_softmax, softmax, softmin, tensors_only
 from ..tensor import Tensor
 from .attention import multi_head_attention_forward, scaled_dot_product_attention
+from .fractional import fractional_max_pool2d, fractional_max_pool3d
 from .loss_functions import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -112,6 +113,7 @@ __all__ = [
     "multi_head_attention_forward", "scaled_dot_product_attention",
     # pooling
     "max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d", "lp_pool1d", "lp_pool2d", "lp_pool3d", "max_unpool1d", "max_unpool2d", "max_unpool3d",
+    "fractional_max_pool2d", "fractional_max_pool3d",
     # activations
     "celu", "elu", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "log_softmax",
     "logsigmoid", "mish", "prelu", "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softmin", "softplus",

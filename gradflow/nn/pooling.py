@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
+from ..errors import ArgumentError
 from ..ops.convolutions import sizes
 from ..tensor import Tensor
 from . import functional as F
+from .fractional import several
 from .module import Module
 
 Size: TypeAlias = "int | Sequence[int]"
@@ -340,3 +342,51 @@ class AdaptiveMaxPool3d(AdaptiveMaxPool):
     """
 
     function = staticmethod(F.adaptive_max_pool3d)
+
+
+class FractionalPooling(Module):
+    """Windows of drawn places: either their number or its ratio to the size is given."""
+
+    axes = 2
+
+    def __init__(
+        self,
+        kernel_size: Any,
+        output_size: Any = None,
+        output_ratio: Any = None,
+        return_indices: bool = False,
+        _random_samples: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        name, n = type(self).__name__, self.axes
+        if (output_size is None) == (output_ratio is None):
+            raise ArgumentError(f"{name}: give either an output_size, or an output_ratio; got {output_size} and {output_ratio}")
+        self.kernel_size = several(name, "kernel_size", kernel_size, n)
+        self.output_size = None if output_size is None else several(name, "output_size", output_size, n)
+        self.output_ratio = None if output_ratio is None else several(name, "output_ratio", output_ratio, n)
+        if self.output_ratio is not None and not all(0 < ratio < 1 for ratio in self.output_ratio):
+            raise ArgumentError(f"{name}: output_ratio must be between 0 and 1 (got {output_ratio})")
+        self.return_indices = return_indices
+        self.register_buffer("_random_samples", _random_samples)
+
+    def forward(self, input: Tensor) -> Any:
+        function = F.fractional_max_pool2d if self.axes == 2 else F.fractional_max_pool3d
+        return function(input, self.kernel_size, self.output_size, self.output_ratio, self.return_indices, self.__dict__["_random_samples"])
+
+
+class FractionalMaxPool2d(FractionalPooling):
+    """The largest elements of windows whose places are drawn, to a size that is given or to a part of the image's.
+
+    >>> gf.nn.FractionalMaxPool2d(2, output_ratio=0.5)(gf.ones(1, 1, 6, 8)).shape
+    torch.Size([1, 1, 3, 4])
+    """
+
+
+class FractionalMaxPool3d(FractionalPooling):
+    """`FractionalMaxPool2d` of volumes.
+
+    >>> gf.nn.FractionalMaxPool3d(2, output_size=(2, 3, 3))(gf.ones(1, 1, 4, 6, 6)).shape
+    torch.Size([1, 1, 2, 3, 3])
+    """
+
+    axes = 3

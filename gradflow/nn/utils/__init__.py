@@ -23,7 +23,7 @@ def __getattr__(name: str) -> object:
     """What is made of modules, and read when it is first asked for."""
     import importlib
 
-    if name in ("parametrize", "parametrizations", "stateless"):
+    if name in ("parametrize", "parametrizations", "prune", "stateless"):
         return importlib.import_module(f"{__name__}.{name}")
     for file, names in _LATER.items():
         if name in names:
