@@ -620,6 +620,79 @@ void hardtanh_of_backward_4d7aaef866ee9b7f(void* const* in, void* const* out, in
   }
 }
 
+void lambda_124f64030cd30887(void* const* in, void* const* out, int64_t n, int64_t, const int64_t*, Ahead& ahead) {
+  const float* in0 = static_cast<const float*>(in[0]);
+  const float* in1 = static_cast<const float*>(in[1]);
+  const float* in2 = static_cast<const float*>(in[2]);
+  const float* in3 = static_cast<const float*>(in[3]);
+  float* out0 = static_cast<float*>(out[0]);
+  float* out1 = static_cast<float*>(out[1]);
+  ahead.step();
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; ++i) {
+    const float x0 = in0[i];
+    const float x1 = in1[i];
+    const float x2 = in2[i];
+    const float x3 = in3[i];
+    const float r0 = gf::prim::mul(x0, x0);
+    const float r1 = gf::prim::mul(r0, x0);
+    const float r2 = gf::prim::neg(r1);
+    const float r3 = gf::prim::mul(r2, x2);
+    const float r4 = gf::prim::div(r3, x3);
+    const float r5 = gf::prim::neg(x0);
+    const float r6 = gf::prim::mul(r5, x1);
+    const float r7 = gf::prim::div(r6, x3);
+    out0[i] = r4;
+    out1[i] = r7;
+  }
+}
+
+void lambda_2d67b09ea581c0b2(void* const* in, void* const* out, int64_t n, int64_t, const int64_t*, Ahead& ahead) {
+  const float* in0 = static_cast<const float*>(in[0]);
+  const float* in1 = static_cast<const float*>(in[1]);
+  const float* in2 = static_cast<const float*>(in[2]);
+  const float* in3 = static_cast<const float*>(in[3]);
+  const float* in4 = static_cast<const float*>(in[4]);
+  const float* in5 = static_cast<const float*>(in[5]);
+  float* out0 = static_cast<float*>(out[0]);
+  ahead.step();
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; ++i) {
+    const float x0 = in0[i];
+    const float x1 = in1[i];
+    const float x2 = in2[i];
+    const float x3 = in3[i];
+    const float x4 = in4[i];
+    const float x5 = in5[i];
+    const float r0 = gf::prim::mul(x0, x3);
+    const float r1 = gf::prim::sub(x1, x2);
+    const float r2 = gf::prim::mul(r1, x4);
+    const float r3 = gf::prim::add(r2, x5);
+    const float r4 = gf::prim::add(r0, r3);
+    out0[i] = r4;
+  }
+}
+
+void lambda_3be6e8e9ebed5208(void* const* in, void* const* out, int64_t n, int64_t, const int64_t*, Ahead& ahead) {
+  const float* in0 = static_cast<const float*>(in[0]);
+  const float* in1 = static_cast<const float*>(in[1]);
+  const float* in2 = static_cast<const float*>(in[2]);
+  const float* in3 = static_cast<const float*>(in[3]);
+  float* out0 = static_cast<float*>(out[0]);
+  ahead.step();
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; ++i) {
+    const float x0 = in0[i];
+    const float x1 = in1[i];
+    const float x2 = in2[i];
+    const float x3 = in3[i];
+    const float r0 = gf::prim::sub(x0, x1);
+    const float r1 = gf::prim::mul(r0, x2);
+    const float r2 = gf::prim::add(r1, x3);
+    out0[i] = r2;
+  }
+}
+
 void lambda_f1737f6b3169b291(void* const* in, void* const* out, int64_t n, int64_t, const int64_t*, Ahead& ahead) {
   const float* in0 = static_cast<const float*>(in[0]);
   const float* in1 = static_cast<const float*>(in[1]);
@@ -705,6 +778,47 @@ void lerp_backward_de7c17b61479a91a(void* const* in, void* const* out, int64_t n
     const float r2 = gf::prim::add(x0, r1);
     out0[i] = r2;
     out1[i] = r0;
+  }
+}
+
+void moments_of_5926e389701b5e65(void* const* in, void* const* out, int64_t n, int64_t rows, const int64_t* row_step, Ahead& ahead) {
+  float fold3[kCompiledRows], fold7[kCompiledRows];
+  for (int64_t row = 0; row < rows; ++row) {
+    const float* in0 = static_cast<const float*>(in[0]) + row * row_step[0];
+    ahead.step();
+    double sum[1];
+    sum_row(int(n), sum, [&](int i, float* value) {
+      const float x0 = in0[i];
+      value[0] = x0;
+    });
+    fold3[row] = float(sum[0]);
+  }
+  for (int64_t row = 0; row < rows; ++row) {
+    const float* in0 = static_cast<const float*>(in[0]) + row * row_step[0];
+    const float x1 = static_cast<const float*>(in[1])[row];
+    const float r0 = fold3[row];
+    const float r1 = gf::prim::div(r0, x1);
+    ahead.step();
+    double sum[1];
+    sum_row(int(n), sum, [&](int i, float* value) {
+      const float x0 = in0[i];
+      const float r2 = gf::prim::sub(x0, r1);
+      const float r3 = gf::prim::mul(r2, r2);
+      value[0] = r3;
+    });
+    fold7[row] = float(sum[0]);
+  }
+  for (int64_t row = 0; row < rows; ++row) {
+    const float x1 = static_cast<const float*>(in[1])[row];
+    const float x2 = static_cast<const float*>(in[2])[row];
+    const float r0 = fold3[row];
+    const float r4 = fold7[row];
+    const float r1 = gf::prim::div(r0, x1);
+    const float r5 = gf::prim::div(r4, x1);
+    const float r6 = gf::prim::add(r5, x2);
+    const float r7 = gf::prim::rsqrt(r6);
+    static_cast<float*>(out[0])[row] = r1;
+    static_cast<float*>(out[1])[row] = r7;
   }
 }
 
@@ -991,6 +1105,33 @@ void silu_backward_412f4ca53f21aa99(void* const* in, void* const* out, int64_t n
     const float r7 = gf::prim::mul(r3, r6);
     const float r8 = gf::prim::mul(x0, r7);
     out0[i] = r8;
+  }
+}
+
+void slopes_of_67e514df677c279a(void* const* in, void* const* out, int64_t n, int64_t rows, const int64_t* row_step, Ahead& ahead) {
+  float fold3[kCompiledRows], fold6[kCompiledRows];
+  for (int64_t row = 0; row < rows; ++row) {
+    const float* in0 = static_cast<const float*>(in[0]) + row * row_step[0];
+    const float* in1 = static_cast<const float*>(in[1]) + row * row_step[1];
+    const float x2 = static_cast<const float*>(in[2])[row];
+    ahead.step();
+    double sum[2];
+    sum_row(int(n), sum, [&](int i, float* value) {
+      const float x0 = in0[i];
+      const float x1 = in1[i];
+      const float r1 = gf::prim::sub(x1, x2);
+      const float r2 = gf::prim::mul(x0, r1);
+      value[0] = x0;
+      value[1] = r2;
+    });
+    fold3[row] = float(sum[0]);
+    fold6[row] = float(sum[1]);
+  }
+  for (int64_t row = 0; row < rows; ++row) {
+    const float r0 = fold3[row];
+    const float r3 = fold6[row];
+    static_cast<float*>(out[0])[row] = r0;
+    static_cast<float*>(out[1])[row] = r3;
   }
 }
 
@@ -1293,11 +1434,15 @@ const Compiled table[] = {
   {"9a65ee8f5b8455b8", hardswish_9a65ee8f5b8455b8, 1, 0u},
   {"9857b80e1094f703", hardswish_backward_9857b80e1094f703, 1, 0u},
   {"4d7aaef866ee9b7f", hardtanh_of_backward_4d7aaef866ee9b7f, 1, 0u},
+  {"124f64030cd30887", lambda_124f64030cd30887, 1, 0u},
+  {"2d67b09ea581c0b2", lambda_2d67b09ea581c0b2, 1, 0u},
+  {"3be6e8e9ebed5208", lambda_3be6e8e9ebed5208, 1, 0u},
   {"f1737f6b3169b291", lambda_f1737f6b3169b291, 1, 0u},
   {"13923ba83841b89e", leaky_relu_of_13923ba83841b89e, 1, 0u},
   {"03fbb3d872c70a98", leaky_relu_of_backward_03fbb3d872c70a98, 1, 0u},
   {"69355c5cd6fa373d", lerp_69355c5cd6fa373d, 1, 0u},
   {"de7c17b61479a91a", lerp_backward_de7c17b61479a91a, 1, 0u},
+  {"5926e389701b5e65", moments_of_5926e389701b5e65, 2, 6u},
   {"7531f8242d7f01f1", normalize_back_7531f8242d7f01f1, 2, 44u},
   {"1f88e3c23df7b82c", normalize_rows_1f88e3c23df7b82c, 3, 6u},
   {"63df13f0363953aa", plain_back_63df13f0363953aa, 2, 28u},
@@ -1307,6 +1452,7 @@ const Compiled table[] = {
   {"d5e341c269c353a5", sigmoid_d5e341c269c353a5, 1, 0u},
   {"837b9a555aff3399", silu_837b9a555aff3399, 1, 0u},
   {"412f4ca53f21aa99", silu_backward_412f4ca53f21aa99, 1, 0u},
+  {"67e514df677c279a", slopes_of_67e514df677c279a, 1, 4u},
   {"1ab09a69e2bb8de4", smooth_absolute_error_1ab09a69e2bb8de4, 1, 0u},
   {"935435f3447feb3f", smooth_absolute_error_backward_935435f3447feb3f, 1, 0u},
   {"40a3220455aee4fb", softplus_of_40a3220455aee4fb, 1, 0u},

@@ -63,6 +63,7 @@ def typical_calls() -> None:
         gf.addcdiv(x, x, y),
         *(activation(x) for activation in ACTIVATIONS),
         gf.nn.LSTM(4, 4)(x.unsqueeze(1))[0],
+        F.group_norm(x.unsqueeze(2) * gf.ones(2), 2, weight, bias),
     ):
         result.backward(gf.rand_like(result))
     for optimizer in OPTIMIZERS:

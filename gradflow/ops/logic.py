@@ -108,7 +108,7 @@ def logical_not(x):
     >>> gf.logical_not(gf.tensor([0, 1, 2]))
     tensor([ True, False, False])
     """
-    return s.eq(x, 0)
+    return s.eq(x, False)
 
 
 @elementwise(public=True)

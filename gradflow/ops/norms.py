@@ -8,6 +8,7 @@ from typing import Any
 from .. import backends, dtypes
 from ..errors import ArgumentError, ShapeError
 from ..kinds import custom
+from ..kinds import rows as rowwise
 from ..scalar import primitives as s
 from ..tape.node import identity, mode, named
 from ..tensor import Tensor, wrap
@@ -79,6 +80,72 @@ def batch_norm_vjp(g, needs, x, weight, mean, rstd, _mean, _var, eps):
     dx = p.mul(scale, p.sub(gw, inner)) if needs[0] else None
     dw = sum_over(p.mul(g, xhat), axes, False) if needs[1] else None
     return dx, dw, sum_over(g, axes, False) if needs[2] else None
+
+
+# Groups of channels: (samples, groups, channels of a group, places)
+
+
+@rowwise(outputs=2, row_inputs=("size", "eps"))
+def moments_of(x, size, eps):
+    """(the mean, 1 / the standard deviation)"""
+    mean = s.row_sum(x) / size
+    centred = x - mean
+    return mean, s.rsqrt(s.row_sum(centred * centred) / size + eps)
+
+
+@rowwise(outputs=2, row_inputs=("mean",))
+def slopes_of(g, x, mean):
+    return s.row_sum(g), s.row_sum(g * (x - mean))
+
+
+lines = backends.kernel(lambda r, sum_g, sum_gx, n: (-(r * r * r) * sum_gx / n, -r * sum_g / n), outputs=2)
+back_groups = backends.kernel(lambda g, x, mean, scale, slope, shift: g * scale + ((x - mean) * slope + shift))
+
+
+def of_groups(t: Any, shape: tuple) -> Any:
+    """A value for each channel, against (samples, groups, channels of a group, places)."""
+    return t.reshape(1, shape[1], shape[2], 1)
+
+
+@custom(inputs=3, grad_name="NativeGroupNormBackward0")
+def group_norm_of(x, weight, bias, shape, eps):
+    parts = backends.dense(x).reshape(shape)
+    rows = parts.reshape(shape[0] * shape[1], -1)
+    mean, rstd = (v.reshape(*shape[:2], 1, 1) for v in backends.rows(moments_of.op.kernel, (rows, rows.shape[1], eps), 1))
+    scale = backends.elementwise(times, (rstd, of_groups(weight, shape)))
+    y = backends.elementwise(apply, (parts, mean, scale, of_groups(bias, shape)))
+    return y.reshape(x.shape), (x, weight, mean, rstd, scale)
+
+
+@group_norm_of.pull
+def group_norm_pull(node, g, walk):
+    x, weight, mean, rstd, scale = node.saved
+    shape, (px, pw, pb) = node.meta[1][0], node.parents
+    g, x = (backends.dense(a).reshape(shape) for a in (g, x))
+    means = backends.dense(backends.expand(mean, scale.shape))
+    sum_g, sum_gx = (v.reshape(scale.shape) for v in backends.rows(slopes_of.op.kernel, (g, x, means), 3))
+    if walk.wants(px):
+        w = of_groups(weight, shape)
+        sums = (backends.reduce(SUM, times, (v, w), (2,), True) for v in (sum_g, sum_gx))
+        slope, shift = backends.elementwise(lines, (rstd, *sums, x.size // mean.size))
+        walk.add(px, backends.elementwise(back_groups, (g, x, mean, scale, slope, shift)).reshape(node.saved[0].shape), True)
+    if walk.wants(pw):
+        walk.add(pw, backends.reduce(SUM, times, (sum_gx, rstd), (0,), False).reshape(weight.shape), False)
+    if walk.wants(pb):
+        walk.add(pb, backends.reduce(SUM, identity, (sum_g,), (0,), False).reshape(weight.shape), False)
+
+
+@group_norm_of.vjp
+def group_norm_vjp(g, needs, x, weight, mean, rstd, scale, shape, eps):
+    """Recorded: from differentiable pieces."""
+    parts, given, w = x.reshape(shape), g.reshape(shape), of_groups(weight, shape)
+    centred = p.sub(parts, mean_over(parts, (2, 3), True))
+    r = p.rsqrt(p.add(mean_over(p.mul(centred, centred), (2, 3), True), eps))
+    xhat, gw = p.mul(centred, r), p.mul(given, w)
+    inner = p.add(mean_over(gw, (2, 3), True), p.mul(xhat, mean_over(p.mul(gw, xhat), (2, 3), True)))
+    dx = p.mul(r, p.sub(gw, inner)).reshape(x.array.shape) if needs[0] else None
+    dw = sum_over(p.mul(given, xhat), (0, 3), False).reshape(weight.array.shape) if needs[1] else None
+    return dx, dw, sum_over(given, (0, 3), False).reshape(weight.array.shape) if needs[2] else None
 
 
 def per_channel(op: str, channels: int, **values: Any) -> None:
@@ -188,9 +255,11 @@ def in_groups(x: Tensor, groups: int, weight: Tensor | None, bias: Tensor | None
     shape = x.array.shape
     if not x.array.size:
         return affine(x, weight, bias)
-    size = x.array.size // groups
-    y = layer_norm_of(x.reshape(groups, size), None, None, size, element("group_norm", eps, dtypes.float64))
-    return affine(y.reshape(shape), weight, bias)
+    size, eps = x.array.size // groups, element("group_norm", eps, dtypes.float64)
+    narrow = x.array.itemsize == 2
+    if weight is None or bias is None or narrow or len(shape) == 2:
+        return affine(layer_norm_of(x.reshape(groups, size), None, None, size, eps).reshape(shape), weight, bias)
+    return group_norm_of(x, weight, bias, (shape[0], groups // shape[0], shape[1] * shape[0] // groups, -1), eps)
 
 
 def instance_norm(
