@@ -115,7 +115,7 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any 
     tensor([1., 2.])
     """
     centre, scale = (x.array if isinstance(x, Tensor) and x.array.ndim else element("normal", x, dtypes.float64) for x in (mean, std))
-    if np.any(everything(asarray(scale)) < 0):
+    if not backends.unseen(scale) and np.any(everything(asarray(scale)) < 0):
         raise ArgumentError("normal: normal expects all elements of std >= 0.0")
     if size is not None:
         shape = new_shape("normal", (size,))
@@ -140,7 +140,7 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Any = None) -> Tensor:
     """
     float_only("bernoulli", input)
     chance = input.array if p is None else r.probability("bernoulli", p, input.array.shape)
-    if not np.all((chance >= 0) & (chance <= 1)):
+    if not backends.unseen(chance) and not np.all((chance >= 0) & (chance <= 1)):
         raise ArgumentError("bernoulli: Expected p_in >= 0 && p_in <= 1")
     draws = r.fill_uniform(backends.empty(input.array.shape, FLOAT64, input.array), 0.0, 1.0, generator)
     return wrap(asarray(draws < chance).astype(input.array.dtype))

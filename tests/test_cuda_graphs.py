@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import gradflow as gf
+from gradflow.backends import cupy_driver
 
 nn, F = gf.nn, gf.nn.functional
 
@@ -119,8 +120,9 @@ COLLECTED = [everything]
 
 @pytest.mark.parametrize(("make", "optimizer"), STEPS, ids=lambda x: getattr(x, "__name__", x))
 def test_steps_are_those_without_a_graph(device, make, optimizer):
+    exact = device is not cupy_driver  # cuBLAS, with a graph's workspace in place of its own, may choose another kernel
     for got, want in zip(trained(make, optimizer, True), trained(make, optimizer, False), strict=True):
-        np.testing.assert_array_equal(got, want)
+        np.testing.assert_allclose(got, want, rtol=0 if exact else 1e-4, atol=0 if exact else 1e-5)
 
 
 @pytest.mark.parametrize("name", "Adam RMSprop Adadelta Adamax NAdam RAdam Rprop ASGD".split())
@@ -160,6 +162,31 @@ def test_the_learning_rate_may_be_on_the_device(device):
     before = values(w)
     g.replay()
     np.testing.assert_array_equal(values(w), before)
+
+
+def test_what_training_does_between_needs_no_host(device):
+    """Gradients are clipped, rows of padding left out, masks added, classes spread, numbers drawn by other numbers."""
+    embedding = nn.Embedding(5, 4, padding_idx=0).cuda()
+    encoder = nn.TransformerEncoderLayer(4, 2, 8, 0.1, batch_first=True).cuda()
+    parameters = [*embedding.parameters(), *encoder.parameters()]
+    words = gf.tensor([[1, 0, 3], [2, 2, 0]]).cuda()
+
+    def run():
+        for p in parameters:
+            p.grad = None
+        mask = gf.full((3, 3), float("-inf"), device="cuda").triu(1)
+        out = encoder(embedding(words), mask) * F.one_hot(words % 4, 4).float()
+        F.binary_cross_entropy(out.sigmoid(), gf.bernoulli(gf.full_like(out, 0.5))).backward()
+        return [nn.utils.clip_grad_norm_(parameters, 0.01), *(p.grad for p in parameters)]
+
+    gf.manual_seed(4)
+    want = [values(t) for t in run()]
+    g, got = captured(run)
+    gf.manual_seed(4)
+    g.replay()
+    for t, value in zip(got, want, strict=True):
+        np.testing.assert_array_equal(values(t), value)
+    assert not embedding.weight.grad[0].any()
 
 
 # Random numbers

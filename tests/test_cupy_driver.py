@@ -31,6 +31,7 @@ SIGNATURES = {
     "cupy_backends.cuda.api.driver.launchKernel": "f grid_dim_x grid_dim_y grid_dim_z block_dim_x block_dim_y block_dim_z shared_mem_bytes "
     "stream kernel_params extra",
     "cupy_backends.cuda.api.driver.funcSetAttribute": "f attribute value",
+    "cupy_backends.cuda.api.driver.funcGetAttribute": "attribute f",
     "cupy_backends.cuda.api.runtime.deviceGetAttribute": "attrib device",
     "cupy_backends.cuda.api.runtime.memcpyAsync": "dst src size kind stream",
     "cupy_backends.cuda.api.runtime.memcpyPeerAsync": "dst dstDevice src srcDevice size stream",
@@ -73,6 +74,7 @@ cupy_backends.cuda.api.runtime.streamCaptureModeGlobal cupy_backends.cuda.api.ru
 cupy_backends.cuda.api.runtime.streamCaptureModeRelaxed
 cupy.get_default_memory_pool cupy.get_default_pinned_memory_pool cupy.cuda.memory.OutOfMemoryError
 cupy_backends.cuda.api.runtime.getDevice cupy_backends.cuda.api.runtime.deviceSynchronize cupy_backends.cuda.api.runtime.memGetInfo
+cupy_backends.cuda.api.driver.CU_FUNC_ATTRIBUTE_NUM_REGS
 cupy_backends.cuda.api.driver.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 cupy_backends.cuda.api.runtime.cudaDevAttrMaxSharedMemoryPerBlockOptin
 cupy_backends.cuda.api.runtime.memcpyHostToDevice cupy_backends.cuda.api.runtime.memcpyDeviceToHost

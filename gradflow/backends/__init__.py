@@ -80,6 +80,7 @@ from .owners import (
     refuse_waiting,
     register,
     started_driver,
+    unseen,
     why_no_cuda,
 )
 
@@ -156,6 +157,7 @@ __all__ = [
     "started_driver",
     "take_rows",
     "unrecorded",
+    "unseen",
     "update",
     "why_no_cuda",
     "wrap",

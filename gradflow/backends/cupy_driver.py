@@ -341,11 +341,16 @@ def empty_cache() -> None:
 def function(name: str, text: str, device: int) -> Any:
     """A kernel, compiled or found on disk, and loaded."""
     from cupy.cuda.function import Module
+    from cupy_backends.cuda.api import driver
 
     with On(device), relaxed():
         module = Module()
         module.load(compiled(text, "".join(map(str, capability(device)))))
-        return module.get_function(name)
+        found = module.get_function(name)
+        driver.funcGetAttribute(
+            driver.CU_FUNC_ATTRIBUTE_NUM_REGS, found.ptr
+        )  # who asks has it loaded now, not at a launch that is recorded
+        return found
 
 
 def compiled(text: str, arch: str) -> bytes:

@@ -81,6 +81,11 @@ def refuse_waiting(op: str) -> None:
         )
 
 
+def unseen(array: Any) -> bool:
+    """Are its values only there once a graph, which is recorded now, is run? Then nobody checks them."""
+    return recording.graph is not None and place_of(array) is not None
+
+
 def reusable(array: Any) -> bool:
     """May memory be written to again by whoever comes next? Not by a graph, which would go on writing to it, nor if it is a graph's."""
     memory = getattr(array, "memory", None)

@@ -10,6 +10,7 @@ from .. import backends
 from ..dtypes import of
 from ..errors import ArgumentError, DTypeError, OutOfRangeError, ShapeError
 from ..kinds import custom
+from ..scalar import primitives as s
 from ..tensor import Tensor, wrap
 from . import pointwise as p
 from .axes import integer
@@ -32,15 +33,19 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     i = tensor.array
     if i.dtype != np.int64:
         raise DTypeError(f"one_hot: one_hot is only applicable to index tensor of type LongTensor; it is {tensor.dtype}")
-    if i.size and i.min() < 0:
+    checked = i.size and not (num_classes > 0 and backends.unseen(i))
+    if checked and i.min() < 0:
         raise ArgumentError("one_hot: Class values must be non-negative.")
     if num_classes == -1:
         if not i.size:
             raise ArgumentError("one_hot: Can not infer total number of classes from empty tensor.")
         num_classes = int(i.max()) + 1
-    elif num_classes <= 0 or (i.size and i.max() >= num_classes):
+    elif num_classes <= 0 or (checked and i.max() >= num_classes):
         raise ArgumentError(f"one_hot: Class values must be smaller than num_classes. num_classes is {num_classes}")
     return wrap((i[..., None] == np.arange(num_classes)).astype(np.int64))
+
+
+where_kept = backends.kernel(lambda keep, g: s.where(keep, g, 0))
 
 
 @custom(inputs=1, grad_name="EmbeddingBackward0")
@@ -65,7 +70,10 @@ def embedding_pull(node, g, walk):
         index, g = index.reshape(1), g.reshape(1, -1)
     if padding is not None:
         keep = index != padding
-        index, g = index[keep], g[keep]
+        if backends.place_of(index) is None:
+            index, g = index[keep], g[keep]
+        else:  # nobody waits to know how many there are
+            g = backends.elementwise(where_kept, (keep[..., None], g))
     backends.add_rows(out, 0, backends.dense(index), backends.dense(g))
     walk.arrive(parent, out)
 

@@ -283,7 +283,7 @@ def probability(op: str, p: Any, shape: tuple) -> Any:
     chance = p.array if isinstance(p, Tensor) else element(op, p, FLOAT)
     if isinstance(p, Tensor) and any(n not in (1, m) for n, m in zip(chance.shape[::-1], (*shape[::-1], *(1,) * chance.ndim))):
         raise ShapeError(f"{op}: p of shape {tuple(p.shape)} does not broadcast to {tuple(shape)}")
-    if not np.all((chance >= 0) & (chance <= 1)):
+    if not backends.unseen(chance) and not np.all((chance >= 0) & (chance <= 1)):
         raise ArgumentError(f"{op}: bernoulli_ expects p to be in [0, 1], but got p={p}")
     return chance
 

@@ -41,11 +41,15 @@ def clip_grads_with_norm_(parameters: Any, max_norm: float, total_norm: Tensor, 
     >>> w.grad
     tensor([1.5000])
     """
-    factor = float(max_norm) / (float(total_norm) + 1e-6)
-    if not factor >= 1.0:  # nan scales too
-        for parameter in _listed(parameters):
-            if parameter.grad is not None:
-                parameter.grad.mul_(factor)
+    if total_norm.is_cuda:  # which is not waited for
+        scale = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
+    else:
+        factor = float(max_norm) / (float(total_norm) + 1e-6)
+        if factor >= 1.0:  # nan scales too
+            return
+    for parameter in _listed(parameters):
+        if parameter.grad is not None:
+            parameter.grad.mul_(scale.to(parameter.grad.device) if total_norm.is_cuda else factor)
 
 
 @no_grad()
