@@ -105,5 +105,6 @@ def pytest_generate_tests(metafunc):
     metafunc.parametrize("case", CASES if metafunc.config.option.markexpr == "gpu" else SAMPLE, ids=" ".join)
 
 
+@pytest.mark.filterwarnings("ignore")  # what is deprecated says so
 def test_every_operation(device, case):
     check(*case)
