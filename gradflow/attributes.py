@@ -103,12 +103,16 @@ class Attributes:
     @overload
     def size(self, dim: int) -> int: ...
 
-    def size(self, dim: int | None = None) -> Size | int:
+    @overload
+    def size(self, *, axis: int) -> int: ...
+
+    def size(self, dim: int | None = None, *, axis: int | None = None) -> Size | int:
         """The shape, or its entry ``dim``.
 
         >>> gf.ones(2, 3).size(), gf.ones(2, 3).size(-1)
         (torch.Size([2, 3]), 3)
         """
+        dim = axis if dim is None else dim
         return Size(self.array.shape) if dim is None else along("size", self.array.shape, dim)
 
     def dim(self) -> int:
@@ -162,7 +166,10 @@ class Attributes:
     @overload
     def stride(self, dim: int) -> int: ...
 
-    def stride(self, dim: int | None = None) -> tuple[int, ...] | int:
+    @overload
+    def stride(self, *, axis: int) -> int: ...
+
+    def stride(self, dim: int | None = None, *, axis: int | None = None) -> tuple[int, ...] | int:
         """Steps between neighbours along each axis, in elements.
 
         >>> gf.ones(2, 3).stride(), gf.ones(2, 3).stride(0)
@@ -170,6 +177,7 @@ class Attributes:
         """
         item = self.array.itemsize
         strides = tuple(s // item for s in self.array.strides)
+        dim = axis if dim is None else dim
         return strides if dim is None else along("stride", strides, dim)
 
     def storage_offset(self) -> int:

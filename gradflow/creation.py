@@ -193,8 +193,9 @@ def options(op: str, kwargs: dict) -> tuple[int, Want]:
     code = code_of(op, kwargs.pop("dtype", None))
     grad, pinned = (flag(op, name, kwargs.pop(name, False)) for name in ("requires_grad", "pin_memory"))
     want = Want(grad, on_device(op, kwargs.pop("device", None)), pinned)
-    for ignored in ("layout", "memory_format"):
-        check_format(op, kwargs.pop(ignored, None), ignored)
+    check_format(op, kwargs.pop("layout", None), "layout")
+    if op == "empty" or op.endswith("_like"):
+        check_format(op, kwargs.pop("memory_format", None))
     if kwargs:
         raise DTypeError(f"{op}: got unexpected keyword arguments {sorted(kwargs)}")
     return code, want

@@ -56,7 +56,6 @@ bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64 = B
 short, int_, long, half, float_, double = int16, int32, int64, float16, float32, float64
 
 FROM_NUMPY: dict[Any, dtype] = {d.numpy: d for d in BY_CODE}
-FROM_PYTHON = {bool: bool_, int: int64, float: float32}
 
 
 def of(array: Any) -> dtype:
@@ -68,12 +67,10 @@ def get(spec: Any, op: str = "dtype") -> dtype:
     """A :class:`dtype` from one, from a NumPy type, or from ``float``, ``int``, ``bool``."""
     if isinstance(spec, dtype):
         return spec
-    if spec is float:
-        return get_default_dtype()
-    if spec in (int, bool):
-        return FROM_PYTHON[spec]
     try:
-        return FROM_NUMPY[np.dtype(spec if spec is not None else object)]  # NumPy would take None for float64
+        if not isinstance(spec, type | str | np.dtype):  # NumPy would take None for float64, and an array for its type
+            raise TypeError
+        return FROM_NUMPY[np.dtype(spec)]
     except (TypeError, KeyError, ValueError):
         raise DTypeError(f"{op}: {spec!r} is not an element type; choose one of {', '.join(types.NAMES)}") from None
 
@@ -95,9 +92,8 @@ def set_default_dtype(d: Any) -> None:
     torch.float64
     >>> gf.set_default_dtype(gf.float32)
     """
-    d = get(d, "set_default_dtype")
-    if not d.is_floating_point:
-        raise DTypeError(f"set_default_dtype: only floating-point types are supported as the default type, not {d.name}; e.g. float64")
+    if not isinstance(d, dtype) or not d.is_floating_point:
+        raise DTypeError(f"set_default_dtype: only floating-point types are supported as the default type, not {d!r}; e.g. gf.float64")
     cpu.set_default_float(d.code)
 
 

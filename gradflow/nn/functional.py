@@ -47,12 +47,13 @@ from ..ops.adaptive_pooling import (
     max_unpool3d,
 )
 from ..ops.arguments import checked
-from ..ops.arranging import channel_shuffle, pdist, pixel_shuffle, pixel_unshuffle
+from ..ops.arranging import channel_shuffle, pixel_shuffle, pixel_unshuffle
 from ..ops.axes import axis_of
 from ..ops.bags import embedding_bag
 from ..ops.convert import element
 from ..ops.convolutions import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from ..ops.ctc import ctc_loss
+from ..ops.distances import pdist
 from ..ops.distributions import (
     alpha_dropout,
     dropout1d,

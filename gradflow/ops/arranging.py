@@ -308,19 +308,3 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     if groups <= 0 or c % groups:
         raise ShapeError(f"channel_shuffle: Number of channels must be divisible by groups. Got {c} channels and {groups} groups.")
     return named(input.reshape(b, groups, c // groups, *rest).transpose(1, 2).reshape(b, c, *rest), "NativeChannelShuffleBackward0")
-
-
-def pdist(input: Tensor, p: float = 2.0) -> Tensor:
-    """The distances of order ``p`` between every two rows, each pair once.
-
-    >>> gf.pdist(gf.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]]))
-    tensor([5.0000, 1.0000, 4.2426])
-    """
-    require_tensor("pdist", input)
-    if input.array.ndim != 2:
-        raise ShapeError(f"pdist: only supports 2D tensors, got: {input.ndim}D")
-    if p < 0:
-        raise ArgumentError(f"pdist: only supports non-negative p values: {p}")
-    i, j = np.triu_indices(input.array.shape[0], 1)
-    difference = sub(rows_at(input, 0, backends.dense(i)), rows_at(input, 0, backends.dense(j)))
-    return named(difference.norm(p, 1), "PdistBackward0")

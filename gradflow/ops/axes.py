@@ -13,8 +13,10 @@ from ..errors import ArgumentError, AxisError, DTypeError, NumberError, ShapeErr
 
 
 def integer(op: str, name: str, value: Any) -> int:
-    """An argument that must be an int."""
+    """An argument that must be an int: a bool in its place is a mistake."""
     try:
+        if value is True or value is False:
+            raise TypeError
         number = operator.index(value)
     except TypeError:
         raise DTypeError(f"{op}: argument '{name}' must be int, not {type(value).__name__}") from None
@@ -40,6 +42,8 @@ def axis_of(op: str, dim: Any, ndim: int) -> int:
         raise DTypeError(f"{op}: argument 'dim' must be int, not {type(dim).__name__}") from None
     n = ndim or 1
     if not -n <= i < n:
+        if not -(2**63) <= i < 2**63:
+            raise NumberError(f"{op}: argument 'dim' does not fit 64 bits; it is {i}")
         raise AxisError(
             f"{op}: Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {i}); the tensor has {ndim} dimensions"
         )
@@ -70,6 +74,8 @@ def shape_of(op: str, size: Sequence[Any]) -> tuple[int, ...]:
         if not isinstance(size, tuple | list):
             raise DTypeError(f"{op}: argument 'size' must be tuple of ints, not {type(size).__name__}")
     try:
+        if bool in map(type, size):
+            raise TypeError
         return tuple(map(operator.index, size))
     except TypeError:
         raise DTypeError(f"{op}: argument 'size' must be tuple of ints, but found {list(size)}") from None

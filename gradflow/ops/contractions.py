@@ -150,65 +150,6 @@ def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, al
     return named(added("addbmm", input, y, beta, alpha), "AddbmmBackward0")
 
 
-MANY = 25  # so many rows, and their distances come from a product of matrices, as in torch
-
-
-def distances(x1: Tensor, x2: Tensor) -> Tensor:
-    """``sqrt(|x|^2 + |y|^2 - 2 x.y)`` of all pairs of rows; gradient 0 where they are equal."""
-    a, b = (sum_over(p.mul(x, x), (x.array.ndim - 1,), True) for x in (x1, x2))
-    square = p.sub(p.add(a, b.transpose(-1, -2)), p.mul(matmul(x1, x2.transpose(-1, -2)), 2))
-    apart = p.gt(square, 0)
-    return p.where(apart, p.sqrt(p.where(apart, square, 1.0)), p.where(p.isnan(square), square, 0.0))
-
-
-def only_p(op: str, names: dict[str, float], order: float) -> float:
-    """The order of a norm, which torch calls ``p``; other names are refused."""
-    for name in set(names) - {"p"}:
-        raise DTypeError(f"{op}: got an unexpected keyword argument '{name}'; the order is p")
-    return names.get("p", order)
-
-
-def cdist(x1: Tensor, x2: Tensor, p_: float = 2.0, compute_mode: str = "", **torch_names: float) -> Tensor:
-    """The distances, in the p-norm, between all pairs of rows of ``x1`` and ``x2``; leading axes are batches.
-
-    >>> gf.cdist(gf.tensor([[0.0, 0.0]]), gf.tensor([[3.0, 4.0], [0.0, 1.0]]))
-    tensor([[5., 1.]])
-    """
-    order = only_p("cdist", torch_names, p_)
-    if not isinstance(order, int | float):
-        raise DTypeError(f"cdist: argument 'p' must be float, not {type(order).__name__}")
-    for name, x in (("x1", x1), ("x2", x2)):
-        if not isinstance(x, Tensor):
-            raise DTypeError(f"cdist: argument '{name}' must be Tensor, not {type(x).__name__}")
-        if not x.dtype.is_floating_point:
-            raise DTypeError(f"cdist: only supports floating-point dtypes, {name} is {x.dtype}")
-        if x.array.ndim < 2:
-            raise ShapeError(f"cdist: only supports at least 2D tensors, {name} is {x.ndim}D")
-    if x1.dtype is not x2.dtype:
-        raise DTypeError(f"cdist: x1 and x2 must have the same dtype, but they have {x1.dtype} and {x2.dtype}; convert one of them")
-    if x1.array.shape[-1] != x2.array.shape[-1]:
-        raise ShapeError(f"cdist: X1 and X2 must have the same number of columns. X1: {x1.array.shape[-1]} X2: {x2.array.shape[-1]}")
-    if order < 0:
-        raise ArgumentError(f"cdist: only supports non-negative p values, it is {order}")
-    if order == 2 and compute_mode != "donot_use_mm_for_euclid_dist" and max(x1.array.shape[-2], x2.array.shape[-2]) > MANY:
-        return named(labelled("cdist", distances, x1, x2), "EuclideanDistBackward0")
-    gap = labelled("cdist", p.sub, x1.unsqueeze(-2), x2.unsqueeze(-3))
-    return named(norm_of(gap, float(order), (gap.array.ndim - 1,), False), "CdistBackward0")
-
-
-def dist(input: Tensor, other: Tensor, p_: float = 2.0, **torch_names: float) -> Tensor:
-    """The p-norm of ``input - other``; the gradient is 0 where the norm is 0.
-
-    >>> gf.dist(gf.tensor([0.0, 0.0]), gf.tensor([3.0, 4.0]))
-    tensor(5.)
-    """
-    if not isinstance(other, Tensor):
-        raise DTypeError(f"dist: argument 'other' must be Tensor, not {type(other).__name__}")
-    gap = labelled("dist", p.sub, input, other)
-    float_only("dist", gap)
-    return named(norm_of(gap, float(only_p("dist", torch_names, p_)), None, False), "DistBackward0")
-
-
 def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None) -> Tensor:
     """The covariance matrix of variables in rows, observations in columns.
 

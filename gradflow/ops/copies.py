@@ -191,6 +191,6 @@ def axes_in_place(view: Callable) -> Callable:
     return call
 
 
-IN_PLACE: dict[str, Any] = {"transpose": views.transpose, "swapaxes": views.transpose, "swapdims": views.transpose, "t": views.t}
+IN_PLACE: dict[str, Any] = {"transpose": views.transpose, "swapaxes": views.swapaxes, "swapdims": views.transpose, "t": views.t}
 IN_PLACE |= {"squeeze": views.squeeze, "unsqueeze": views.unsqueeze, "as_strided": striding.as_strided}
 AXES_IN_PLACE: dict[str, Callable] = {f"{name}_": axes_in_place(view) for name, view in IN_PLACE.items()}

@@ -291,6 +291,8 @@ def qr(A: Any, mode: str = "reduced") -> linalg_qr:
     True
     """
     matrices("linalg.qr", A)
+    if not isinstance(mode, str):
+        raise DTypeError(f"linalg.qr: argument 'mode' must be str, not {type(mode).__name__}")
     if mode not in ("reduced", "complete", "r"):
         raise ArgumentError(f"linalg.qr: unrecognized mode {mode!r}; expected one of 'reduced' (default), 'r', or 'complete'")
     return linalg_qr(*qr_of(A, mode))

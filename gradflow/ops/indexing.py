@@ -11,7 +11,7 @@ import numpy as np
 from .. import backends
 from ..backends import places
 from ..dtypes import of
-from ..errors import ArgumentError, AxisError, DTypeError, OutOfRangeError, ShapeError, labelled
+from ..errors import ArgumentError, AxisError, DTypeError, NumberError, OutOfRangeError, ShapeError, labelled
 from ..kinds import linear
 from ..scalar import primitives as s
 from ..scalar.types import INT64
@@ -102,11 +102,17 @@ def plain(i: Any) -> Any:
     return i
 
 
+def no_such(index: int, axis: int, n: int) -> Exception:
+    if not -(2**63) <= index < 2**63:
+        return NumberError(f"index: index {index} does not fit 64 bits; the size is {n}")
+    return OutOfRangeError(f"index: index {index} is out of bounds for dimension {axis} with size {n}")
+
+
 def check_index(a: Any, key: tuple) -> None:
     """Out of range is an IndexError that says index, axis and size."""
     used = sum(k.ndim if backends.is_array(k) and k.dtype.kind == "b" else 1 for k in key if k is not None and k is not Ellipsis)
     if sum(k is Ellipsis for k in key) > 1:
-        raise OutOfRangeError("index: an index can only have a single ellipsis ('...')")
+        raise OutOfRangeError("index: after one ellipsis ('...') there are no axes left for another, and nothing can follow it")
     if used > a.ndim:
         raise OutOfRangeError(f"index: too many indices for tensor of dimension {a.ndim}: {used} given, shape {tuple(a.shape)}")
     if a.ndim + sum(k is None for k in key) > DIMS:
@@ -137,7 +143,7 @@ def check_index(a: Any, key: tuple) -> None:
         else:
             n = a.shape[axis]
             if not -n <= k < n:
-                raise OutOfRangeError(f"index: index {k} is out of bounds for dimension {axis} with size {n}")
+                raise no_such(k, axis, n)
             axis += 1
     arrays = [k for k in key if backends.is_array(k)]
     if len(arrays) > 1:
@@ -176,6 +182,8 @@ def key_of(a: Any, index: Any) -> tuple[Any, bool]:
                 f"index: only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got {type(k).__name__})"
             )
         result.append(k)
+    while len(result) > 1 and result[-1] is Ellipsis and Ellipsis in result[:-1]:
+        result.pop()  # x[..., ...]
     key = tuple(result)
     check_index(a, key)
     return key, basic
@@ -223,7 +231,7 @@ def getitem(input: Tensor, index: Any) -> Tensor:
     a = input.array
     if index.__class__ is int and a.ndim:
         if not -a.shape[0] <= index < a.shape[0]:
-            raise OutOfRangeError(f"index: index {index} is out of bounds for dimension 0 with size {a.shape[0]}")
+            raise no_such(index, 0, a.shape[0])
         return row(input, index)
     if isinstance(index, Tensor) and index.array.ndim and a.ndim and index.array.dtype == np.int64:
         i = index.array if input.node is None else index.array.copy()

@@ -150,7 +150,7 @@ def scaled_add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     >>> gf.add(gf.tensor([1.0, 2.0]), gf.tensor([10.0, 20.0]), alpha=2)
     tensor([21., 42.])
     """
-    return add(input, other) if alpha == 1 else scaled("add", input, other, alpha, 1)
+    return add(input, other) if alpha.__class__ is int and alpha == 1 else scaled("add", input, other, alpha, 1)
 
 
 FORMULAS[true_divide], FORMULAS[scaled_add] = div.op, add.op
@@ -165,6 +165,8 @@ def scaled(op: str, input: Any, other: Any, alpha: Any, sign: int) -> Tensor:
         raise ArgumentError(f"{op}: For integral input tensors, argument alpha must not be a floating point number; it is {alpha}")
     if all(isinstance(x, bool) or (isinstance(x, Tensor) and x.array.dtype.kind == "b") for x in (input, other)):
         return add(input, other) if alpha else add(input, False)  # alpha has no part in the result's type
+    if isinstance(alpha, bool):
+        raise ArgumentError(f"{op}: Boolean alpha only supported for Boolean results; pass {int(alpha)}")
     return add_scaled(input, other, sign * alpha)
 
 
@@ -174,7 +176,7 @@ def scaled_sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     >>> gf.sub(gf.tensor([1, 2, 3]), 10)
     tensor([-9, -8, -7])
     """
-    return minus(input, other) if alpha == 1 else scaled("sub", input, other, alpha, -1)
+    return minus(input, other) if alpha.__class__ is int and alpha == 1 else scaled("sub", input, other, alpha, -1)
 
 
 FORMULAS[scaled_sub] = sub.op

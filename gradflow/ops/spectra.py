@@ -162,6 +162,8 @@ def eigh_vjp(g, needs, w, v, uplo):
 
 
 def triangle_read(op: str, UPLO: Any) -> str:
+    if not isinstance(UPLO, str):
+        raise DTypeError(f"{op}: argument 'UPLO' must be str, not {type(UPLO).__name__}")
     if UPLO not in ("L", "U", "l", "u"):
         raise ArgumentError(f"{op}: Expected UPLO argument to be 'L' or 'U', but got {UPLO!r}")
     return UPLO.upper()

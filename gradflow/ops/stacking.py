@@ -111,7 +111,7 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: Any = 0) -> tuple
                 f"tensor_split: a tensor of indices or sections must be of int64 and have at most one axis; it is {spec.dtype}, {spec.ndim}-D"
             )
         spec = spec.tolist()
-    if not isinstance(spec, int | tuple | list) or not all(isinstance(i, int) for i in (spec if not isinstance(spec, int) else ())):
+    if not isinstance(spec, int | tuple | list) or not all(type(i) is int for i in (spec if not isinstance(spec, int) else (spec,))):
         raise DTypeError(f"tensor_split: argument 'indices_or_sections' must be int or tuple of ints, not {indices_or_sections!r}")
     if isinstance(spec, int):
         if not 0 < spec < 2**31:
@@ -149,7 +149,7 @@ def vsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
 
 
 def split_evenly(op: str, input: Tensor, spec: Any, axis: int) -> tuple[Tensor, ...]:
-    if isinstance(spec, int) and (spec <= 0 or input.array.shape[axis] % spec):
+    if type(spec) is int and (spec <= 0 or input.array.shape[axis] % spec):
         raise ArgumentError(
             f"{op}: attempted to split along dimension {axis}, but the size of the dimension {input.array.shape[axis]} is not divisible by the split_size {spec}!"
         )

@@ -131,6 +131,15 @@ def transpose(input: Tensor, dim0: Any, dim1: Any) -> Tensor:
     return swap(input, i, j) if n else permute_to(input, ())
 
 
+def swapaxes(input: Tensor, axis0: Any, axis1: Any) -> Tensor:
+    """:func:`transpose` under NumPy's name: two axes exchanged; a view.
+
+    >>> gf.swapaxes(gf.ones(2, 3, 4), 0, 2).shape
+    torch.Size([4, 3, 2])
+    """
+    return transpose(input, axis0, axis1)
+
+
 @direct("t", flip_matrix.plan)
 def t(input: Tensor) -> Tensor:
     """The transpose of a matrix; vectors and scalars as they are.
