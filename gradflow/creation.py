@@ -191,11 +191,10 @@ def sized(op: str, size: tuple, kwargs: dict) -> tuple[int, ...]:
 def options(op: str, kwargs: dict) -> tuple[int, Want]:
     """(type code, what else is wanted) from the keyword arguments that all creation functions share."""
     code = code_of(op, kwargs.pop("dtype", None))
-    grad, pinned = (flag(op, name, kwargs.pop(name, False)) for name in ("requires_grad", "pin_memory"))
+    grad, pinned = (flag(op, name, kwargs.pop(name, None) or False) for name in ("requires_grad", "pin_memory"))
     want = Want(grad, on_device(op, kwargs.pop("device", None)), pinned)
     check_format(op, kwargs.pop("layout", None), "layout")
-    if op == "empty" or op.endswith("_like"):
-        check_format(op, kwargs.pop("memory_format", None))
+    check_format(op, kwargs.pop("memory_format", None) if op == "empty" or op.endswith("_like") else None)
     if kwargs:
         raise DTypeError(f"{op}: got unexpected keyword arguments {sorted(kwargs)}")
     return code, want
