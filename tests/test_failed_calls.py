@@ -4,13 +4,12 @@ Every in-place method and every function with ``out=`` is called with arguments 
 tensor, one with a history, a view of each), and with each kernel call on the way failing once, as it does when memory runs out.
 """
 
-import inspect
 
 import numpy as np
 import pytest
 
 import gradflow as gf
-from gradflow import backends, methods
+from gradflow import backends
 
 MODES = {
     "recording": gf.is_grad_enabled,

@@ -19,7 +19,7 @@ from .axes import axis_of, integer, shape_of
 from .gathering import rows_at
 from .indexing import masked_fill, nonzero
 from .joining import cat, list_of
-from .pointwise import div, gt, mul, sub, where
+from .pointwise import div, gt, mul, where
 from .rearranging import dense, diag
 from .rearranging import pad as padded
 from .reductions import sum_to_shape

@@ -14,8 +14,7 @@ from . import pointwise as p
 from .axes import axis_of
 from .notation import einsum
 from .products import added, bmm, dot, matmul, mv, outer
-from .reductions import float_only, sum_over
-from .vector_norms import norm_of
+from .reductions import sum_over
 from .views import broadcast_tensors
 
 
