@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from .errors import DeviceError, DTypeError
+from .errors import DeviceError, DTypeError, NumberError
 
 
 class Default(threading.local):
@@ -37,6 +37,8 @@ class device:
             spec, index = type.type, type.index
         elif isinstance(type, int) and not isinstance(type, bool):
             spec, index = "cuda", type
+            if not -(2**63) <= type < 2**63:
+                raise NumberError(f"device: the number does not fit 64 bits: {type}")
         if not isinstance(spec, str) or not (index is None or isinstance(index, int)):
             raise DTypeError(f"device: expected a name such as 'cpu' and perhaps a number, not {spec!r} and {index!r}")
         name, colon, number = spec.partition(":")

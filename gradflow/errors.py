@@ -20,6 +20,10 @@ class ShapeError(GradflowError, RuntimeError):
     """Shapes that do not fit together."""
 
 
+class RankError(ShapeError, IndexError):
+    """A tensor with too few or too many axes. (Torch raises an IndexError where it asks for an axis that is not there.)"""
+
+
 class DTypeError(GradflowError, TypeError, RuntimeError):
     """Element types that do not fit together or that an operation is not defined for."""
 

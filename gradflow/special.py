@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from .methods import ALONE, FUNCTIONS
 from .ops import polynomials
 from .ops.bessel import (
     airy_ai,
@@ -20,11 +23,19 @@ from .ops.bessel import (
     spherical_bessel_j0,
 )
 from .ops.error_functions import erfcx, log_ndtr, ndtr, ndtri
-from .ops.gamma import entr, igamma, igammac, mvlgamma, polygamma, xlog1py, zeta
-from .ops.numbers import logit
-from .ops.pointwise import digamma, erf, erfc, erfinv, exp2, expm1, lgamma, log1p, round, sigmoid, sinc, xlogy
-from .ops.rowwise import log_softmax, logsumexp, softmax
+from .ops.gamma import entr, igamma, igammac, xlog1py, zeta
+from .ops.pointwise import digamma, erf, erfc, erfinv, exp2, expm1, lgamma, log1p, sigmoid, sinc, xlogy
 
+if TYPE_CHECKING:
+    from .ops.gamma import mvlgamma, polygamma
+    from .ops.numbers import logit
+    from .ops.pointwise import round
+    from .ops.rowwise import log_softmax, logsumexp, softmax
+else:
+    logit, logsumexp, log_softmax, mvlgamma, round, softmax = map(
+        FUNCTIONS.get, "logit logsumexp log_softmax mvlgamma round softmax".split()
+    )
+    polygamma = ALONE["polygamma"]
 expit = sigmoid
 gammainc, gammaincc = igamma, igammac
 gammaln, psi, multigammaln = lgamma, digamma, mvlgamma

@@ -4,7 +4,6 @@ Every in-place method and every function with ``out=`` is called with arguments 
 tensor, one with a history, a view of each), and with each kernel call on the way failing once, as it does when memory runs out.
 """
 
-
 import numpy as np
 import pytest
 

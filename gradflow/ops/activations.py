@@ -324,6 +324,8 @@ def gelu(input: Tensor, approximate: str = "none", *, out: Any = None) -> Tensor
     """
     if out is not None:
         return into("gelu", out, gelu, (input, approximate), {})
+    if not isinstance(approximate, str):
+        raise DTypeError(f"gelu: argument 'approximate' must be str, not {type(approximate).__name__}")
     if approximate == "none":
         return gelu_erf(input)
     if approximate != "tanh":

@@ -65,6 +65,8 @@ def at_fault(op: str, function: Callable, args: tuple, kwargs: dict[str, Any], e
         ):
             continue
         for x in value if parameter.kind is parameter.VAR_POSITIONAL else (value,):
+            if name == "reduction" and not test(x):
+                return ArgumentError(f"{op}: {x!r} is not a valid value for reduction; choose none, mean or sum")
             if not test(x):
                 return DTypeError(f"{op}: argument '{name}' must be {word}, not {type(x).__name__}")
     return in_our_form(op, error)
@@ -79,11 +81,14 @@ OURS = (
     (ValueError, ArgumentError),
 )
 TOO_LARGE = re.compile("array is too big|Maximum allowed size|negative dimensions|too many elements")
+OF_ONE_NUMBER = re.compile("(item: a Tensor with|bool: Boolean value of Tensor)")
 OF_THE_CALL = re.compile(r"\(\) (takes|missing|got) ")
 
 
 def in_our_form(op: str, error: Exception) -> Exception | None:
     """What Python or NumPy say of an argument that no check has caught; ``None`` for our own errors and for a call with wrong names."""
+    if isinstance(error, GradflowError) and OF_ONE_NUMBER.match(str(error)) and op not in ("item", "is_nonzero"):
+        return DTypeError(f"{op}: an argument must be a number, but is a Tensor: {error}")
     if isinstance(error, GradflowError) or OF_THE_CALL.search(str(error)):
         return None
     for kind, ours in OURS:

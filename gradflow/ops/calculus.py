@@ -114,8 +114,12 @@ def derivative(f: Tensor, axis: int, h: Any, edge_order: int) -> Tensor:
         h = h.item() if isinstance(h, Tensor) else h
         if not isinstance(h, bool | int | float):
             raise DTypeError(f"gradient: spacing must be numbers or tensors, not {type(h).__name__}")
-        weights, ends, first, last = (-0.5 / h, 0.0, 0.5 / h), (h, h), (h, h), (h, h)
-    inner = at(0, n - 2) * shaped(weights[0]) + at(1, n - 2) * shaped(weights[1]) + at(2, n - 2) * shaped(weights[2]) if n > 2 else None
+        weights, ends, first, last = None, (h, h), (h, h), (h, h)
+    inner = None
+    if n > 2 and weights is None:
+        inner = (at(2, n - 2) - at(0, n - 2)) / (2 * h)
+    elif n > 2:
+        inner = at(0, n - 2) * shaped(weights[0]) + at(1, n - 2) * shaped(weights[1]) + at(2, n - 2) * shaped(weights[2])
     if edge_order == 1:
         left, right = (at(1, 1) - at(0, 1)) / ends[0], (at(n - 1, 1) - at(n - 2, 1)) / ends[1]
     else:
@@ -134,7 +138,7 @@ class Histogram(NamedTuple):
 
 
 @each_example
-def histogram(input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | None = None, density: bool = False) -> Histogram:
+def histogram(input: Tensor, bins: Any = 100, *, range: Any = None, weight: Tensor | None = None, density: bool = False) -> Histogram:
     """The elements counted (or their weights added) in bins: ``bins`` of equal width from ``range``, or between given edges.
 
     >>> gf.histogram(gf.tensor([1.0, 2.0, 1.5, 4.0]), bins=3, range=(1.0, 4.0)).hist

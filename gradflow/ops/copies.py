@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import backends
 from ..dtypes import of
-from ..errors import GradflowError, ShapeError, relabel
+from ..errors import GradflowError, RankError, ShapeError, relabel
 from ..kinds import custom
 from ..kinds.history import change_in_place, turn
 from ..tape.node import named
@@ -55,7 +55,7 @@ def detach(input: Tensor) -> Tensor:
 def part_along(op: str, input: Tensor, dim: Any, start: Any, end: Any, step: Any) -> tuple:
     axis = axis_of(op, dim, input.array.ndim)
     if not input.array.ndim:
-        raise ShapeError(f"{op}: slice() cannot be applied to a 0-dim tensor.")
+        raise RankError(f"{op}: slice() cannot be applied to a 0-dim tensor.")
     step = integer(op, "step", step)
     if step <= 0:
         raise ShapeError(f"{op}: slice step must be positive, it is {step}")

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import backends
 from ..backends.batched import asarray
-from ..errors import ArgumentError, DTypeError, ShapeError
+from ..errors import ArgumentError, DTypeError, RankError, ShapeError
 from ..kinds import elementwise
 from ..scalar import primitives as s
 from ..tensor import Tensor, wrap
@@ -98,7 +98,7 @@ def ctc_loss(
     if not isinstance(targets, Tensor) or targets.array.dtype.kind not in "iu":
         raise DTypeError("ctc_loss: targets must be a Tensor of integers")
     if log_probs.array.ndim not in (2, 3):
-        raise ShapeError(f"ctc_loss: log_probs must be (T, N, C) or (T, C), they are {list(log_probs.shape)}")
+        raise RankError(f"ctc_loss: log_probs must be (T, N, C) or (T, C), they are {list(log_probs.shape)}")
     alone = log_probs.array.ndim == 2
     lp = log_probs.unsqueeze(1) if alone else log_probs
     steps, batch, classes = lp.array.shape

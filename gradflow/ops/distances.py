@@ -53,7 +53,7 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: Any = MODES[0]) 
         raise DTypeError(f"cdist: x1 and x2 must have the same dtype, but they have {x1.dtype} and {x2.dtype}; convert one of them")
     if x1.array.shape[-1] != x2.array.shape[-1]:
         raise ShapeError(f"cdist: X1 and X2 must have the same number of columns. X1: {x1.array.shape[-1]} X2: {x2.array.shape[-1]}")
-    if p < 0:
+    if not p >= 0:
         raise ArgumentError(f"cdist: only supports non-negative p values, it is {p}")
     many = max(x1.array.shape[-2], x2.array.shape[-2]) > MANY
     if p == 2 and (compute_mode == MODES[1] or (many and compute_mode == MODES[0])):
@@ -84,7 +84,7 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     require_tensor("pdist", input)
     if input.array.ndim != 2:
         raise ShapeError(f"pdist: only supports 2D tensors, got: {input.ndim}D")
-    if p < 0:
+    if not p >= 0:
         raise ArgumentError(f"pdist: only supports non-negative p values: {p}")
     i, j = np.triu_indices(input.array.shape[0], 1)
     difference = sub(rows_at(input, 0, backends.dense(i)), rows_at(input, 0, backends.dense(j)))

@@ -11,22 +11,24 @@ import numpy as np
 from .. import backends
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..scalar.types import FLOAT64
-from ..tensor import Tensor, note, wrap
+from ..tensor import Tensor, wrap
 from .activations import leaky_relu, put
 from .convert import element
 from .pointwise import add, le, mul, ne, where
-from .random import FLOAT, Generator, dropout, fill_normal, fill_uniform, floating, stream, writable
+from .random import FLOAT, Generator, dropout, fill_normal, fill_uniform, floating, redrawn, stream
 from .reductions import float_only
 from .views import require_tensor
 
 
 def draw(self: Tensor, op: str, generator: Generator | None, inverse: Callable) -> Tensor:
     """``inverse`` of uniform numbers in (0, 1), in place."""
-    array = writable(self, op)
-    u = fill_uniform(backends.empty(array.shape, FLOAT64, array), 0.0, 1.0, generator) + 2.0**-54
-    with np.errstate(over="ignore"):
-        array[...] = inverse(u)
-    return note(self)
+
+    def put_there(array: Any) -> None:
+        u = fill_uniform(backends.empty(array.shape, FLOAT64, array), 0.0, 1.0, generator) + 2.0**-54
+        with np.errstate(over="ignore"):
+            array[...] = inverse(u)
+
+    return redrawn(self, op, put_there)
 
 
 def cauchy_(self: Tensor, median: float = 0, sigma: float = 1, *, generator: Generator | None = None) -> Tensor:
@@ -77,10 +79,12 @@ def log_normal_(self: Tensor, mean: float = 1, std: float = 2, *, generator: Gen
     mean, std = element("log_normal_", mean, FLOAT), element("log_normal_", std, FLOAT)
     if not std > 0:
         raise ArgumentError(f"log_normal_: expects std > 0.0, but found std={std}")
-    array = writable(self, "log_normal_")
-    with np.errstate(over="ignore"):
-        array[...] = np.exp(fill_normal(backends.empty(array.shape, FLOAT64, array), float(mean), float(std), generator))
-    return note(self)
+
+    def put_there(array: Any) -> None:
+        with np.errstate(over="ignore"):
+            array[...] = np.exp(fill_normal(backends.empty(array.shape, FLOAT64, array), float(mean), float(std), generator))
+
+    return redrawn(self, "log_normal_", put_there)
 
 
 def numpys(generator: Generator | None) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, DTypeError, ShapeError
+from ..errors import ArgumentError, DTypeError, RankError, ShapeError
 from ..tensor import Tensor, wrap
 from .pointwise import where
 from .views import require_tensor
@@ -79,7 +79,7 @@ def grid_sample(
         )
     space = input.ndim - 2
     if space not in (2, 3) or grid.ndim != input.ndim:
-        raise ShapeError(
+        raise RankError(
             f"{op}: expected 4D or 5D input and grid with same number of dimensions, but got input with sizes {tuple(input.shape)} "
             f"and grid with sizes {tuple(grid.shape)}"
         )

@@ -63,11 +63,13 @@ def replace(t: Tensor, result: Tensor) -> Tensor:
         before = backends.elementwise(identity, (t.array,))
         node.saved = tuple(before if a is t.array else a for a in node.saved)
         node.guards = tuple(None if v is t.version else v for v in node.guards)
+    if node is not None and result.dtype is not t.dtype:
+        node = result.to(t.dtype).node
     write(t, result)
     if node is None:
         overwrite(t, None, (), None)
     else:
-        rebase(t, node if result.dtype is t.dtype else result.to(t.dtype).node)
+        rebase(t, node)
     return t
 
 

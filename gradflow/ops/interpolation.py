@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import backends
 from ..dtypes import of
-from ..errors import ArgumentError, DTypeError, ShapeError
+from ..errors import ArgumentError, DTypeError, RankError, ShapeError
 from ..kinds import linear
 from ..tape.node import identity, named
 from ..tensor import Tensor, wrap
@@ -80,7 +80,7 @@ def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
         raise DTypeError(f"{op}: argument 'input' must be Tensor, not {type(input).__name__}")
     shape = input.array.shape
     if len(shape) not in (3, 4) or not all(shape[-3:]):
-        raise ShapeError(
+        raise RankError(
             f"{op}: Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for input, but got: {list(shape)}"
         )
     x = input if len(shape) == 4 else input.unsqueeze(0)
@@ -101,7 +101,7 @@ def fold(input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, p
         raise DTypeError(f"{op}: argument 'input' must be Tensor, not {type(input).__name__}")
     shape, space = input.array.shape, sizes(op, "output_size", output_size, 2)
     if len(shape) not in (2, 3) or not all(shape[-2:]):
-        raise ShapeError(
+        raise RankError(
             f"{op}: Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for input, but got: {list(shape)}"
         )
     how = geometry(op, space, kernel_size, dilation, padding, stride)

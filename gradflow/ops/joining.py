@@ -317,7 +317,7 @@ def repeated(op: str, input: Tensor, times: tuple[int, ...]) -> Tensor:
     return named(input.reshape(spaced).expand(mixed).reshape(tuple(t * s for t, s in zip(times, shape, strict=True))), "RepeatBackward0")
 
 
-def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
+def meshgrid(*tensors: Any, indexing: str | None = "ij") -> tuple[Tensor, ...]:
     """Coordinate grids from coordinate vectors.
 
     >>> x, y = gf.meshgrid(gf.tensor([1, 2]), gf.tensor([3, 4]), indexing="ij")
@@ -328,6 +328,7 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     """
     if len(tensors) == 1 and isinstance(tensors[0], tuple | list):
         tensors = tuple(tensors[0])
+    indexing = "ij" if indexing is None else indexing
     if not isinstance(indexing, str):
         raise DTypeError(f"meshgrid: argument 'indexing' must be str, not {type(indexing).__name__}")
     if indexing not in ("ij", "xy"):

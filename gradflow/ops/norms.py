@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from .. import backends, dtypes
-from ..errors import ArgumentError, ShapeError
+from ..errors import ArgumentError, RankError, ShapeError
 from ..kinds import custom
 from ..kinds import rows as rowwise
 from ..scalar import primitives as s
@@ -197,7 +197,7 @@ def batch_norm(
     if len(shape) < 2:
         if shape == (0,):
             return input.clone()
-        raise ShapeError(f"{op}: expected an input of at least 2 axes (batch, channels, ...), but got {list(shape)}")
+        raise RankError(f"{op}: expected an input of at least 2 axes (batch, channels, ...), but got {list(shape)}")
     per_channel(op, shape[1], running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     of_one_type(op, input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     if not training:
@@ -283,7 +283,7 @@ def instance_norm(
     float_only(op, input)
     shape = input.array.shape
     if len(shape) < 2:
-        raise ShapeError(f"{op}: expected an input of at least 2 axes (batch, channels, ...), but got {list(shape)}")
+        raise RankError(f"{op}: expected an input of at least 2 axes (batch, channels, ...), but got {list(shape)}")
     per_channel(op, shape[1], running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     of_one_type(op, input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     if not use_input_stats:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import backends
-from ..errors import ArgumentError, DTypeError, LinAlgError, ShapeError
+from ..errors import ArgumentError, DTypeError, LinAlgError, RankError, ShapeError
 from ..kinds import custom
 from ..tensor import Tensor, wrap
 from . import matrix_functions, pointwise
@@ -328,7 +328,7 @@ def reflections(op: str, input: Any, tau: Any) -> None:
         raise DTypeError(f"{op}: tau must be a Tensor of the input's dtype {input.dtype}, not {kind}")
     a, t = input.array.shape, tau.array.shape
     if t[:-1] != a[:-2] or not t or t[-1] > a[-1]:
-        raise ShapeError(f"{op}: tau, {tuple(t)}, does not fit the input, {tuple(a)}; need {(*a[:-2], min(a[-2:]))}")
+        raise RankError(f"{op}: tau, {tuple(t)}, does not fit the input, {tuple(a)}; need {(*a[:-2], min(a[-2:]))}")
 
 
 def ormqr(input: Any, tau: Any, other: Any, left: bool = True, transpose: bool = False) -> Tensor:
@@ -362,6 +362,8 @@ def adjoint(input: Tensor) -> Tensor:
 
 
 def checked_adjoint(op: str, input: Tensor) -> Tensor:
+    if op == "adjoint" and not input.array.ndim:
+        return input.view(())
     if input.array.ndim < 2:
         raise ShapeError(f"{op}: only supported on matrices or batches of matrices. Got {input.ndim}-D tensor.")
     return matrix_transposed(input)

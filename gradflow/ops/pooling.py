@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import backends
 from ..dtypes import of
-from ..errors import DTypeError, ShapeError
+from ..errors import DTypeError, RankError, ShapeError
 from ..kinds import custom, linear
 from ..kinds.out import into
 from ..scalar import primitives as s
@@ -182,7 +182,7 @@ def batched(op: str, space: int, input: Any) -> tuple[Tensor, bool]:
         raise DTypeError(f"{op}: argument 'input' must be Tensor, not {type(input).__name__}")
     shape = input.array.shape
     if len(shape) not in (space + 1, space + 2):
-        raise ShapeError(f"{op}: Expected {space + 1}D or {space + 2}D (batch mode) tensor for input, but got: {list(shape)}")
+        raise RankError(f"{op}: Expected {space + 1}D or {space + 2}D (batch mode) tensor for input, but got: {list(shape)}")
     if not all(shape[-space - 1 :]):
         raise ShapeError(f"{op}: Expected input's non-batch dimensions to have positive length, but got {list(shape)}")
     if input.array.dtype.kind == "b":

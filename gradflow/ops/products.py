@@ -10,7 +10,7 @@ import numpy as np
 from .. import backends
 from ..backends import dot as product
 from ..dtypes import FROM_NUMPY
-from ..errors import DTypeError, ShapeError, labelled
+from ..errors import DTypeError, RankError, ShapeError, labelled
 from ..kinds import plan
 from ..kinds.out import into
 from ..tape.node import Node, identity, mode, named, new_version
@@ -143,7 +143,7 @@ def two(op: str, x: Any, y: Any, n: int, m: int) -> None:
         if not isinstance(t, Tensor):
             raise DTypeError(f"{op}: argument '{name}' must be Tensor, not {type(t).__name__}")
         if t.array.ndim != d:
-            raise ShapeError(f"{op}: {name} must be {d}-D, it has shape {tuple(t.shape)}" + ("; use matmul for batches" if d == 2 else ""))
+            raise RankError(f"{op}: {name} must be {d}-D, it has shape {tuple(t.shape)}" + ("; use matmul for batches" if d == 2 else ""))
 
 
 def product_named(op: str, x: Tensor, y: Tensor) -> Tensor:

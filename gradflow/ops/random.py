@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -346,8 +347,7 @@ def uniform_(self: Tensor, from_: float = 0, to: float = 1, *, generator: Genera
     floating("uniform_", self)
     if not low <= high:
         raise ArgumentError(f"uniform_: expects to return a [from, to) range, but found from={low} > to={high}")
-    fill_uniform(writable(self, "uniform_"), float(low), float(high), generator)
-    return note(self)
+    return redrawn(self, "uniform_", lambda a: fill_uniform(a, float(low), float(high), generator))
 
 
 def normal_(self: Tensor, mean: float = 0, std: float = 1, *, generator: Generator | None = None) -> Tensor:
@@ -360,8 +360,7 @@ def normal_(self: Tensor, mean: float = 0, std: float = 1, *, generator: Generat
     mean, std = element("normal_", mean, FLOAT), element("normal_", std, FLOAT)
     if std < 0:
         raise ArgumentError(f"normal_: expects std >= 0.0, but found std {std}")
-    fill_normal(writable(self, "normal_"), float(mean), float(std), generator)
-    return note(self)
+    return redrawn(self, "normal_", lambda a: fill_normal(a, float(mean), float(std), generator))
 
 
 def random_(self: Tensor, from_: int | None = None, to: int | None = None, *, generator: Generator | None = None) -> Tensor:
@@ -377,8 +376,7 @@ def random_(self: Tensor, from_: int | None = None, to: int | None = None, *, ge
         low, high = (0, from_) if to is None else (from_, to)
         low, high = integer("random_", "from", low), integer("random_", "to", high)
     check_integers("random_", low, high, self.dtype)
-    fill_integers(writable(self, "random_"), low, high, generator)
-    return note(self)
+    return redrawn(self, "random_", lambda a: fill_integers(a, low, high, generator))
 
 
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
@@ -388,10 +386,11 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None
     tensor([1., 1., 1.])
     """
     chance = probability("bernoulli_", p, self.array.shape)
-    array = writable(self, "bernoulli_")
-    draws = fill_uniform(backends.empty(array.shape, FLOAT64, array), 0.0, 1.0, generator)
-    array[...] = draws < chance
-    return note(self)
+
+    def draw(array: Any) -> None:
+        array[...] = fill_uniform(backends.empty(array.shape, FLOAT64, array), 0.0, 1.0, generator) < chance
+
+    return redrawn(self, "bernoulli_", draw)
 
 
 def floating(op: str, t: Tensor) -> None:
@@ -399,10 +398,13 @@ def floating(op: str, t: Tensor) -> None:
         raise DTypeError(f"{op}: expected a floating point tensor, not {t.dtype}")
 
 
-def writable(t: Tensor, op: str) -> Any:
-    if change_in_place(t, op):
+def redrawn(t: Tensor, op: str, draw: Callable[[Any], Any]) -> Tensor:
+    """``t``, whose array ``draw`` has filled; its history changes only after that."""
+    recorded = change_in_place(t, op)
+    draw(t.array)
+    if recorded:
         overwrite(t, None, (), None, Overwrite(camel(op[:-1]) + "Backward0"))
-    return t.array
+    return note(t)
 
 
 builtin_round = round

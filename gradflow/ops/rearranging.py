@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import backends
 from ..dtypes import of
-from ..errors import ArgumentError, AxisError, DTypeError, OutOfRangeError, ShapeError
+from ..errors import ArgumentError, AxisError, DTypeError, OutOfRangeError, RankError, ShapeError
 from ..kinds import linear
 from ..kinds.direct import direct
 from ..tape.node import named
@@ -228,7 +228,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
              [0, 2]]])
     """
     if not input.array.ndim:
-        raise ShapeError("diag_embed: the input must have at least one axis")
+        raise RankError("diag_embed: the input must have at least one axis")
     ndim = input.array.ndim + 1
     i, j = axis_of("diag_embed", dim1, ndim), axis_of("diag_embed", dim2, ndim)
     if i == j:

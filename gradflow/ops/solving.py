@@ -352,6 +352,8 @@ def lstsq(input: Any, b: Any, rcond: float | None = None, *, driver: str | None 
     op = "linalg.lstsq"
     matrices(op, input)
     same_type(op, input, b)
+    if not isinstance(driver, str | None):
+        raise DTypeError(f"{op}: argument 'driver' must be str, not {type(driver).__name__}")
     if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
         raise ArgumentError(f"{op}: parameter `driver` should be one of (gels, gelsy, gelsd, gelss), not {driver!r}")
     m, n = input.array.shape[-2:]

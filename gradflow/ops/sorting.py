@@ -62,7 +62,7 @@ def chosen(op: str, grad_name: str, input: Tensor, axis: int, index: Any) -> Sor
     return Sorted(named(gather_at(input, axis, index), grad_name), wrap(index))
 
 
-def sort(input: Tensor, dim: Any = -1, descending: bool = False, stable: bool = False) -> Sorted:
+def sort(input: Tensor, dim: Any = -1, descending: bool = False, stable: bool | None = False) -> Sorted:
     """(values, indices) in order along ``dim``; stable; nan is the largest.
 
     >>> values, indices = gf.sort(gf.tensor([3, 1, 2]))

@@ -86,6 +86,10 @@ def cartesian_prod(*tensors: Tensor) -> Tensor:
     for t in list_of("cartesian_prod", tensors):
         if t.array.ndim != 1:
             raise ShapeError(f"cartesian_prod: Expect a 1D vector, but got shape {tuple(t.shape)}")
+        if t.dtype is not tensors[0].dtype:
+            raise DTypeError(
+                f"cartesian_prod: expects all tensors to have the same dtype, not {tensors[0].dtype} and {t.dtype}; convert one"
+            )
     if len(tensors) == 1:
         return tensors[0]
     shape = tuple(t.array.size for t in tensors)
