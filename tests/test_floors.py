@@ -42,7 +42,7 @@ FLOORS = {
     "free": (OPS, set()),
     "methods": ({*OPS, "drawing", "free", "creation", "constructors"}, set()),
     "numpy_calls": ({*TENSORS, "ops", "creation", "methods"}, set()),
-    "special": ({"ops"}, set()),
+    "special": ({"methods", "ops"}, set()),
     "settings": ({"backends", "devices", "errors", "dtypes"}, {"cuda"}),
     "version": ({"_version"}, set()),
     "random": ({"ops"}, set()),
