@@ -117,7 +117,7 @@ def on_device(op: str, where: Any) -> Any:
     try:
         found = device(where)
         return None if found.type == "cpu" else backends.cuda_place(found.index)
-    except (DeviceError, DTypeError) as error:
+    except (DeviceError, DTypeError, NumberError) as error:
         raise relabel(error, op) from None
 
 
