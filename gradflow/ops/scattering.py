@@ -358,4 +358,4 @@ def index_fill(input: Tensor, dim: Any, index: Tensor, value: Any) -> Tensor:
     mask = backends.zeros((input.array.shape[axis] if input.array.ndim else 1,), BOOL, input.array)
     mask[i] = True
     mask = mask.reshape([-1 if d == axis else 1 for d in range(input.array.ndim)])
-    return p.where(wrap(mask), value.to(input.dtype) if isinstance(value, Tensor) else element("index_fill", value, input.dtype), input)
+    return p.where(wrap(mask), value, input)
