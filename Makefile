@@ -10,8 +10,8 @@ PYTEST_ARGS ?= -n auto --dist worksteal
 BENCH_ARGS ?=
 # Tests that reach C++ in a way of their own: every kernel and its arguments, the pool, tensors and nodes, views and changes in place, wrong
 # calls, random and whole programs, the text of the CUDA kernels. The others call what these call.
-SANITIZE_TESTS ?= $(wildcard $(addprefix tests/test_, $(addsuffix *.py, acceptance autograd_f autograd_graph autograd_in compiled cuda_ \
-    depth errors formulas inference kernels linalg optim out platform process programs random_programs safe selecti space special tape vmap)))
+SANITIZE_TESTS ?= $(wildcard $(addprefix tests/test_, $(addsuffix *.py, acceptance autograd_f autograd_graph autograd_in compiled cuda_ direct \
+    depth errors formulas inference kernels linalg optim out platform process programs random_programs safe selecti space special tape vmap writing)))
 WHEEL_CHECK := $(CURDIR)/build/wheel-check
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

@@ -96,7 +96,9 @@ class BuildExtension(build_ext):
             if not (target.exists() and record.exists() and included.exists()) or record.read_text() != recipe(command):
                 return True
             ours = [Path(name) for name in shlex.split(included.read_text().replace("\\\n", " "))[1:] if name.startswith(str(HERE))]
-            return any(not p.exists() or p.stat().st_mtime > target.stat().st_mtime for p in [source, *ours])
+            if source not in ours:  # compiled in another folder, from which this one was copied
+                return True
+            return any(not p.exists() or p.stat().st_mtime > target.stat().st_mtime for p in ours)
 
         def compile_one(job):
             _, target, command = job

@@ -129,6 +129,8 @@ def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | Non
     >>> gf.asarray([1.0, 2.0])
     tensor([1., 2.])
     """
+    if isinstance(obj, Tensor) and dtype is None and device is None and not copy and requires_grad is None:
+        return obj
     from .creation import as_tensor
 
     if not isinstance(obj, Tensor | np.ndarray) and (hasattr(obj, "__dlpack__") or hasattr(obj, "__cuda_array_interface__")):

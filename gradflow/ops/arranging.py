@@ -16,6 +16,7 @@ from ..scalar.types import INT64
 from ..tape.node import named
 from ..tensor import Size, Tensor, wrap
 from .axes import axis_of, integer, shape_of
+from .convert import element
 from .gathering import rows_at
 from .indexing import masked_fill, nonzero
 from .joining import cat, list_of
@@ -134,6 +135,8 @@ def fill(input: Tensor, value: Any) -> Tensor:
     >>> gf.fill(gf.zeros(2), 3.0)
     tensor([3., 3.])
     """
+    if not isinstance(value, Tensor) and input.node is None:
+        return wrap(backends.copy(element("fill", value, input.dtype), backends.empty(input.array.shape, input.dtype.code, input.array)))
     return named(masked_fill(input, wrap(backends.beside(np.ones(input.array.shape, bool), input.array)), value), "FillBackward0")
 
 

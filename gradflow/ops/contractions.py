@@ -8,11 +8,12 @@ import numpy as np
 
 from .. import dtypes
 from ..errors import ArgumentError, DTypeError, ShapeError, labelled
+from ..kinds import elementwise
 from ..tape.node import named
 from ..tensor import Tensor
 from . import pointwise as p
 from .axes import axis_of
-from .notation import einsum
+from .joining import stack
 from .products import added, bmm, dot, matmul, mv, outer
 from .reductions import sum_over
 from .views import broadcast_tensors
@@ -87,8 +88,14 @@ def cross(input: Tensor, other: Tensor, dim: Any = None) -> Tensor:
     axis = axis_of("cross", shape.index(3) if dim is None else dim, len(shape))
     if shape[axis] != 3 or input.array.shape[axis - len(shape)] != 3 or other.array.shape[axis - len(shape)] != 3:
         raise ShapeError(f"cross: inputs dimension {axis} must have length 3. Got {list(input.shape)} and {list(other.shape)}")
-    a, b = input.expand(shape), other.expand(shape)
-    return p.sub(p.mul(a.roll(-1, axis), b.roll(-2, axis)), p.mul(a.roll(-2, axis), b.roll(-1, axis)))
+    (a, b, c), (d, e, f) = input.expand(shape).unbind(axis), other.expand(shape).unbind(axis)
+    return named(stack([minor(b, c, e, f), minor(c, a, f, d), minor(a, b, d, e)], axis), "LinalgCrossBackward0")
+
+
+@elementwise
+def minor(a, b, c, d):
+    """The determinant of two rows."""
+    return a * d - b * c
 
 
 def inner(input: Tensor, other: Tensor) -> Tensor:
@@ -99,6 +106,8 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
     """
     if not other.array.ndim or not input.array.ndim:
         return p.mul(input, other)
+    if input.array.ndim == other.array.ndim == 2 and input.array.shape[1] == other.array.shape[1]:
+        return labelled("inner", matmul, input, other.t())
     return tensordot(input, other, ([input.array.ndim - 1], [other.array.ndim - 1]))
 
 
@@ -218,5 +227,11 @@ def chain_matmul(*matrices: Tensor) -> Tensor:
     tensor([[12.],
             [12.]])
     """
-    letters = [chr(ord("a") + k) for k in range(len(matrices) + 1)]
-    return einsum(",".join(letters[k] + letters[k + 1] for k in range(len(matrices))) + f"->{letters[0]}{letters[-1]}", *matrices)
+    from .matrix_functions import multi_dot
+
+    for t in matrices:
+        if isinstance(t, Tensor) and t.array.ndim != 2:
+            raise ShapeError(f"chain_matmul: expected matrices, but one tensor has {t.ndim} dimensions")
+    if len(matrices) == 1:
+        return matrices[0].clone()
+    return labelled("chain_matmul", multi_dot, matrices)

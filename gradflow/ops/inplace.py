@@ -16,7 +16,7 @@ from ..kinds.history import Overwrite, change_in_place, overwrite, rebase
 from ..kinds.out import FORMULAS, lies_across
 from ..tape.node import Node, identity
 from ..tensor import Tensor, note, unrecorded, update, version_of, wrap
-from . import pointwise
+from . import numbers, pointwise
 from .convert import element
 from .indexing import from_front
 from .rearranging import onto
@@ -127,6 +127,10 @@ def direct_clamp(min: Any = None, max: Any = None) -> Any:
     return (pointwise.clamp_above.op, (max,)) if min is None else (pointwise.clamp_of.op, (min, max))
 
 
+def direct_bound(op: Any) -> Callable:
+    return lambda bound: (op, (bound,)) if isinstance(bound, int | float) else None
+
+
 def direct_addcmul(tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
     return pointwise.addcmul_of.op, (tensor1, tensor2, value)
 
@@ -147,8 +151,12 @@ DIRECT: dict[Callable, Callable] = {
     pointwise.addcdiv: direct_addcdiv,
     pointwise.true_divide: direct_div,
     pointwise.neg: direct_neg,
+    numbers.clamp_min: direct_bound(pointwise.clamp_below.op),
+    numbers.clamp_max: direct_bound(pointwise.clamp_above.op),
 }
-for _name, _function in zip("add sub clamp addcmul addcdiv div neg".split(), DIRECT, strict=True):  # what Python says of wrong arguments
+for _name, _function in zip(
+    "add sub clamp addcmul addcdiv div neg clamp_min clamp_max".split(), DIRECT, strict=True
+):  # what Python says of wrong arguments
     DIRECT[_function].__qualname__ = f"{_name}_"
 
 
