@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from . import constructors, creation, drawing, dtypes
 from .errors import DTypeError, GradError
 from .free import CREATING, along, free
@@ -31,6 +29,7 @@ from .ops import (
     notation,
     numbers,
     older_linalg,
+    operators,
     placing,
     pointwise,
     products,
@@ -281,40 +280,6 @@ METHODS: dict[str, Callable] = {
     "exponential_": distributions.exponential_,
     "geometric_": distributions.geometric_,
     "log_normal_": distributions.log_normal_,
-    "__add__": pointwise.add,
-    "__radd__": pointwise.add,
-    "__sub__": pointwise.minus,
-    "__rsub__": pointwise.reverse_minus,
-    "__mul__": pointwise.mul,
-    "__rmul__": pointwise.mul,
-    "__truediv__": pointwise.div,
-    "__rtruediv__": pointwise.reciprocal_times,
-    "__floordiv__": pointwise.floor_divide,
-    "__rfloordiv__": lambda self, other: pointwise.floor_divide(other, self),
-    "__mod__": pointwise.remainder,
-    "__rmod__": lambda self, other: pointwise.remainder(other, self),
-    "__pow__": pointwise.pow,
-    "__rpow__": lambda self, other: pointwise.pow(other, self),
-    "__matmul__": products.matmul,
-    "__rmatmul__": lambda self, other: products.matmul(other, self),
-    "__neg__": pointwise.neg,
-    "__pos__": lambda self: self,
-    "__abs__": pointwise.abs,
-    "__invert__": lambda self: pointwise.bitwise_not(self),
-    "__and__": pointwise.bitwise_and,
-    "__rand__": lambda self, other: pointwise.bitwise_and(other, self),
-    "__or__": pointwise.bitwise_or,
-    "__ror__": lambda self, other: pointwise.bitwise_or(other, self),
-    "__xor__": pointwise.bitwise_xor,
-    "__rxor__": lambda self, other: pointwise.bitwise_xor(other, self),
-    "__lshift__": pointwise.bitwise_left_shift,
-    "__rlshift__": lambda self, other: pointwise.bitwise_left_shift(other, self),
-    "__rshift__": pointwise.bitwise_right_shift,
-    "__rrshift__": lambda self, other: pointwise.bitwise_right_shift(other, self),
-    "__lt__": pointwise.lt,
-    "__le__": pointwise.le,
-    "__gt__": pointwise.gt,
-    "__ge__": pointwise.ge,
     "bool": convert.method("bool", dtypes.bool_),
     "byte": convert.method("byte", dtypes.uint8),
     "char": convert.method("char", dtypes.int8),
@@ -326,19 +291,6 @@ METHODS: dict[str, Callable] = {
     "float": convert.method("float", dtypes.float32),
     "double": convert.method("double", dtypes.float64),
 }
-
-
-def equals(self: Tensor, other: Any) -> Any:
-    """Elementwise; comparing with something that is no number is ``NotImplemented``, so that ``x == None`` is False."""
-    if isinstance(other, Tensor | bool | int | float | np.number):
-        return pointwise.eq(self, other)
-    return NotImplemented
-
-
-def differs(self: Tensor, other: Any) -> Any:
-    if isinstance(other, Tensor | bool | int | float | np.number):
-        return pointwise.ne(self, other)
-    return NotImplemented
 
 
 def delete(self: Tensor, index: Any) -> None:
@@ -393,9 +345,6 @@ FREE_IN_PLACE = """
     reciprocal relu round rsqrt sigmoid sin sinc sinh sqrt square tan tanh trunc xlogy""".split()
 ALONE |= {f"{name}_": IN_PLACE[f"{name}_"] for name in FREE_IN_PLACE}
 ALONE |= {f.__name__: f for f in (inplace.zero_, inplace.fill_, sharing.resize_as_, copies.AXES_IN_PLACE["as_strided_"])}
-OPERATORS = {"add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "floordiv": "floor_divide", "mod": "remainder", "pow": "pow"}
-OPERATORS |= {"and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor"}
-
 REST: dict[str, Any] = {
     "where": where,
     "new_tensor": new_like("tensor", creation.tensor),
@@ -403,15 +352,13 @@ REST: dict[str, Any] = {
     "mT": property(views.matrix_transposed),
     "mH": property(older_linalg.matrix_adjoint),
     "H": property(older_linalg.hermitian),
-    "__eq__": equals,
-    "__ne__": differs,
     "__contains__": contains,
     "__delitem__": delete,
     "detach_": detach_,
 }
 REST |= {f"new_{name}": new_like(name, getattr(creation, name)) for name in ("zeros", "ones", "empty", "full")}
 REST["new_empty_strided"] = new_like("empty_strided", constructors.empty_strided)
-REST |= {f"__i{operator}__": IN_PLACE[f"{name}_"] for operator, name in OPERATORS.items()}
+REST |= operators.operators(IN_PLACE)
 
 for _name, _function in (FUNCTIONS | METHODS | sharing.METHODS | IN_PLACE | copies.AXES_IN_PLACE | REST).items():
     _plain = _name.removesuffix("_")

@@ -1,5 +1,7 @@
 """The edges of operations, against torch: no axes, no elements, sizes of 1, integers and bools, arguments by name."""
 
+import operator
+
 import numpy as np
 import pytest
 from compare import same
@@ -173,3 +175,26 @@ def test_made_like_another_keeps_its_order_in_memory(torch, name):
         assert got.shape == want.shape and got.dtype is gf.float32
         assert want.numel() == 0 or got.stride() == want.stride(), view
     assert gf.full_like(gf.ones(4, 6).T, 3, memory_format=None).T.is_contiguous()
+
+
+def test_an_operand_of_a_foreign_kind_is_asked():
+    class Foreign:
+        __hash__ = None
+
+    names = "add sub mul truediv floordiv mod pow matmul lshift rshift and or xor".split()
+    for name in [*(f"__r{name}__" for name in names), "__lt__", "__le__", "__gt__", "__ge__", "__eq__", "__ne__"]:
+        setattr(Foreign, name, lambda self, other, name=name: (name, type(other).__name__))
+    torch = pytest.importorskip("torch")
+    words = [*names, *(f"i{name}" for name in names), "lt", "le", "gt", "ge", "eq", "ne"]
+    for word in words:
+        apply = getattr(operator, word + "_" if word in ("and", "or") else word)
+        assert apply(gf.tensor([1, 2]), Foreign()) == apply(torch.tensor([1, 2]), Foreign()), word
+        for wrong in (None, "1", {}, object()):
+            if word not in ("eq", "ne"):
+                with pytest.raises(TypeError):
+                    apply(gf.tensor([1, 2]), wrong)
+    values: list = [1]
+    values += gf.tensor([2, 3])
+    assert values == [1, 2, 3]
+    with pytest.raises(gf.errors.DTypeError, match="add: an operand is a NoneType"):
+        gf.ones(2) + None
