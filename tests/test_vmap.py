@@ -281,7 +281,7 @@ def test_printing():
 
 # Every operation of torch's own database, against a loop over two examples.
 
-NOT_THERE = "as_strided|histogram|ctc_loss|space.tensor_overload|nonzero|multinomial|bernoulli|^normal|rrelu|dropout|rand|empty|repeat_interleave|tensor_split|narrow$|unique|argwhere|masked_select|index_put|batch_norm|instance_norm|multi_head"
+NOT_THERE = "as_strided|histogram|ctc_loss|space.tensor_overload|nonzero|multinomial|bernoulli|^normal|rrelu|dropout|fractional|rand|empty|repeat_interleave|tensor_split|narrow$|unique|argwhere|masked_select|index_put|batch_norm|instance_norm|multi_head"
 PARTS = 8
 
 

@@ -11,7 +11,7 @@ from .. import backends
 from ..dtypes import of
 from ..errors import ArgumentError, OutOfRangeError, ShapeError
 from ..kinds import linear
-from ..tensor import Tensor, wrap
+from ..tensor import Tensor, recording, wrap
 from .axes import integer
 from .embedding import embedding_of, rarity, shorten
 from .gathering import index_array, rows_at, rows_zeros
@@ -50,7 +50,7 @@ def embedding_bag(
         raise ArgumentError(f"embedding_bag: weight has to be a 2D Tensor, but got Tensor of dimension {weight.ndim}")
     if mode not in ("sum", "mean", "max"):
         raise ArgumentError(f"embedding_bag: mode has to be one of sum, mean or max, not {mode!r}")
-    if sparse:
+    if sparse and recording(weight):
         raise ArgumentError("embedding_bag: there are no sparse gradients; leave sparse out")
     if scale_grad_by_freq and mode == "max":
         raise ArgumentError("embedding_bag: max mode does not support scaling the gradient by the frequency; leave scale_grad_by_freq out")

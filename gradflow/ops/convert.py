@@ -14,7 +14,7 @@ from ..errors import ArgumentError, DeviceError, DTypeError, NumberError, relabe
 from ..kinds import linear
 from ..scalar.types import BOOL, UINT8
 from ..tensor import Tensor
-from .axes import check_format
+from .axes import check_format, flag
 
 
 @linear(grad_name="ToCopyBackward0")
@@ -75,17 +75,21 @@ def to(
     """
     check_format("to", memory_format)
     where: Any = device
-    flags: list[bool] = []  # as torch: non_blocking, then copy
-    for arg in args:
-        if isinstance(arg, Tensor):
-            dtype, where = arg.dtype, arg.device
-        elif isinstance(arg, bool):
-            flags.append(arg)
-        elif isinstance(arg, str | int | type(CPU)):
-            where = arg
-        elif arg is not None:
-            dtype = dtypes.get(arg, "to")
-    non_blocking, copy = (*flags, non_blocking, copy)[:2] if len(flags) != 1 else (flags[0], copy)
+    if args:
+        first, *flags = args  # after what is converted to: non_blocking, then copy
+        if isinstance(first, Tensor):
+            if dtype is not None or device is not None:
+                raise DTypeError("to: a tensor says dtype and device; leave these out beside it")
+            dtype, where = first.dtype, first.device
+        elif first is None or (isinstance(first, str | int | type(CPU)) and not isinstance(first, bool)):
+            where, dtype = (device if first is None else first), (flags.pop(0) if flags else dtype)
+        else:
+            dtype = dtypes.get(first, "to")
+        if len(flags) > 2:
+            raise DTypeError(f"to: expected at most device, dtype, non_blocking and copy, but got {len(args)} arguments")
+        non_blocking, copy = (*flags, non_blocking, copy)[:2] if len(flags) != 1 else (flags[0], copy)
+    flag("to", "non_blocking", non_blocking)
+    flag("to", "copy", copy)
     if dtype is not None:
         target = dtypes.get(dtype, "to")
         copy, input = copy and input.dtype is target, convert(input, target)

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from .. import backends
-from ..errors import ArgumentError, DTypeError, ShapeError
+from ..errors import ArgumentError, ShapeError
 from ..scalar.types import FLOAT64
 from ..tensor import Tensor, wrap
 from .activations import leaky_relu, put
 from .convert import element
 from .pointwise import add, le, mul, ne, where
-from .random import FLOAT, Generator, dropout, fill_normal, fill_uniform, floating, redrawn, stream
+from .random import FLOAT, Generator, drop_chance, dropout, fill_normal, fill_uniform, floating, redrawn, stream
 from .reductions import float_only
 from .views import require_tensor
 
@@ -126,12 +126,9 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
 # Dropouts
 
 
-def chance(op: str, input: Any, p: Any) -> None:
+def chance(op: str, input: Any, p: Any) -> float:
     require_tensor(op, input)
-    if not isinstance(p, int | float):
-        raise DTypeError(f"{op}: argument 'p' must be a number, not {type(p).__name__}")
-    if not 0 <= p <= 1:
-        raise ArgumentError(f"{op}: dropout probability has to be between 0 and 1, but got {p}")
+    return drop_chance(op, p)
 
 
 def noise(op: str, input: Tensor, p: float, by_channel: bool) -> Tensor:
@@ -150,7 +147,7 @@ def feature_dropout(input: Tensor, p: float, train: bool) -> Tensor:
     >>> gf.feature_dropout(gf.ones(1, 2, 3), 0.5, False).shape
     torch.Size([1, 2, 3])
     """
-    chance("feature_dropout", input, p)
+    p = chance("feature_dropout", input, p)
     if not train or p == 0 or not input.array.size:
         return input
     return mul(input, mul(noise("feature_dropout", input, p, True), 1 / (1 - p) if p < 1 else 0.0))
@@ -160,7 +157,7 @@ SELU_LOW = 1.7580993408473766  # minus the limit of SELU at -inf
 
 
 def selu_dropout(op: str, input: Tensor, p: float, train: bool, by_channel: bool) -> Tensor:
-    chance(op, input, p)
+    p = chance(op, input, p)
     if not train or p == 0 or not input.array.size:
         return input
     kept = noise(op, input, p, by_channel)
@@ -192,7 +189,7 @@ def of_channels(name: str, spatial: int, batched: tuple[int, ...], alone: tuple[
     """Dropout of whole channels of inputs with ``spatial`` axes of space; the batch axis may be missing."""
 
     def call(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-        chance(name, input, p)
+        p = chance(name, input, p)
         ndim = input.array.ndim
         if name == "dropout1d" and ndim not in batched + alone:
             raise ShapeError(f"{name}: Expected 2D or 3D input, but received a {ndim}D input.")
@@ -220,7 +217,7 @@ def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor,
     >>> gf.native_dropout(gf.ones(3), 0.5, False)[0]
     tensor([1., 1., 1.])
     """
-    chance("native_dropout", input, p)
+    p = chance("native_dropout", input, p)
     if train is False:
         return input, wrap(backends.beside(np.ones(input.array.shape, bool), input.array))
     kept = noise("native_dropout", input, p, False)

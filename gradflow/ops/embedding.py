@@ -11,7 +11,7 @@ from ..dtypes import of
 from ..errors import ArgumentError, DTypeError, OutOfRangeError, ShapeError
 from ..kinds import custom
 from ..scalar import primitives as s
-from ..tensor import Tensor, wrap
+from ..tensor import Tensor, recording, wrap
 from . import pointwise as p
 from .axes import integer
 from .gathering import index_array, rows_at, rows_zeros
@@ -132,7 +132,7 @@ def embedding(
         if not -n <= padding_idx < n:
             raise OutOfRangeError(f"embedding: Padding_idx must be within num_embeddings: {padding_idx} of {n}")
         padding_idx %= n
-    if sparse:
+    if sparse and recording(weight):
         raise ArgumentError("embedding: there are no sparse gradients; leave sparse out")
     if index.size and backends.place_of(index) is None and not (index.min() >= 0 and index.max() < n):  # a device's kernel looks itself
         bad = index[(index < 0) | (index >= n)].flat[0]

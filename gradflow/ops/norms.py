@@ -172,6 +172,11 @@ def move_towards(running: Tensor, value: Any, momentum: float) -> None:
         mode.enabled = was
 
 
+def both_or_none(op: str, running_mean: Tensor | None, running_var: Tensor | None) -> None:
+    if (running_mean is None) != (running_var is None):
+        raise ArgumentError(f"{op}: running_mean and running_var must either both be None or neither be None")
+
+
 def batch_norm(
     input: Tensor,
     running_mean: Tensor | None,
@@ -200,6 +205,8 @@ def batch_norm(
         raise RankError(f"{op}: expected an input of at least 2 axes (batch, channels, ...), but got {list(shape)}")
     per_channel(op, shape[1], running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     of_one_type(op, input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    if eps < 0 or (training and eps == 0):
+        raise ArgumentError(f"{op}: eps must be {'positive during training' if training else 'non-negative'}, but got {eps}")
     if not training:
         if running_mean is None or running_var is None:
             raise ShapeError(f"{op}: running_mean and running_var must be defined in evaluation mode")
@@ -208,6 +215,7 @@ def batch_norm(
         scale = p.rsqrt(p.add(var, eps))
         y = affine(p.mul(p.sub(wide, mean), scale), weight, bias)
         return named(y.to(input.dtype), "NativeBatchNormBackward0")
+    both_or_none(op, running_mean, running_var)
     n = input.array.size // shape[1] if shape[1] else 0
     if n == 1:
         raise ArgumentError(f"{op}: Expected more than 1 value per channel when training, got input size {list(shape)}")
@@ -290,6 +298,7 @@ def instance_norm(
         if running_mean is None or running_var is None:
             raise ShapeError(f"{op}: Expected running_mean and running_var to be defined when use_input_stats is false")
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    both_or_none(op, running_mean, running_var)
     n = math.prod(shape[2:])
     if n == 1:
         raise ArgumentError(f"{op}: Expected more than 1 spatial element when training, got input size {list(shape)}")

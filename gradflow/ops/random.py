@@ -303,6 +303,16 @@ def dropout_partial(y, x, limit, scale, seed, offset):
     return s.where(s.ge(s.random(seed, offset), limit), scale, 0), None, None, None, None
 
 
+def drop_chance(op: str, p: Any) -> float:
+    """The probability of a dropout, from a number or from a tensor of one element."""
+    if isinstance(p, Tensor) and p.requires_grad:
+        raise DTypeError(f"{op}: the probability p is a number and gets no gradient; pass p.detach()")
+    chance = p if isinstance(p, int | float) else element(op, p, FLOAT)
+    if not 0 <= chance <= 1:
+        raise ArgumentError(f"{op}: dropout probability has to be between 0 and 1, but got {chance}")
+    return chance
+
+
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Each element 0 with probability ``p``, the others divided by ``1 - p``, while training; Srivastava et al. 2014.
 
@@ -311,10 +321,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     """
     if not isinstance(input, Tensor):
         raise DTypeError(f"dropout: argument 'input' must be Tensor, not {type(input).__name__}")
-    if not isinstance(p, int | float):
-        raise DTypeError(f"dropout: argument 'p' must be a number, not {type(p).__name__}")
-    if not 0 <= p <= 1:
-        raise ArgumentError(f"dropout: dropout probability has to be between 0 and 1, but got {p}")
+    p = drop_chance("dropout", p)
     if not flag("dropout", "training", training) or p == 0:
         return input
     if inplace:

@@ -151,6 +151,8 @@ def kthvalue(input: Tensor, k: int, dim: Any = -1, keepdim: bool = False) -> Sor
 
 def middle(op: str, grad_name: str, input: Tensor, dim: Any, keepdim: bool, skip_nan: bool) -> Any:
     whole, keepdim = dim is None, flag(op, "keepdim", keepdim)
+    if whole and keepdim:
+        raise DTypeError(f"{op}: keepdim is for a dim; pass dim, or reshape the result")
     x = input.reshape(-1) if whole else input
     axis = 0 if whole else axis_of(op, dim, input.array.ndim)
     if not x.array.ndim:
