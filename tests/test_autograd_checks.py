@@ -198,3 +198,23 @@ def test_a_recomputation_that_goes_another_way_is_refused():
         gf.autograd.grad(y.sum(), x)
     with pytest.raises(ValueError, match="determinism_check"):
         checkpoint(gf.exp, x, determinism_check="maybe")
+
+
+def test_whether_checkpoints_stop_early_can_be_said_around_them():
+    from gradflow.utils.checkpoint import checkpoint, set_checkpoint_early_stop
+
+    runs = []
+
+    def function(x):
+        y = x.exp()
+        runs.append("saved")
+        y = y + 1
+        runs.append("done")
+        return y
+
+    for enable in (True, False):
+        runs.clear()
+        with set_checkpoint_early_stop(enable):
+            y = checkpoint(function, gf.ones(2, requires_grad=True), use_reentrant=False, early_stop=not enable)
+        y.sum().backward()
+        assert runs == ["saved", "done"] + ([] if enable else ["saved", "done"])

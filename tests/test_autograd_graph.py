@@ -430,3 +430,30 @@ def test_many_threads_one_model():
     assert len(failures) == n * (rounds // 5)
     assert shared.grad.tolist() == [rounds * sum(1.0 + k for k in range(n))] * 4
     assert all(p.grad is None or not p.grad.any() for p in model.parameters())
+
+
+def test_saved_values_may_be_changed_where_that_is_allowed():
+    x = gf.tensor([0.5, 2.0], requires_grad=True)
+    with gf.autograd.graph.allow_mutation_on_saved_tensors():
+        y = x.clone()
+        z = (y**2 + y.exp()).sum()
+        y.sin_()
+        with pytest.raises(RuntimeError, match="nested"), gf.autograd.graph.allow_mutation_on_saved_tensors():
+            pass
+        z.backward()
+    assert gf.allclose(x.grad, 2 * x.detach() + x.detach().exp())
+    y = x.clone()
+    z = (y**2).sum()
+    y.sin_()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        z.backward()
+
+
+def test_threads_of_backward_are_a_setting():
+    @gf.autograd.set_multithreading_enabled(False)
+    def gradient(x):
+        return gf.autograd.grad(x.exp().sum(), x)[0]
+
+    assert gradient(gf.zeros(2, requires_grad=True)).tolist() == [1, 1]
+    with pytest.raises(TypeError, match="set_multithreading_enabled"):
+        gf.autograd.set_multithreading_enabled(1)

@@ -399,3 +399,17 @@ def test_a_cotangent_that_is_one_for_the_row_reaches_every_element():
     slope = gf.func.grad(f)(x)
     step = 1e-6 * gf.eye(3, dtype=gf.float64)
     assert gf.allclose(slope, gf.stack([(f(x + d) - f(x - d)) / 2e-6 for d in step]), rtol=1e-5, atol=1e-6)
+
+
+def test_debug_unwrap_shows_all_examples():
+    x, seen = gf.arange(6).reshape(2, 3), []
+
+    def inner(v):
+        seen.append((gf.func.debug_unwrap(v), gf.func.debug_unwrap(v, recurse=False).shape))
+        return v
+
+    gf.func.vmap(gf.func.vmap(inner))(x)
+    assert gf.equal(seen[0][0], x) and seen[0][1] == (3,)
+    assert gf.func.debug_unwrap(x) is x
+    with pytest.raises(TypeError, match="debug_unwrap"):
+        gf.func.debug_unwrap(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import ContextDecorator
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -201,3 +202,21 @@ class safe_grad(SetMode):
 
     def clone(self) -> safe_grad:
         return safe_grad()
+
+
+class set_multithreading_enabled(ContextDecorator):
+    """May backward use several threads? Taken, as a call, for a block or a function, and changes nothing: backward walks in the thread that calls
+    it, and its kernels' threads are those of ``set_num_threads``.
+
+    >>> with gf.autograd.set_multithreading_enabled(False):
+    ...     gf.ones(2, requires_grad=True).sum().backward()
+    """
+
+    def __init__(self, mode: bool):
+        if not isinstance(mode, bool):
+            raise DTypeError(f"set_multithreading_enabled: argument 'mode' must be bool, not {type(mode).__name__}")
+        self.mode = mode
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *exc: object) -> None: ...

@@ -96,6 +96,28 @@ class save_on_cpu(saved_tensors_hooks):
         super().__init__(lambda t: t.clone(), lambda t: t)
 
 
+class allow_mutation_on_saved_tensors(saved_tensors_hooks):
+    """Inside, values saved for backward may be changed in place: backward reads them as they were. Each is copied when it is saved.
+
+    >>> x = gf.ones(2, requires_grad=True)
+    >>> with gf.autograd.graph.allow_mutation_on_saved_tensors():
+    ...     y = x * 3
+    ...     z = y * y
+    ...     y = y.zero_()
+    >>> z.sum().backward()
+    >>> x.grad
+    tensor([18., 18.])
+    """
+
+    def __init__(self) -> None:
+        super().__init__(Tensor.clone, Tensor.detach)
+
+    def __enter__(self) -> None:
+        if any(pack is Tensor.clone for pack, _ in watching.hooks):
+            raise GradError("allow_mutation_on_saved_tensors contexts cannot be nested; one is enough")
+        super().__enter__()
+
+
 class disable_saved_tensors_hooks:
     """Inside, :class:`saved_tensors_hooks` raises with this message.
 

@@ -12,13 +12,13 @@ from typing import Any
 from ..autograd.backward import grad
 from ..backends import batching_rules as batching_rules
 from ..backends import numpy_rules as numpy_rules
-from ..backends.batched import Batch, batches_of, running, within
+from ..backends.batched import Batch, BatchedArray, batches_of, running, within
 from ..errors import ArgumentError, DTypeError
 from ..kinds.crossing import enter, leave
 from ..ops.joining import cat
-from ..ops.views import movedim
+from ..ops.views import movedim, require_tensor
 from ..tape.node import next_number
-from ..tensor import Tensor
+from ..tensor import Tensor, wrap
 from .trees import flatten, spread, tree_map, unflatten
 
 RANDOMNESS = ("error", "different", "same")
@@ -193,4 +193,21 @@ def batched_grad(
     return tuple(next(found) if there else None for there in used)
 
 
-__all__ = ["vmap"]
+def debug_unwrap(tensor: Tensor, *, recurse: bool = True) -> Tensor:
+    """All examples of a tensor within :func:`vmap`, to be looked at in a debugger: the innermost's, or with ``recurse`` those of all around it.
+
+    Another tensor is given back as it is. What is computed from the result does not belong to the transformed function.
+
+    >>> y = gf.func.vmap(lambda x: print(gf.func.debug_unwrap(x)) or x)(gf.arange(3))
+    tensor([0, 1, 2])
+    """
+    require_tensor("debug_unwrap", tensor)
+    array = tensor.array
+    while type(array) is BatchedArray:
+        array = array.physical
+        if not recurse:
+            break
+    return tensor if array is tensor.array else wrap(array)
+
+
+__all__ = ["debug_unwrap", "vmap"]

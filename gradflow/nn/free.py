@@ -134,9 +134,9 @@ def batch_norm(
 ) -> Tensor:
     """``nn.functional.batch_norm`` with its arguments in torch's inner order; the last one changes nothing.
 
-    >>> gf.batch_norm(gf.tensor([[0.0], [2.0]]), None, None, None, None, True, 0.1, 0.0, False)
-    tensor([[-1.],
-            [ 1.]])
+    >>> gf.batch_norm(gf.tensor([[0.0], [2.0]]), None, None, None, None, True, 0.1, 1e-5, False)
+    tensor([[-1.0000],
+            [ 1.0000]])
     """
     return F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Callable
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from .convert import LIMITS, element, on_device
 
 TWO_PI = 2 * math.pi
 FLOAT = dtypes.float64
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Generator:
@@ -233,6 +235,23 @@ def stream(generator: Any) -> Generator:
     return generator
 
 
+def whole(draw: F) -> F:
+    """``draw``, whose last argument is a generator, and which takes no numbers from it where it fails."""
+
+    @wraps(draw)
+    def call(*args: Any) -> Any:
+        g = stream(args[-1])
+        before = g.offset
+        try:
+            return draw(*args)
+        except BaseException:
+            g.offset = before
+            raise
+
+    return cast(F, call)
+
+
+@whole
 def fill_uniform(array: Any, low: float, high: float, generator: Generator | None) -> Any:
     g = stream(generator)
     seed, offset = g.take(array.size, array)
@@ -242,12 +261,14 @@ def fill_uniform(array: Any, low: float, high: float, generator: Generator | Non
     return backends.elementwise(uniform32, (low, high, seed, offset), array)
 
 
+@whole
 def fill_normal(array: Any, mean: Any, std: Any, generator: Generator | None) -> Any:
     g = stream(generator)
     (seed, offset), (_, more) = g.take(array.size, array), g.take(array.size, array)
     return backends.elementwise(normal64 if array.dtype.itemsize == 8 else normal32, (mean, std, seed, offset, more), array)
 
 
+@whole
 def fill_integers(array: Any, low: int, high: int, generator: Generator | None) -> Any:
     g = stream(generator)
     seed, offset = g.take(array.size, array)
@@ -261,6 +282,7 @@ def fill_integers(array: Any, low: int, high: int, generator: Generator | None) 
     return array
 
 
+@whole
 def permutation(n: int, generator: Generator | None) -> Any:
     """The numbers below ``n`` in random order, inside of vmaps one order for every example."""
     g = stream(generator)
@@ -313,6 +335,12 @@ def drop_chance(op: str, p: Any) -> float:
     return chance
 
 
+@whole
+def dropped(input: Tensor, p: float, generator: Generator) -> Tensor:
+    seed, offset = (x if isinstance(x, int) else wrap(x) for x in generator.take(input.array.size, input.array))
+    return dropout_of(input, builtin_round(p * 2**32), 1 / (1 - p), seed, offset)
+
+
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Each element 0 with probability ``p``, the others divided by ``1 - p``, while training; Srivastava et al. 2014.
 
@@ -331,8 +359,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     else:
         if running.stack:  # examples that share the input do not share what is dropped
             input = input + wrap(backends.zeros((), input.dtype.code, input.array))
-        seed, offset = (x if isinstance(x, int) else wrap(x) for x in default_generator.take(input.array.size, input.array))
-        result = dropout_of(input, builtin_round(p * 2**32), 1 / (1 - p), seed, offset)
+        result = dropped(input, p, default_generator)
     if inplace:
         from .inplace import become
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import gradflow as gf
@@ -15,7 +15,7 @@ from ..errors import ArgumentError, GradError
 from ..tape.walk import walks
 from ..tensor import Tensor
 
-__all__ = ["CheckpointError", "checkpoint", "checkpoint_sequential", "noop_context_fn"]
+__all__ = ["CheckpointError", "checkpoint", "checkpoint_sequential", "noop_context_fn", "set_checkpoint_early_stop"]
 
 
 class CheckpointError(GradError):
@@ -35,6 +35,28 @@ def noop_context_fn() -> tuple[AbstractContextManager, AbstractContextManager]:
     tensor([1.])
     """
     return nullcontext(), nullcontext()
+
+
+class Early:
+    """May recomputations stop as soon as they have what backward needs? ``None``: as each checkpoint says."""
+
+    stop: bool | None = None
+
+
+@contextmanager
+def set_checkpoint_early_stop(enable: bool) -> Iterator[None]:
+    """Checkpoints made inside stop their recomputation as soon as backward has what it needs, or never do, whatever their ``early_stop`` says.
+
+    >>> x = gf.ones(3, requires_grad=True)
+    >>> with gf.utils.checkpoint.set_checkpoint_early_stop(False):
+    ...     y = gf.utils.checkpoint.checkpoint(gf.exp, x, use_reentrant=False)
+    >>> y.sum().backward()
+    """
+    before, Early.stop = Early.stop, enable
+    try:
+        yield
+    finally:
+        Early.stop = before
 
 
 class Frame:
@@ -130,6 +152,7 @@ def checkpoint(
     if determinism_check not in ("default", "none"):
         raise ArgumentError(f"checkpoint: determinism_check should be one of ['default', 'none'], but got {determinism_check!r}")
     forward, again = context_fn()
+    early_stop = early_stop if Early.stop is None else Early.stop
     frame = Frame(lambda: function(*args, **kwargs), preserve_rng_state, determinism_check == "default", again, early_stop)
     if not gf.is_grad_enabled():
         return function(*args, **kwargs)
