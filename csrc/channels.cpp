@@ -62,6 +62,15 @@ void plan(Windows* w, bool reversed, std::vector<int64_t>* offset) {
   w->offset = offset->data();
 }
 
+// Far windows, or very large paddings: their planes would not fit into any memory, nor their sizes into 64 bits.
+void require_room(const Windows& w) {
+  double elements = 1;
+  for (int d = 0; d < 3; ++d)
+    elements *= double(w.stride[d]) * double(w.out[d]) + double(w.dilation[d]) * double(w.kernel[d] - 1);
+  if (elements > double(int64_t(1) << 40))
+    raise(ErrorKind::Memory, "convolution: not enough memory for planes of %g elements with their padding", elements);
+}
+
 // The windows of the way back: those of the spaced-out output, stride 1, with the reversed kernel.
 Windows turned(const Windows& w) {
   Windows t = w;
@@ -123,6 +132,10 @@ PyObject* by_channel(PyObject*, PyObject* const* args, Py_ssize_t count) {
   View r;
   read_view(reinterpret_cast<PyArrayObject*>(fresh.get()), op, &r);
   if (r.size() == 0) return fresh.release();
+  for (int d = 0; d < 3; ++d) {  // a single place has no next one
+    if (s.out[d] == 1) s.stride[d] = 1;
+    if (s.kernel[d] == 1) s.dilation[d] = 1;
+  }
   if (a.size() == 0 || b.size() == 0) {
     memset(r.data, 0, size_t(r.size() * item_size(r.dtype)));
     return fresh.release();
@@ -130,7 +143,9 @@ PyObject* by_channel(PyObject*, PyObject* const* args, Py_ssize_t count) {
   const ChannelLoops& loops = kernels->channels[a.dtype == kFloat64];
   const int64_t item = item_size(a.dtype), in = product(s.in) * item, out = product(s.out) * item,
                 each = outs / channels;
+  require_room(s);
   Windows planned = kind == kSpread ? turned(s) : s;
+  require_room(planned);
   std::vector<int64_t> offset;
   plan(&planned, kind == kSpread, &offset);
   const int64_t taps = planned.taps, work = planned.run * taps,

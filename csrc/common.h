@@ -64,6 +64,10 @@ PyObject* call_fallback(const char* name, PyObject* const* args, Py_ssize_t coun
 class Ref {
  public:
   explicit Ref(PyObject* object = nullptr) : object_(object) {}
+  static Ref to(PyObject* borrowed) {
+    Py_XINCREF(borrowed);
+    return Ref(borrowed);
+  }
   Ref(Ref&& other) noexcept : object_(other.release()) {}
   Ref& operator=(Ref&& other) noexcept {
     Py_XDECREF(object_);

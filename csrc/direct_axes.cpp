@@ -87,7 +87,7 @@ bool strides_for(const Source& x, int ndim, const npy_intp* shape, npy_intp* str
     npy_intp step = x.item;
     for (int d = ndim - 1; d >= 0; --d) {
       strides[d] = step;
-      step *= std::max<npy_intp>(shape[d], 1);
+      if (__builtin_mul_overflow(step, std::max<npy_intp>(shape[d], 1), &step)) return false;
     }
     return true;
   }
@@ -220,13 +220,10 @@ PyObject* expanded(Source& x, PyObject* plan, int n, npy_intp* shape) {
   Source out = x;
   out.ndim = n;
   out.writeable = false;
-  int64_t bytes = x.item;  // NumPy refuses more than fit
   for (int d = 0; d < n; ++d) {
     const npy_intp have = d < lead ? 1 : x.shape[d - lead];
     if (shape[d] == -1 && d >= lead) shape[d] = have;
-    if (shape[d] < 0 || (have != 1 && have != shape[d]) ||
-        __builtin_mul_overflow(bytes, std::max<int64_t>(shape[d], 1), &bytes))
-      return nullptr;
+    if (shape[d] < 0 || (have != 1 && have != shape[d])) return nullptr;
     out.shape[d] = shape[d];
     out.strides[d] = d >= lead && have == shape[d] ? x.strides[d - lead] : 0;
   }
@@ -256,7 +253,7 @@ PyObject* detach(const Call& c) {
   Source x;
   if (!x.read(c.arg[0])) return nullptr;
   auto* tensor = reinterpret_cast<Tensor*>(x.tensor);
-  return new_tensor(tensor->array, Py_None, version_of(tensor));
+  return new_tensor(x.kept.object, Py_None, version_of(tensor));
 }
 
 }  // namespace

@@ -91,7 +91,7 @@ PyArrayObject* plain_array(PyObject* object) {
   PyObject* array = reinterpret_cast<Tensor*>(object)->array;
   if (!array || !PyArray_CheckExact(array)) return nullptr;
   auto* a = reinterpret_cast<PyArrayObject*>(array);
-  return PyArray_IS_C_CONTIGUOUS(a) && dtype_code(a) >= 0 ? a : nullptr;
+  return PyArray_IS_C_CONTIGUOUS(a) && PyArray_NDIM(a) <= kMaxDims && dtype_code(a) >= 0 ? a : nullptr;
 }
 
 template <Value value>
@@ -233,7 +233,7 @@ PyObject* triangle(const Call& c) {
   int64_t rows, columns, offset = 0;
   DType dtype;
   if (!plain_int(c.arg[0], &rows) || !plain_int(c.arg[1], &columns) || (c.arg[2] && !plain_int(c.arg[2], &offset)) ||
-      rows < 0 || columns < 0 || rows > INT32_MAX || columns > INT32_MAX || std::abs(offset) > INT32_MAX ||
+      rows < 0 || columns < 0 || rows > kMost || columns > kMost || offset < -kMost || offset > kMost ||
       !options(c, 3, kInt64, &dtype) || dtype != kInt64)
     return nullptr;
   auto first = [&](int64_t i) { return below ? 0 : std::clamp(i + offset, int64_t(0), columns); };

@@ -162,14 +162,10 @@ PyObject* parts(const Call& c, const Source& x, int axis, npy_intp count, const 
 
 constexpr npy_intp kMaxParts = 4096;  // more are a loop that nobody waits for
 
-struct Bounds {
-  npy_intp at[kMaxParts + 1] = {0};
+struct Bounds {  // of one call: what it makes may run a collector, and that anything
+  npy_intp at[kMaxParts + 1];
+  Bounds() { at[0] = 0; }
 };
-
-Bounds& bounds_here() {
-  thread_local Bounds bounds;
-  return bounds;
-}
 
 bool axis_to_split(const Call& c, Source& x, int* axis) {
   *axis = 0;
@@ -180,7 +176,8 @@ PyObject* equal_parts(const Call& c, Source& x, int axis, npy_intp size) {
   const npy_intp n = x.shape[axis];
   if (!n || size <= 0 || (n - 1) / size + 1 > kMaxParts) return nullptr;
   const npy_intp count = (n - 1) / size + 1;
-  npy_intp* at = bounds_here().at;
+  Bounds bounds;
+  npy_intp* at = bounds.at;
   for (npy_intp k = 0; k <= count; ++k) at[k] = std::min(k * size, n);
   return parts(c, x, axis, count, at, false);
 }
@@ -194,7 +191,8 @@ PyObject* split(const Call& c) {
   npy_intp sizes[kMaxDims];
   const int count = plain_ints(c.arg[1], sizes);
   if (count < 1) return nullptr;
-  npy_intp* at = bounds_here().at;
+  Bounds bounds;
+  npy_intp* at = bounds.at;
   for (int k = 0; k < count; ++k) {
     if (sizes[k] < 0 || sizes[k] > x.shape[axis] - at[k]) return nullptr;
     at[k + 1] = at[k] + sizes[k];
@@ -206,7 +204,7 @@ PyObject* chunk(const Call& c) {
   Source x;
   int axis;
   int64_t chunks;
-  if (!axis_to_split(c, x, &axis) || !plain_int(c.arg[1], &chunks) || chunks <= 0) return nullptr;
+  if (!axis_to_split(c, x, &axis) || !plain_int(c.arg[1], &chunks) || chunks <= 0 || chunks > INT32_MAX) return nullptr;
   return equal_parts(c, x, axis, npy_intp((x.shape[axis] + chunks - 1) / chunks));
 }
 
@@ -223,7 +221,8 @@ PyObject* tensor_split(const Call& c) {
   int64_t sections;
   if (!axis_to_split(c, x, &axis)) return nullptr;
   npy_intp given[kMaxDims];
-  npy_intp* at = bounds_here().at;
+  Bounds bounds;
+  npy_intp* at = bounds.at;
   const npy_intp n = x.shape[axis];
   if (plain_int(c.arg[1], &sections)) {
     if (sections <= 0 || sections > kMaxParts) return nullptr;

@@ -8,8 +8,18 @@
 
 namespace gf {
 
+// Holds what it was given, but not in copies, which live within its life.
+struct Hold {
+  PyObject* object = nullptr;
+  Hold() = default;
+  Hold(const Hold&) {}
+  Hold& operator=(const Hold&) = delete;
+  ~Hold() { Py_XDECREF(object); }
+};
+
 // What a view has; it starts as what the source has.
 struct Source {
+  Hold kept;  // the array: what is made on the way may run a collector, and that give the tensor another one
   PyObject* tensor = nullptr;
   PyArrayObject* array = nullptr;
   int ndim = 0;
@@ -21,8 +31,11 @@ struct Source {
   bool read(PyObject* object) {
     if (!object || !is_tensor(object)) return false;
     PyObject* a = reinterpret_cast<Tensor*>(object)->array;
-    if (!a || !PyArray_CheckExact(a) || !reinterpret_cast<Tensor*>(object)->version) return false;
+    if (!a || !PyArray_CheckExact(a) || !reinterpret_cast<Tensor*>(object)->node ||
+        !reinterpret_cast<Tensor*>(object)->version)
+      return false;
     tensor = object;
+    Py_INCREF(kept.object = a);
     array = reinterpret_cast<PyArrayObject*>(a);
     ndim = PyArray_NDIM(array);
     if (ndim >= kMaxDims) return false;
@@ -62,7 +75,16 @@ struct Source {
     return result;
   }
 
+  // Are there as many bytes, not counting axes of size 0, as NumPy can count?
+  bool countable() const {
+    int64_t bytes = item;
+    for (int d = 0; d < ndim; ++d)
+      if (__builtin_mul_overflow(bytes, std::max<int64_t>(shape[d], 1), &bytes)) return false;
+    return true;
+  }
+
   PyObject* tensor_by(PyObject* plan, const Ref& params) const {
+    if (!countable()) return nullptr;
     Ref result(view());
     return link(plan, tensor, result.get(), params.get(), true);
   }

@@ -66,7 +66,7 @@ PyObject* report_current_exception() {
   } catch (const Error& error) {
     set_python_error(error);
   } catch (const PythonError&) {
-  } catch (const std::bad_alloc&) {
+  } catch (const std::exception&) {  // the standard library's are all about sizes
     PyErr_NoMemory();
   }
   return nullptr;

@@ -80,6 +80,7 @@ PyObject* tensor_view(PyObject* array, PyObject* source_object, PyObject* node, 
                       PyObject* lost) {
   auto* source = tensor_argument(source_object, "wrap_view");
   PyObject* version = version_of(source);
+  const Ref kept = Ref::to(version);  // what is made here may run a collector, and that anything
   if ((!lost || !PyObject_IsTrue(lost)) && !recording()) lost = no_grad;
   static PyObject* nothing = PyUnicode_InternFromString("");
   if (!lost) lost = nothing;
@@ -116,6 +117,7 @@ PyObject* tensor_view(PyObject* array, PyObject* source_object, PyObject* node, 
 void changed(Tensor* t) {
   PyObject* version = version_of(t);
   if (version == inference_cell) return;
+  const Ref kept = Ref::to(version);
   Ref now(checked(tape_time()));
   Py_INCREF(now.get());
   if (PyList_SetItem(last_change, 0, now.get()) < 0) throw PythonError{};
@@ -168,6 +170,7 @@ PyObject* shape_tuple(PyArrayObject* array) {
 PyObject* link(PyObject* plan, PyObject* x_object, PyObject* result, PyObject* params, bool may_view) {
   auto* x = reinterpret_cast<Tensor*>(x_object);
   auto *out = reinterpret_cast<PyArrayObject*>(result), *in = reinterpret_cast<PyArrayObject*>(x->array);
+  const Ref kept = Ref::to(x->array);
   PyObject* base = PyArray_BASE(out);
   const bool view = may_view && base && (base == x->array || base == PyArray_BASE(in) || shares(out, in));
   const bool on_tape = x->node != Py_None && dtype_code(out) >= kFloat16 && recording();
@@ -378,6 +381,7 @@ bool update_plain(PyObject* kernel, Tensor* t, PyObject* operands, bool numeric,
       !is_unrecorded(t, &PyTuple_GET_ITEM(operands, 0), n))
     return false;
   auto* array = reinterpret_cast<PyArrayObject*>(t->array);
+  const Ref kept = Ref::to(t->array);
   if (PyArray_NDIM(array) > kMaxDims || (numeric && dtype_code(array) == kBool)) return false;
   Ref inputs(checked(PyTuple_New(n)));
   uint32_t covered = 0;  // axes of t along which an operand has its size
@@ -414,7 +418,7 @@ bool update_plain(PyObject* kernel, Tensor* t, PyObject* operands, bool numeric,
     PyErr_Clear();
     return false;
   }
-  PyObject* call[] = {kernel, inputs.get(), t->array};
+  PyObject* call[] = {kernel, inputs.get(), kept.get()};
   Ref result(elementwise(nullptr, call, 3));
   changed(t);
   return true;

@@ -7,8 +7,10 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdlib>
+#include <exception>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "common.h"
 
@@ -43,9 +45,16 @@ struct Pool {
   void* context = nullptr;
   int64_t chunks = 0;
   std::atomic<int64_t> next{0};
+  std::exception_ptr error;
 
   void take_chunks() {
-    for (int64_t i = next.fetch_add(1); i < chunks; i = next.fetch_add(1)) function(context, i);
+    try {
+      for (int64_t i = next.fetch_add(1); i < chunks; i = next.fetch_add(1)) function(context, i);
+    } catch (...) {  // memory that there is not; the thread whose job it is hears of it once nobody is at work
+      next.store(chunks);
+      std::lock_guard<std::mutex> guard(mutex);
+      if (!error) error = std::current_exception();
+    }
   }
 
   void work() {
@@ -91,7 +100,7 @@ struct Pool {
     pthread_sigmask(SIG_SETMASK, &old, nullptr);
   }
 
-  void run(int64_t count, int helpers, ChunkFunction f, void* c) {
+  std::exception_ptr run(int64_t count, int helpers, ChunkFunction f, void* c) {
     {
       std::lock_guard<std::mutex> guard(mutex);
       if (workers < helpers) start_workers(helpers);
@@ -115,6 +124,7 @@ struct Pool {
     for (int i = 0; i < kSpins && helping.load() > 0; ++i) pause();
     std::unique_lock<std::mutex> guard(mutex);
     done.wait(guard, [&] { return helping.load() == 0; });
+    return std::exchange(error, nullptr);
   }
 };
 
@@ -177,8 +187,9 @@ void run_chunks(int64_t chunks, ChunkFunction function, void* context) {
     std::unique_lock<std::mutex> mine(p.in_use, std::try_to_lock);
     if (mine.owns_lock()) {
       inside = true;
-      p.run(chunks, int(helpers), function, context);
+      const std::exception_ptr error = p.run(chunks, int(helpers), function, context);
       inside = false;
+      if (error) std::rethrow_exception(error);
       return;
     }
   }

@@ -112,7 +112,7 @@ PyObject* basic_view(PyObject* object, PyObject* index) {
       shape[ndim] = PySlice_AdjustIndices(PyArray_DIM(array, axis), &start, &stop, step);
       const bool empty = shape[ndim] == 0;  // NumPy's stays at the start
       if (!empty) data += start * PyArray_STRIDE(array, axis);
-      strides[ndim++] = PyArray_STRIDE(array, axis++) * (empty ? 1 : step);
+      if (__builtin_mul_overflow(PyArray_STRIDE(array, axis++), empty ? 1 : step, &strides[ndim++])) return nullptr;
     } else {
       return nullptr;
     }

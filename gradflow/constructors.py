@@ -81,6 +81,7 @@ def triangle(op: str, row: Any, col: Any, offset: Any, below: bool, kwargs: dict
         raise DTypeError(f"{op}: not implemented for {dtypes.BY_CODE[code].name}; ask for int64 or int32")
     if row * col >= 2**60:
         raise MemoryError(f"{op}: a matrix of {row} by {col} has too many elements")
+    offset = max(-row, min(offset, col))  # NumPy would count beyond 64 bits
     places = np.stack(np.tril_indices(row, offset, col) if below else np.triu_indices(row, offset, col))
     array = backends.empty(places.shape, code)
     array[...] = places

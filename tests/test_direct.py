@@ -1,6 +1,7 @@
 """Plain calls that the extension answers give what the functions behind them give: values, strides, memory, place on the tape."""
 
 import copy
+import gc
 import inspect
 import itertools
 import math
@@ -220,3 +221,51 @@ def test_it_is_like_a_function():
     assert inspect.signature(gf.ones(1).select).parameters.keys() == {"dim", "index"}
     assert copy.deepcopy(gf.permute) is gf.permute and gf.Tensor.permute.__doc__ == gf.permute.__doc__
     assert next(map(gf.Tensor.t, [gf.ones(2)])).shape == (2,)
+
+
+def test_sizes_that_no_array_has():
+    x, wide = gf.zeros(0), gf.zeros(1).expand(2**40)
+    for wrong in (
+        lambda: x.view(0, 2**62),
+        lambda: x.reshape(2**62, 2**62, 0),
+        lambda: x.reshape(0, 1).unflatten(0, (2**62, 0)),
+        lambda: gf.ones(3).as_strided((2**31 - 1,) * 3, (0, 0, 0)),
+        lambda: wide.unfold(0, 2**39, 1),
+        lambda: wide.expand(2**30, 2**40),
+    ):
+        with pytest.raises(gf.errors.ShapeError, match="than an array can have"):
+            wrong()
+    assert [len(p) for p in gf.ones(3).chunk(2**63 - 1)] == [1, 1, 1]
+    assert gf.tril_indices(3, 3, -(2**63)).shape == gf.triu_indices(3, 3, 2**63 - 1).shape == (2, 0)
+
+
+@pytest.mark.parametrize("field", ["array", "node", "version"])
+def test_tensors_that_were_not_made_completely(field):
+    x = gf.ones(4)
+    delattr(x, field)
+    for call in (lambda: x.view(2, 2), lambda: x.split(2), lambda: x.unbind(), lambda: x.t(), lambda: x.add_(1), lambda: x[0]):
+        with pytest.raises((TypeError, AttributeError)):
+            call()
+
+
+def test_what_a_collector_runs_in_the_midst_of_a_call():
+    """Some versions of Python collect wherever something is made, and what that runs may use the same functions and tensors."""
+    x, y = gf.arange(24.0), gf.ones(2, requires_grad=True) * 1
+
+    def meanwhile(phase, info):
+        if phase == "start":
+            gc.callbacks.remove(meanwhile)
+            gf.ones(40).split(2)
+            x.array, y.version = np.ones(24, np.float32), None
+            gc.callbacks.append(meanwhile)
+
+    before = gc.get_threshold()
+    gc.callbacks.append(meanwhile)
+    gc.set_threshold(1, 1, 1)
+    try:
+        for _ in range(2):
+            assert [len(p) for p in x.split([3, 1, 20])] == [3, 1, 20] and [len(p) for p in x.chunk(5)] == [5, 5, 5, 5, 4]
+            assert x.view(4, 6).permute(1, 0).shape == (6, 4) and y.view(2, 1).shape == (2, 1)
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(meanwhile)

@@ -149,3 +149,19 @@ def test_wrong_calls(name):
     call, kind = WRONG[name]
     with pytest.raises(kind):
         call(np.ones((2, 2, 3)), np.ones((2, 1, 3)))
+
+
+def test_windows_very_far_from_each_other():
+    conv = gf.nn.functional.conv2d
+    x, w = gf.arange(18.0).reshape(1, 2, 3, 3).requires_grad_(), gf.arange(8.0).reshape(2, 1, 2, 2).requires_grad_()
+    y = conv(x, w, stride=2**62, groups=2)  # only the first windows are in the plane
+    assert y.tolist() == conv(x[..., :2, :2], w, groups=2).tolist()
+    y.sum().backward()
+    assert w.grad.tolist() == x[..., :2, :2].reshape(2, 1, 2, 2).tolist()
+    assert x.grad[..., :2, :2].reshape(2, 1, 2, 2).tolist() == w.tolist() and x.grad[..., 2:, :].sum() == 0
+    assert gf.nn.functional.conv3d(gf.ones(1, 2, 3, 3, 3), gf.ones(2, 1, 2, 2, 2), stride=2**31, groups=2).tolist() == [[[[[8]]]] * 2]
+    assert (conv(x, w[..., :1, :1], dilation=2**62, groups=2) == x * w[:, 0, :1, :1]).all()
+    for far in (10**9, 2**32):
+        with pytest.raises(MemoryError):
+            conv(x, w, dilation=far, padding=far // 2, groups=2)
+    assert conv(x, w, groups=2).shape == (1, 2, 2, 2)  # the threads are there as before

@@ -120,6 +120,8 @@ def fill_shape(op: str, shape: tuple[int, ...], numel: int) -> tuple[int, ...]:
             raise ShapeError(f"{op}: invalid shape dimension {n} in {list(shape)}")
         else:
             known *= n
+    if not numel and math.prod(n for n in shape if n > 0) >= 2**59:
+        raise ShapeError(f"{op}: the sizes multiply to more than an array can have: {list(shape)}")
     if hole is None:
         if known != numel:
             raise ShapeError(f"{op}: shape '{list(shape)}' is invalid for input of size {numel}")

@@ -326,7 +326,10 @@ def unfold(input: Tensor, dimension: Any, size: int, step: int) -> Tensor:
         raise ShapeError(f"unfold: step is {step} but must be > 0")
     if not input.array.ndim:
         return part(input.reshape(1), (slice(0, size),))
-    return windows(input, axis, size, step)
+    try:
+        return windows(input, axis, size, step)
+    except ValueError:  # from NumPy, whose sizes in bytes fit 63 bits
+        raise ShapeError(f"unfold: {n} elements have more windows of {size} than an array can have elements") from None
 
 
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:

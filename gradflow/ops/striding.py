@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -91,4 +92,6 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
                 f"as_strided: sizes {list(size)}, strides {list(stride)}, storage offset {offset} reach from element {offset} to {last}; inside of "
                 f"vmap they may not leave the example, whose elements are {input.storage_offset()} to {end}"
             )
+    if math.prod(n for n in size if n) >= 2**59:  # NumPy's sizes in bytes fit 63 bits
+        raise ShapeError(f"as_strided: sizes {list(size)} multiply to more than an array can have")
     return strided(input, size, stride, offset, (input.stride(), input.storage_offset(), base.size))
