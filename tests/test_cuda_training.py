@@ -1,5 +1,8 @@
 """Modules, losses and optimizers on the device, against the CPU: results, gradients, and parameters after steps. Emulated, and on a real GPU."""
 
+import importlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -150,3 +153,23 @@ def test_it_is_the_cpus(device, name):
     for got, want in zip(run("cuda"), run("cpu"), strict=True):
         assert got.is_cuda and got.dtype is want.dtype and got.shape == want.shape
         np.testing.assert_allclose(got.detach().cpu().numpy(), want.detach().numpy(), rtol=2e-5, atol=2e-5)
+
+
+def test_the_demo_trains_on_the_device(device, monkeypatch, capsys):
+    """As on the CPU, from the same weights on the same batches."""
+    pytest.importorskip("sklearn")
+    pytest.importorskip("tqdm")
+    monkeypatch.syspath_prepend(Path(__file__).resolve().parent.parent / "examples")
+    digits = importlib.import_module("digits")
+    data = digits.load()
+    data = data._replace(train_x=data.train_x[:256], train_y=data.train_y[:256])
+    threads = gf.get_num_threads()
+    try:
+        there = digits.train(gf, data, 2, 64)
+        assert gf.cuda.get_device_name() in capsys.readouterr().out
+        monkeypatch.setattr(gf.cuda, "is_available", lambda: False)
+        here = digits.train(gf, data, 2, 64)
+    finally:
+        gf.set_num_threads(threads)
+    np.testing.assert_allclose(there.losses, here.losses, rtol=1e-4)
+    assert (there.predictions == here.predictions).mean() > 0.99
