@@ -252,7 +252,7 @@ torch.nn.functional.avg_pool2d(img, 2); torch.nn.functional.avg_pool3d(vol, 2); 
 torch.max_pool3d(vol, 2); torch.adaptive_avg_pool1d(seq, 4); torch.nn.functional.adaptive_max_pool1d(seq, 4)
 torch.nn.functional.adaptive_avg_pool2d(img, 4); torch.nn.functional.adaptive_avg_pool3d(vol, 4); torch.nn.functional.adaptive_max_pool2d(img, 4)
 torch.nn.functional.adaptive_max_pool3d(vol, 4); torch.nn.functional.lp_pool1d(seq, 2.0, 2); torch.nn.functional.lp_pool2d(img, 2.0, 2)
-torch.nn.functional.lp_pool3d(vol, 2.0, 2); ~torch.nn.functional.fractional_max_pool2d(img, 2, output_ratio=0.5); ~torch.nn.functional.fractional_max_pool3d(vol, 2, output_ratio=0.5); torch.nn.functional.unfold(img, 3); torch.nn.functional.fold(img.flatten(2)[:, :, :9], (4, 4), 2)
+torch.nn.functional.lp_pool3d(vol, 2.0, 2); ~torch.nn.functional.fractional_max_pool2d(img, 2, output_ratio=(0.5, 0.5)); ~torch.nn.functional.fractional_max_pool3d(vol, 2, output_ratio=(0.5, 0.5, 0.5)); torch.nn.functional.unfold(img, 3); torch.nn.functional.fold(img.flatten(2)[:, :, :9], (4, 4), 2)
 torch.nn.functional.interpolate(img, scale_factor=2); torch.nn.functional.grid_sample(img, torch.nn.functional.affine_grid(torch.eye(3)[:2].repeat(img.shape[0], 1, 1), img.shape, align_corners=False), align_corners=False); torch.nn.functional.interpolate(img, scale_factor=2, mode="bilinear")
 torch.nn.functional.upsample(img, scale_factor=2); torch.nn.functional.upsample_bilinear(img, scale_factor=2)
 torch.nn.functional.upsample_nearest(img, scale_factor=2)

@@ -260,7 +260,9 @@ def test_functions_and_their_gradients_are_the_cpus(driver):
         want = outcome(call, operands, "cpu")
         try:
             for g, w in zip(outcome(call, operands, "cuda"), want, strict=True):
-                close(driver, g, w, 2e-5, 2e-5)
+                close(
+                    driver, g, w, *([5e-4] * 2 if "of halves" in name else [2e-5] * 2)
+                )  # gradients in float16 are rounded once more on the CPU
         except Exception as error:  # while kernels are collected values are whatever the memory held
             wrong.append(f"{name}: {type(error).__name__}: {error}")
     assert not wrong or driver.collected is not None, "\n".join(wrong)

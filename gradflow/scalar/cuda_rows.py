@@ -75,7 +75,7 @@ class Rows:
 
     def rooms(self) -> list[str]:
         """Of each such input, in shared memory, after what folds use."""
-        if self.kept != SHARED:
+        if self.kept != SHARED or not self.of_row():
             return []
         stored = self.operands.inputs
         rooms = [f"{STORED[stored[i]]}* in{i}_row = gf::room<{STORED[stored[i]]}>(free, length * lanes.groups);" for i in self.of_row()]
@@ -89,7 +89,7 @@ class Rows:
         if self.cached and row:
             lines += [f"{values.register(i)} in{i}_row[{ROW_ITEMS}] = {{}};" for i in row]
             lines += self.along([PLACE, *(self.inside(f"in{i}_row[e] = {operands.at(i)};") for i in row)])
-        if self.kept == SHARED:
+        if self.kept == SHARED and row:
             lines += self.along([PLACE, *(f"in{i}_row[{OWN}] = in{i}[at[{operands.arrays.index(i)}]];" for i in row)])
         return lines + self.statements(self.plan.at(0, folds=False))
 
@@ -167,15 +167,16 @@ def rows(typed: Typed, inputs: Sequence[int], outputs: Sequence[int], walk: str,
     """
     parts = Rows(typed, inputs, outputs, kept)
     operands = parts.operands
-    body = grouped(
-        "rows",
-        "const gf::int64 size = o < rows ? length : 0;",
-        "const auto start = kept.place(o < rows ? o : 0);",
+    along = [
         *parts.rooms(),
         *parts.inputs(),
         *(line for level in range(1, parts.plan.levels + 1) for line in parts.folds(level)),
         *parts.stores(),
-    )
+    ]
+    size = (
+        ["const gf::int64 size = o < rows ? length : 0;"] if any("size" in line for line in along) else []
+    )  # none, where columns are only looked up
+    body = grouped("rows", *size, "const auto start = kept.place(o < rows ? o : 0);", *along)
     step = f"const gf::Place<{INDEX[walk]}, {operands.strides}> step"
     reports = ["gf::int64* error", "const gf::int64 id"] if parts.plan.lookups else []
     parameters = [*operands.parameters(), *reports, operands.layout(walk, "kept"), step, "const gf::int64 rows", "const gf::int64 length"]
