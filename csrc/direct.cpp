@@ -23,8 +23,17 @@ struct Direct {
   PyObject* tools;
   Py_ssize_t placed;  // so many of the parameters may be given by place
   bool variadic;      // whether those that follow go to *parameter
+  bool method;        // is the first argument always a tensor?
   Attempt attempt;
 };
+
+// Of which kinds are all functions methods? What `before` puts them in front of is none, and says itself what is wrong.
+bool of_tensors(const char* name, Attempt attempt) {
+  for (const DirectKind* table : {kDirectAxes, kDirectParts})
+    for (; table->name; ++table)
+      if (table->attempt == attempt) return true;
+  return !strcmp(name, "update") || !strncmp(name, "new_", 4);
+}
 
 Attempt attempt_of(const char* name) {
   for (const DirectKind* table : {kDirectAxes, kDirectParts, kDirectMaking, kDirectFormulas})
@@ -51,6 +60,15 @@ bool sort_arguments(const Direct* self, PyObject* const* args, Py_ssize_t count,
   return true;
 }
 
+// Tensor.view([1], 2)
+[[noreturn]] void refuse(PyObject* object, PyObject* given) {
+  Ref name(checked(PyObject_GetAttrString(object, "__name__")));
+  const char* text = PyUnicode_AsUTF8(name.get());
+  if (!text) throw PythonError{};
+  raise(ErrorKind::DType, "%s: descriptor '%s' for 'Tensor' objects doesn't apply to a '%s' object", text, text,
+        Py_TYPE(given)->tp_name);
+}
+
 PyObject* call(PyObject* object, PyObject* const* args, size_t flags, PyObject* names) {
   auto* self = reinterpret_cast<Direct*>(object);
   const Py_ssize_t count = PyVectorcall_NARGS(flags);
@@ -58,6 +76,7 @@ PyObject* call(PyObject* object, PyObject* const* args, size_t flags, PyObject* 
     Call c;
     if (sort_arguments(self, args, count, names, &c))
       if (PyObject* result = self->attempt(c)) return result;
+    if (self->method && count && !is_tensor(args[0])) refuse(object, args[0]);
   } catch (...) {
     return report_current_exception();
   }
@@ -86,6 +105,7 @@ PyObject* make(PyTypeObject* type, PyObject* args, PyObject*) {
   self->attempt = attempt;
   self->placed = placed;
   self->variadic = variadic;
+  self->method = of_tensors(name, attempt);
   Py_INCREF(self->function = function);
   Py_INCREF(self->kind = kind);
   Py_INCREF(self->names = names);
@@ -137,8 +157,10 @@ PyObject* reduce(PyObject* object, PyObject*) { return PyObject_GetAttrString(ob
 // The same attempt in front of another function.
 PyObject* before(PyObject* object, PyObject* function) {
   auto* self = reinterpret_cast<Direct*>(object);
-  return PyObject_CallFunction(reinterpret_cast<PyObject*>(Py_TYPE(object)), "OOOniO", self->kind, function,
-                               self->names, self->placed, int(self->variadic), self->tools);
+  PyObject* result = PyObject_CallFunction(reinterpret_cast<PyObject*>(Py_TYPE(object)), "OOOniO", self->kind, function,
+                                           self->names, self->placed, int(self->variadic), self->tools);
+  if (result) reinterpret_cast<Direct*>(result)->method = false;
+  return result;
 }
 
 PyMemberDef members[] = {

@@ -269,3 +269,19 @@ def test_what_a_collector_runs_in_the_midst_of_a_call():
     finally:
         gc.set_threshold(*before)
         gc.callbacks.remove(meanwhile)
+
+
+@pytest.mark.parametrize("wrong", [3, [1], None])
+def test_methods_of_what_is_no_tensor(wrong):
+    methods = [f for f in vars(gf.Tensor).values() if isinstance(f, Direct)]
+    for f in methods:
+        try:
+            f(wrong)
+        except TypeError:
+            continue
+        except Exception as error:
+            raise AssertionError(f.__name__) from error
+    with pytest.raises(TypeError, match="descriptor 'view' for 'Tensor' objects doesn't apply to a"):
+        gf.Tensor.view(wrong, 2)
+    with pytest.raises(TypeError, match="argument 'input' must be Tensor"):
+        gf.flatten(wrong)
