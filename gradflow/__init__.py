@@ -48,6 +48,7 @@ from .constructors import (
     to_dlpack,
     tril_indices,
     triu_indices,
+    range_,
     vander,
 )
 from .creation import (
@@ -75,7 +76,7 @@ from .ops.views import broadcast_tensors
 from .runtime import empty_cache, get_num_threads, memory_stats, set_num_threads
 
 globals().update(methods.FUNCTIONS | methods.ALONE | constructors.TYPES)
-bool, float, int = bool_, float_, int_
+bool, float, int, range = bool_, float_, int_, range_
 concat = concatenate = cat
 pi, e, inf, nan = _math.pi, _math.e, _math.inf, _math.nan
 
@@ -166,7 +167,9 @@ layout = memory_format = Layout
 newaxis = None
 
 # read when they are first asked for
-_LATER = set("amp compiler distributed distributions func graph hub jit memory mxnet profiler random signal special types version".split())
+_LATER = set(
+    "amp compiler distributed distributions func graph hub jit memory mxnet overrides profiler random signal special types version".split()
+)
 _ABSENT = {
     "complex numbers": "cdouble cfloat chalf complex complex32 complex64 complex128 imag istft polar stft view_as_complex view_as_real",
     "sparse tensors": "smm sparse sparse_coo_tensor sparse_csr_tensor sparse_compressed_tensor spmm sspaddmm",
@@ -177,7 +180,23 @@ _ABSENT = {
 }
 
 if _typing.TYPE_CHECKING:
-    from . import amp, compiler, distributed, distributions, func, hub, jit, memory, mxnet, random, signal, special, types, version
+    from . import (
+        amp,
+        compiler,
+        distributed,
+        distributions,
+        func,
+        hub,
+        jit,
+        memory,
+        mxnet,
+        overrides,
+        random,
+        signal,
+        special,
+        types,
+        version,
+    )
     from .amp import autocast
     from .compiler import compile
     from .func import vmap

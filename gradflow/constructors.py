@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from typing import Any
 
 import numpy as np
 
 from . import backends, dtypes
-from .creation import MADE, OPTIONS, Want, done, empty, like, options, tensor
+from .creation import MADE, OPTIONS, Want, arange, done, empty, like, options, tensor
 from .errors import ArgumentError, DeviceError, DTypeError, ShapeError, relabel
 from .kinds.direct import direct
 from .ops import random as r
@@ -108,6 +110,35 @@ def triu_indices(row: int, col: int, offset: int = 0, **kwargs: Any) -> Tensor:
             [0, 1, 1]])
     """
     return triangle("triu_indices", row, col, offset, False, kwargs)
+
+
+def range_(start: Any, end: Any, step: Any = 1, **kwargs: Any) -> Tensor:
+    """``start, start + step, ...`` up to ``end``, which is the last element if it is reached; deprecated, use :func:`arange`.
+
+    >>> import warnings
+    >>> warnings.simplefilter("ignore")
+    >>> gf.range(0, 1, 0.5)
+    tensor([0.0000, 0.5000, 1.0000])
+    """
+    warnings.warn(
+        "range: torch.range is deprecated and will be removed in a future release because its behavior is inconsistent with Python's range builtin. "
+        "Instead, use arange, which produces values in [start, end)",
+        UserWarning,
+        stacklevel=2,
+    )
+    first, last, by = (v.item() if isinstance(v, Tensor) else v for v in (start, end, step))
+    if not all(isinstance(v, int | float | np.number) for v in (first, last, by)):
+        raise DTypeError(f"range: expected numbers, got {[first, last, by]}")
+    if by == 0:
+        raise ArgumentError("range: step must be nonzero")
+    if not (math.isfinite(first) and math.isfinite(last)):
+        raise ArgumentError(f"range: unsupported range: {first} -> {last}")
+    if (last - first) * by < 0:
+        raise ArgumentError(f"range: upper bound and lower bound inconsistent with step sign: start {first}, end {last}, step {by}")
+    if kwargs.get("dtype") is None:
+        kwargs["dtype"] = dtypes.get_default_dtype()
+    whole = all(isinstance(v, int | np.integer) for v in (first, by))
+    return arange(first, first + (math.floor((last - first) / by) + (1 if whole else 0.5)) * by, by, **kwargs)
 
 
 def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:

@@ -360,7 +360,9 @@ REST |= {f"new_{name}": new_like(name, getattr(creation, name)) for name in ("ze
 REST["new_empty_strided"] = new_like("empty_strided", constructors.empty_strided)
 REST |= operators.operators(IN_PLACE)
 
-for _name, _function in (FUNCTIONS | METHODS | sharing.METHODS | IN_PLACE | copies.AXES_IN_PLACE | REST).items():
+ATTACHED = FUNCTIONS | METHODS | sharing.METHODS | IN_PLACE | copies.AXES_IN_PLACE | REST
+NAMES = tuple(ATTACHED)
+for _name, _function in ATTACHED.items():
     _plain = _name.removesuffix("_")
     if getattr(_function, "__name__", "") == "<lambda>":
         _function.__name__ = _function.__qualname__ = _name  # what Python says of wrong arguments

@@ -18,6 +18,8 @@ UFUNCS = {
     "multiply": "mul",
     "subtract": "sub",
     "divide": "div",
+    "equal": "eq",  # gf.equal is one answer
+    "not_equal": "ne",
     "power": "pow",
     "rint": "round",
     "invert": "bitwise_not",

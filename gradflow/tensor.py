@@ -16,6 +16,13 @@ from .errors import ArgumentError, DTypeError, GradError, InPlaceError
 from .tape.node import INFERENCE, SHARED, Leaf, Node, Output, changed, last_change, mode, new_version
 
 new = object.__new__
+
+
+def disabled(func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    """The ``__torch_function__`` of classes whose operations give plain tensors: ``torch._C._disabled_torch_function_impl``."""
+    return func(*args, **kwargs or {})
+
+
 if TYPE_CHECKING:
     from .typed import Methods  # attached by methods.py
 else:
@@ -49,6 +56,27 @@ class Tensor(Attributes, Methods):
         from .creation import legacy_tensor
 
         return legacy_tensor(cls, *args, **kwargs)
+
+    def __init_subclass__(cls, plain: bool = False, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not plain and Tensor in cls.__bases__ and getattr(cls, "__torch_function__", None) is not disabled:
+            from .overrides import Subclassed
+
+            cls.__bases__ = tuple(Subclassed if base is Tensor else base for base in cls.__bases__)
+
+    def as_subclass(self, cls: Any) -> Any:
+        """This tensor as one of a subclass, with its memory and history.
+
+        >>> class Image(gf.Tensor):
+        ...     pass
+        >>> gf.ones(2).as_subclass(Image) + 1
+        Image([2., 2.])
+        """
+        if not (isinstance(cls, type) and issubclass(cls, Tensor)):
+            raise DTypeError(f"as_subclass: cls must be a subclass of Tensor, not {cls!r}")
+        t: Any = Tensor.view_as(self, self)
+        t.__class__ = cls
+        return t
 
     @staticmethod
     def _make_subclass(cls: type, data: Any, requires_grad: bool = False) -> Any:

@@ -28,7 +28,8 @@ FLOORS = {
     "tape": ({"errors", "backends"}, set()),
     "printing": ({"errors"}, set()),
     "attributes": ({"errors", "dtypes", "devices"}, set()),
-    "tensor": ({"attributes", "backends", "devices", "errors", "dtypes", "tape"}, {"creation", "printing"}),
+    "tensor": ({"attributes", "backends", "devices", "errors", "dtypes", "tape"}, {"creation", "overrides", "printing"}),
+    "overrides": ({"errors", "methods", "tensor"}, set()),
     "kinds": (OPS - {"ops", "kinds"}, set()),
     "ops": (OPS, set()),
     "fft": ({*TENSORS, "creation", "ops"}, set()),
@@ -55,7 +56,7 @@ FLOORS = {
     "signal": ({"errors", "tensor", "gradflow"}, set()),
     "nn": ({*PEOPLE, "kinds"}, set()),
     "optim": ({*PEOPLE, "backends"}, set()),
-    "utils": ({"errors", "hub", "tensor", "tape", "autograd", "gradflow"}, set()),
+    "utils": ({"errors", "func", "hub", "tensor", "tape", "autograd", "gradflow"}, set()),
     "serialization": ({"errors", "tensor", "nn", "gradflow"}, set()),
     "testing": (TENSORS, set()),
     "memory": ({"errors", "tape", "tensor"}, set()),
@@ -80,6 +81,7 @@ DOORS = {
     # a tensor's base
     ("tensor", "backends"): set("TensorBase get_item linked note set_item set_tensor unrecorded update wrap wrap_view".split()),
     ("mxnet", "tape"): {"node", "walk"},  # which leaves lead to an array
+    ("utils", "func"): {"trees"},
     ("utils", "tape"): {"hooks", "walk"},  # the handles, which users' tools share; which backward is running
 }
 DEPENDENCIES = {"numpy", "ml_dtypes", "safetensors", "cupy", "cupy_backends"}

@@ -58,3 +58,49 @@ def test_what_is_left_out_is_not_there():
         for part in name.split("."):
             place = getattr(place, part, None)
         assert place is None, f"{name} is there; count it in torch_names.txt"
+
+
+def test_files_of_torch():
+    """What programs import from PyTorch's files is found under the same path."""
+    from gradflow.utils.data._utils.collate import default_collate
+
+    from gradflow.optim import adadelta, adagrad, adamax, adamw, asgd, radam, rmsprop
+
+    assert adamw.AdamW is gf.optim.AdamW and rmsprop.RMSprop is gf.optim.RMSprop and radam.RAdam is gf.optim.RAdam
+    assert adagrad.Adagrad and adadelta.Adadelta and adamax.Adamax and asgd.ASGD
+    assert default_collate is gf.utils.data.default_collate
+    with pytest.raises(AttributeError, match="no sparse gradients; use Adam"):
+        gf.optim.SparseAdam  # noqa: B018
+
+
+def test_pytree(torch):
+    import torch.utils._pytree as theirs
+
+    from gradflow.utils import _pytree as ours
+
+    tree = {"a": 1, "b": [2, (3, None)], "c": {}}
+    for t in (ours, theirs):
+        leaves, spec = t.tree_flatten(tree)
+        assert leaves == [1, 2, 3, None] == t.tree_leaves(tree) and t.tree_unflatten(leaves, spec) == tree
+        assert t.tree_map(lambda x, y: (x, y), [1, (2,)], [3, (4,)]) == [(1, 3), ((2, 4),)]
+        assert t.tree_map_only(int, lambda x: -x, tree)["b"] == [-2, (-3, None)]
+        assert t.tree_any(lambda x: x == 3, tree) and not t.tree_all(lambda x: x == 3, tree)
+        assert spec == t.tree_structure(tree) != t.tree_structure([1])
+        for wrong in (lambda t=t: t.tree_map(max, [1, 2], [3]), lambda t=t, spec=spec: t.tree_unflatten([1], spec)):
+            with pytest.raises(ValueError):
+                wrong()
+
+
+def test_benchmark():
+    from gradflow.utils.benchmark import Compare, Timer
+
+    timers = [Timer(f"x {op} x", "x = y + 1", globals={"y": 1}, label="ints", sub_label=op, description="gf") for op in "+*"]
+    once = timers[0].timeit(50)
+    assert (once.number_per_run, len(once.times)) == (50, 1) and 0 < once.mean == once.median and once.iqr == 0
+    several = timers[1].blocked_autorange(min_run_time=0.005)
+    assert len(several.times) > 1 and sum(several.raw_times) >= 0.005 and "ints: *" in repr(several)
+    assert timers[0].adaptive_autorange(10.0).median > 0
+    table = str(Compare([once, several]))
+    assert [line.split(" | ")[0].strip() for line in table.splitlines()] == ["ints", "+", "*"]
+    with pytest.raises(ValueError, match="Timer: only statements"):
+        Timer("x", language="c++")

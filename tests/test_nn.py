@@ -287,6 +287,31 @@ def test_hooks_with_kwargs_and_errors():
         net(gf.tensor(2.0), scale=2)
 
 
+def test_hooks_of_all_modules(torch):
+    def run(t):
+        calls = []
+        module = t.nn.modules.module
+        net = t.nn.Sequential(t.nn.Linear(2, 3), t.nn.Tanh())
+        own = net.register_forward_hook(lambda m, args, output: calls.append("own"))
+        handles = [
+            module.register_module_forward_pre_hook(lambda m, args: calls.append(("pre", type(m).__name__))),
+            module.register_module_forward_hook(lambda m, args, output: calls.append(("post", type(m).__name__, tuple(output.shape)))),
+            module.register_module_full_backward_pre_hook(lambda m, grads: calls.append(("back pre", type(m).__name__))),
+            module.register_module_full_backward_hook(
+                lambda m, inputs, grads: calls.append(("back", type(m).__name__, tuple(grads[0].shape), inputs[0] is None))
+            ),
+        ]
+        net(t.ones(4, 2, requires_grad=True)).sum().backward()
+        for handle in handles:
+            handle.remove()
+        calls.append("removed")
+        net(t.ones(4, 2, requires_grad=True)).sum().backward()
+        own.remove()
+        return calls
+
+    assert run(gf) == run(torch)
+
+
 # printing
 
 

@@ -73,6 +73,19 @@ def test_plateau(torch, options):
     np.testing.assert_allclose(mine, its, rtol=1e-12)
 
 
+def test_plateau_after_a_new_group():
+    optimizer = two_groups(gf)
+    schedule = lr_scheduler.ReduceLROnPlateau(optimizer, patience=0, factor=0.5)
+    listed = lr_scheduler.ReduceLROnPlateau(optimizer, patience=0, factor=0.5, min_lr=[0.0, 0.0])
+    optimizer.add_param_group({"params": [gf.ones(1, requires_grad=True)], "lr": 1.0})
+    schedule.step(1.0)
+    schedule.step(2.0)
+    assert optimizer.param_groups[2]["lr"] == 0.5
+    listed.step(1.0)
+    with pytest.raises(RuntimeError, match="3 param groups, but min_lr was given for 2"):
+        listed.step(2.0)
+
+
 def combined(library, optimizer, kind):
     schedules = library.optim.lr_scheduler
     if kind == "sequential":

@@ -35,6 +35,11 @@ x.to(i, True, copy=True)
 x.to(None, t.float16)
 t.linspace(-0.9, 10.9, 5, dtype=t.int64)
 t.linspace(3, 9, 1)
+t.block_diag()
+t.repeat_interleave(t.tensor([1, 2]), output_size=3)
+t.repeat_interleave(t.tensor([0, 2], dtype=t.int32))
+t.histc(t.tensor([2.0, 1.0, 5.0]), bins=4, min=5, max=5)
+t.ones(2) == np.ones(2)
 t.logspace(-0.9, 3.9, 5, dtype=t.int64)
 t.addmm(i, i, i, beta=2.6, alpha=1.7)
 t.addmm(t.full_like(x, float("nan")), x, x, beta=0)
@@ -152,7 +157,7 @@ c.narrow(axis=2, start=1, length=2)
 
 def value(code):
     names = [name for name in ARRAYS if name in code]
-    return lambda t, *tensors: eval(code, {"t": t} | dict(zip(names, tensors, strict=True))), [ARRAYS[n] for n in names]
+    return lambda t, *tensors: eval(code, {"t": t, "np": np} | dict(zip(names, tensors, strict=True))), [ARRAYS[n] for n in names]
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -185,14 +190,13 @@ def test_made_like_another_keeps_its_order_in_memory(torch, name):
     assert gf.full_like(gf.ones(4, 6).T, 3, memory_format=None).T.is_contiguous()
 
 
-def test_an_operand_of_a_foreign_kind_is_asked():
+def test_an_operand_of_a_foreign_kind_is_asked(torch):
     class Foreign:
         __hash__ = None
 
     names = "add sub mul truediv floordiv mod pow matmul lshift rshift and or xor".split()
     for name in [*(f"__r{name}__" for name in names), "__lt__", "__le__", "__gt__", "__ge__", "__eq__", "__ne__"]:
         setattr(Foreign, name, lambda self, other, name=name: (name, type(other).__name__))
-    torch = pytest.importorskip("torch")
     words = [*names, *(f"i{name}" for name in names), "lt", "le", "gt", "ge", "eq", "ne"]
     for word in words:
         apply = getattr(operator, word + "_" if word in ("and", "or") else word)
@@ -206,3 +210,14 @@ def test_an_operand_of_a_foreign_kind_is_asked():
     assert values == [1, 2, 3]
     with pytest.raises(gf.errors.DTypeError, match="add: an operand is a NoneType"):
         gf.ones(2) + None
+
+
+def test_range(torch):
+    for args, options in [((0, 3), {}), ((0, 3, 0.7), {}), ((3, 1, -1), {}), ((2, 2), {}), ((1, 4, 2), {"dtype": "int64"})]:
+        want, got = [], []
+        for t, results in ((torch, want), (gf, got)):
+            with pytest.warns(UserWarning, match="torch.range is deprecated"):
+                results.append(t.range(*args, **{key: getattr(t, value) for key, value in options.items()}))
+        assert repr(got[0]) == repr(want[0])
+    with pytest.warns(UserWarning), pytest.raises(RuntimeError, match="inconsistent with step sign"):
+        gf.range(3, 1)

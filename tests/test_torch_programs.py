@@ -1,6 +1,7 @@
 """Habits of programs that were written for PyTorch."""
 
 import pickle
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -53,3 +54,60 @@ def test_results_are_pickled_as_leaves(torch):
         y = lib.ones(2, requires_grad=True) * 2
         z = pickle.loads(pickle.dumps(y))
         assert z.tolist() == [2, 2] and z.requires_grad and z.is_leaf
+
+
+def test_subclasses_keep_their_type(torch):
+    def run(t):
+        class Image(t.Tensor):
+            def __add__(self, other):
+                return super().__add__(other)
+
+        class Logged(t.Tensor):
+            seen: ClassVar[list] = []
+
+            @classmethod
+            def __torch_function__(cls, func, types, args=(), kwargs=None):
+                cls.seen.append(getattr(func, "__name__", ""))
+                return super().__torch_function__(func, types, args, kwargs or {})
+
+        leaf = t.ones(2, 2, requires_grad=True)
+        x = leaf.as_subclass(Image)
+        results = [x + 1, 1 + x, t.ones(2, 2) - x, x @ x, x[0], x.T, x.sum(), x.detach(), x.data, -x, x == x, *x.unbind(0), *x.max(0)]
+        results += [x.double(), Image([1, 2]), t.nn.Parameter(t.ones(2)) * 2, x.tolist(), x.detach().add_(1)]
+        (x * x).sum().backward()
+        y = t.ones(2).as_subclass(Logged)
+        kinds = [type(r).__name__ for r in [*results, y.mul(2), y.sum()]]
+        return kinds, leaf.grad.tolist(), [name for name in Logged.seen if name in ("mul", "sum")]
+
+    assert run(gf) == run(torch)
+    assert gf.overrides.is_tensor_like(gf.ones(1)) and not gf.overrides.has_torch_function((gf.ones(1), gf.nn.Parameter(gf.ones(1)), 1))
+
+
+def test_the_first_that_answers(torch):
+    def run(t, overrides):
+        class Base:
+            @classmethod
+            def __torch_function__(cls, func, types, args=(), kwargs=None):
+                return cls.__name__, [kind.__name__ for kind in types], args
+
+        class Derived(Base):
+            pass
+
+        class Silent:
+            @classmethod
+            def __torch_function__(cls, func, types, args=(), kwargs=None):
+                return NotImplemented
+
+        def public(*args):
+            return overrides.handle_torch_function(public, args, *args)
+
+        with pytest.raises(TypeError, match="no implementation found"):
+            public(Silent())
+        found = public(Base(), Derived(), Silent(), 3)
+        return found[:2], overrides.has_torch_function((1, Base())), overrides.is_tensor_like(Base()), overrides.is_tensor_like([])
+
+    import torch.overrides
+
+    assert run(gf, gf.overrides) == run(torch, torch.overrides)
+    with pytest.raises(TypeError, match="as_subclass: cls must be a subclass of Tensor"):
+        gf.ones(1).as_subclass(int)

@@ -6,12 +6,17 @@ through the second first. What arrives there is grad_output, what arrives at the
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 from ..autograd import Function, is_grad_enabled
 from ..errors import ArgumentError
 from ..tensor import Tensor
+
+# The hooks of all modules, which run before a module's own.
+BACK: OrderedDict[int, Callable[..., Any]] = OrderedDict()
+BACK_PRE: OrderedDict[int, Callable[..., Any]] = OrderedDict()
 
 
 class Passing(Function):
@@ -81,7 +86,7 @@ class Around:
         return through(result, self.at_output)[0]
 
     def at_output(self, grads: tuple[Any, ...]) -> tuple[Any, ...]:
-        for hook in list(self.module._backward_pre_hooks.values()):
+        for hook in [*BACK_PRE.values(), *self.module._backward_pre_hooks.values()]:
             grads = replaced(hook(self.module, grads), grads, "register_full_backward_pre_hook")
         self.output = grads
         if not self.input_wanted:
@@ -89,6 +94,6 @@ class Around:
         return grads
 
     def at_input(self, grads: tuple[Any, ...]) -> tuple[Any, ...]:
-        for hook in list(self.module._backward_hooks.values()):
+        for hook in [*BACK.values(), *self.module._backward_hooks.values()]:
             grads = replaced(hook(self.module, grads, self.output), grads, "register_full_backward_hook")
         return grads

@@ -7,9 +7,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 from ..utils.hooks import RemovableHandle, add_hook
-from .backward_hooks import Around
+from .backward_hooks import BACK, BACK_PRE, Around
 
 NONE: OrderedDict[int, Any] = OrderedDict()  # a module's hooks going back, until one is registered
+# The hooks of all modules, which run before a module's own.
+PRE: OrderedDict[int, tuple[Callable[..., Any], bool]] = OrderedDict()
+POST: OrderedDict[int, tuple[Callable[..., Any], bool, bool]] = OrderedDict()
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
@@ -40,7 +43,7 @@ class Hooked:
     else:
 
         def __call__(self, *args, **kwargs):
-            if self._forward_hooks or self._forward_pre_hooks:
+            if self._forward_hooks or self._forward_pre_hooks or PRE or POST or BACK or BACK_PRE:
                 return self._call_hooked(args, kwargs)
             return self.forward(*args, **kwargs)
 
@@ -94,24 +97,24 @@ class Hooked:
         output = None
         try:
             args, kwargs = self._run_pre_hooks(args, kwargs)
-            around = Around(self) if self._backward_hooks or self._backward_pre_hooks else None
+            around = Around(self) if self._backward_hooks or self._backward_pre_hooks or BACK or BACK_PRE else None
             if around:
                 args = around.before(args)
             output = self.forward(*args, **kwargs)
-            for key, (hook, with_kwargs, _) in list(self._forward_hooks.items()):
+            for key, (hook, with_kwargs, _) in [*POST.items(), *self._forward_hooks.items()]:
                 called.add(key)
                 replaced = hook(self, args, kwargs, output) if with_kwargs else hook(self, args, output)
                 if replaced is not None:
                     output = replaced
             return around.after(output) if around else output
         except Exception:
-            for key, (hook, with_kwargs, always_call) in list(self._forward_hooks.items()):
+            for key, (hook, with_kwargs, always_call) in [*POST.items(), *self._forward_hooks.items()]:
                 if always_call and key not in called:
                     hook(self, args, kwargs, output) if with_kwargs else hook(self, args, output)
             raise
 
     def _run_pre_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        for hook, with_kwargs in list(self._forward_pre_hooks.values()):
+        for hook, with_kwargs in [*PRE.values(), *self._forward_pre_hooks.values()]:
             if not with_kwargs:
                 replaced = hook(self, args)
                 if replaced is not None:
@@ -128,3 +131,38 @@ class Hooked:
 
 def _watched(module: Any, args: tuple[Any, ...]) -> None:
     """Stands among the hooks of a module that has hooks going back."""
+
+
+def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call ``hook(module, args)`` before the ``forward`` of every module, as if registered with each.
+
+    >>> from gradflow.nn.modules.module import register_module_forward_pre_hook
+    >>> with register_module_forward_pre_hook(lambda module, args: print(module)):
+    ...     y = gf.nn.ReLU()(gf.ones(1))
+    ReLU()
+    """
+    return add_hook(PRE, (hook, False))
+
+
+def register_module_forward_hook(hook: Callable[..., Any], *, with_kwargs: bool = False, always_call: bool = False) -> RemovableHandle:
+    """Call ``hook(module, args, output)`` after the ``forward`` of every module, as if registered with each.
+
+    >>> from gradflow.nn.modules.module import register_module_forward_hook
+    >>> with register_module_forward_hook(lambda module, args, output: output + 1):
+    ...     gf.nn.ReLU()(gf.ones(1))
+    tensor([2.])
+    """
+    return add_hook(POST, (hook, with_kwargs, always_call))
+
+
+def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call ``hook(module, grad_input, grad_output)`` going back through every module that is called from now on."""
+    return add_hook(BACK, hook)
+
+
+def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call ``hook(module, grad_output)`` before the way back through every module that is called from now on."""
+    return add_hook(BACK_PRE, hook)
+
+
+register_module_backward_hook = register_module_full_backward_hook

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradflow as gf
 
-from ..tensor import Tensor
+from ..tensor import Tensor, disabled
 
 
 class Parameter(Tensor):
@@ -20,6 +20,8 @@ class Parameter(Tensor):
     Parameter containing:
     tensor([1., 1.], requires_grad=True)
     """
+
+    __torch_function__ = staticmethod(disabled)
 
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Parameter:
         if data is None:
@@ -54,6 +56,8 @@ class Buffer(Tensor):
     """
 
     persistent: bool
+
+    __torch_function__ = staticmethod(disabled)
 
     def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Buffer:
         data = gf.empty(0) if data is None else data

@@ -178,12 +178,16 @@ def tile(input: Tensor, *times: Any, dims: Any = None) -> Tensor:
     return repeated("tile", input, (1,) * (input.array.ndim - len(times)) + times)
 
 
-def repeat_interleave(input: Tensor, repeats: Any, dim: Any = None, *, output_size: int | None = None) -> Tensor:
-    """Each element ``repeats`` times in a row, along ``dim`` (flat without).
+def repeat_interleave(input: Tensor, repeats: Any = None, dim: Any = None, *, output_size: int | None = None) -> Tensor:
+    """Each element ``repeats`` times in a row, along ``dim`` (flat without). Given ``repeats`` alone, the places 0, 1, ... so often.
 
     >>> gf.repeat_interleave(gf.tensor([1, 2]), 2), gf.repeat_interleave(gf.tensor([1, 2]), gf.tensor([1, 3]))
     (tensor([1, 1, 2, 2]), tensor([1, 2, 2, 2]))
     """
+    if repeats is None:
+        if input.array.ndim != 1:
+            raise ShapeError(f"repeat_interleave: only accepts a 1-D vector of repeats; it has {input.array.ndim} dimensions")
+        input, repeats = wrap(np.arange(input.array.size).astype(input.array.dtype)), input
     if dim is None:
         input, dim = input.reshape(-1), 0
     axis = axis_of("repeat_interleave", dim, input.array.ndim)
@@ -200,6 +204,8 @@ def repeat_interleave(input: Tensor, repeats: Any, dim: Any = None, *, output_si
     if counts.sum(dtype=float) * (n if counts.size == 1 else 1) >= 2**60:  # NumPy multiplies without a look at the result
         raise MemoryError(f"repeat_interleave: the result has too many elements: {counts.sum(dtype=float):.3g} repetitions of {n}")
     index = np.repeat(np.arange(n), counts.reshape(-1) if counts.size == n and counts.ndim else int(counts.reshape(-1)[0]))
+    if output_size is not None and integer("repeat_interleave", "output_size", output_size) != index.size:
+        raise ShapeError(f"repeat_interleave: output_size is {output_size}, but the repeats add up to {index.size}")
     return rows_at(input, axis, index)
 
 

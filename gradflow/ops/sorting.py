@@ -408,7 +408,7 @@ def bin_of(x, low, high, width, bins):
 
 
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
-    """How many elements fall into each of ``bins`` equal intervals between ``min`` and ``max`` (the data's if both are 0).
+    """How many elements fall into each of ``bins`` equal intervals between ``min`` and ``max`` (the data's if both are the same).
 
     >>> gf.histc(gf.tensor([1.0, 2.0, 1.5, 4.0]), bins=3, min=1, max=4)
     tensor([2., 1., 1.])
@@ -420,7 +420,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     low, high = (float(element("histc", value, dtypes.float64)) for value in (min, max))
     if high < low:
         raise ArgumentError(f"histc: max must be larger than min; they are {max} and {min}")
-    if low == high == 0 and input.array.size:
+    if low == high and input.array.size:
         low, high = float(input.array.min()), float(input.array.max())
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ArgumentError(f"histc: range of [{low}, {high}] is not finite; give min and max")

@@ -1,6 +1,8 @@
 """Optimizers: each step is one fused kernel per parameter, in place."""
 
-from . import lr_scheduler, swa_utils
+import sys as _sys
+
+from . import adam, adaptive, lr_scheduler, nadam, rprop, swa_utils
 from .adam import Adam, AdamW
 from .adaptive import Adadelta, Adagrad, Adamax, RMSprop
 from .lbfgs import LBFGS
@@ -29,3 +31,14 @@ __all__ = [
     "lr_scheduler",
     "swa_utils",
 ]
+
+# the files that PyTorch has for single optimizers
+_FILES = {"adamw": adam, "adadelta": adaptive, "adagrad": adaptive, "adamax": adaptive, "rmsprop": adaptive, "radam": nadam, "asgd": rprop}
+for _name, _module in _FILES.items():
+    globals()[_name] = _sys.modules[f"{__name__}.{_name}"] = _module
+
+
+def __getattr__(name: str) -> object:
+    if name == "SparseAdam":
+        raise AttributeError("optim.SparseAdam: there are no sparse gradients; use Adam")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

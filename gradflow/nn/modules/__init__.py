@@ -17,6 +17,7 @@ from .. import (
     conv,
     dropout,
     embedding,
+    hooked,
     lazy,
     linear,
     losses,
@@ -45,6 +46,7 @@ _BASES: dict[str, dict[str, _typing.Any]] = {
     "conv": {"_ConvNd": conv.Convolution},
     "dropout": {"_DropoutNd": dropout.Dropping},
     "instancenorm": {"_InstanceNorm": batchnorm.InstanceNorm},
+    "module": {key: value for key, value in vars(hooked).items() if key.startswith("register_module_")},
     "loss": {"_Loss": losses.Loss, "_WeightedLoss": losses.WeightedLoss},
 }
 

@@ -39,6 +39,34 @@ class PackedSequence(NamedTuple):
         """The same with other data."""
         return self._replace(data=self.data.to(*args, **kwargs))
 
+    def cpu(self) -> PackedSequence:
+        return self.to("cpu")
+
+    def cuda(self, device: Any = None) -> PackedSequence:
+        return self._replace(data=self.data.cuda(device))
+
+    def double(self) -> PackedSequence:
+        return self._replace(data=self.data.double())
+
+    def float(self) -> PackedSequence:
+        return self._replace(data=self.data.float())
+
+    def half(self) -> PackedSequence:
+        return self._replace(data=self.data.half())
+
+    def long(self) -> PackedSequence:
+        return self._replace(data=self.data.long())
+
+    def int(self) -> PackedSequence:
+        return self._replace(data=self.data.int())
+
+    @property
+    def is_cuda(self) -> bool:
+        return self.data.is_cuda
+
+    def pin_memory(self) -> PackedSequence:
+        return self._replace(data=self.data.pin_memory())
+
 
 def pad_sequence(sequences: Sequence[Tensor], batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right") -> Tensor:
     """Tensors (L_i, *) as one (max L, N, *), or (N, max L, *), filled up with ``padding_value``.

@@ -54,6 +54,7 @@ class ReduceLROnPlateau(LRScheduler):
         self.threshold = threshold
         self.threshold_mode = threshold_mode
         self.cooldown = cooldown
+        self.default_min_lr = None if isinstance(min_lr, Sequence) else min_lr
         self.min_lrs = one_per_group("min_lr", min_lr, optimizer)
         self.eps = eps
         self.last_epoch = 0
@@ -81,6 +82,13 @@ class ReduceLROnPlateau(LRScheduler):
         self._last_lr = self._rates()
 
     def _reduce(self) -> None:
+        groups = len(self.optimizer.param_groups)
+        if groups != len(self.min_lrs):
+            if self.default_min_lr is None:
+                raise ArgumentError(
+                    f"ReduceLROnPlateau: the optimizer has {groups} param groups, but min_lr was given for {len(self.min_lrs)}; append to min_lrs"
+                )
+            self.min_lrs = [self.default_min_lr] * groups
         for group, old, low in zip(self.optimizer.param_groups, self._rates(), self.min_lrs, strict=True):
             new = max(old * self.factor, low)
             if old - new > self.eps:
