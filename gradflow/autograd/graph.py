@@ -51,7 +51,7 @@ def increment_version(tensor: Tensor | Iterable[Tensor]) -> None:
     >>> x._version
     1
     """
-    for t in (tensor,) if isinstance(tensor, Tensor) else tensor:
+    for t in (tensor,) if isinstance(tensor, Tensor) else tuple(tensor):
         t._bump()
 
 

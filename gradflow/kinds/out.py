@@ -55,10 +55,14 @@ def into(op: str, out: Any, function: Callable, args: tuple, kwargs: dict) -> An
     exact = op in EXACT or op.endswith("_copy") or (several and op in ("max", "min"))
     for t, r in zip(outs, results, strict=True):
         check(op, exact, t, r, (*args, *kwargs.values()))
-    for t, r in zip(outs, results, strict=True):
-        if t.array.shape != r.array.shape:
+    fitting = [
+        t.array if t.array.shape == r.array.shape else backends.empty(r.array.shape, t.dtype.code, r.array)
+        for t, r in zip(outs, results, strict=True)
+    ]  # all of them before the first is written: there may be no memory
+    for t, r, array in zip(outs, results, fitting, strict=True):
+        if t.array is not array:
             leave(t)
-            t.array = backends.empty(r.array.shape, t.dtype.code, r.array)
+            t.array = array
         backends.copy(r.array, t.array)
         changed(version_of(t))
     if not several:

@@ -15,6 +15,7 @@ from ..kinds.direct import direct
 from ..kinds.history import Overwrite, change_in_place, overwrite, rebase
 from ..kinds.out import FORMULAS, lies_across
 from ..tape.node import Node, identity
+from ..tape.observe import watching
 from ..tensor import Tensor, note, unrecorded, update, version_of, wrap
 from . import numbers, pointwise
 from .convert import element
@@ -257,6 +258,8 @@ def compute(t: Tensor, op: Any, operands: tuple, name: str) -> bool:
 
 def record(t: Tensor, op: Any, operands: tuple, name: str) -> bool:
     """The same on the tape. What the derivative reads of the old value is copied, of the new value not; ``False`` where that will not do."""
+    if watching.hooks:  # what they raise must come before the change
+        return False
     nodes = (t.node, *(getattr(x, "node", None) for x in operands))
     wanted = sum(1 << i for i, node in enumerate(nodes) if node is not None)
     if not wanted or op.constant or any(wanted >> i & 1 for i in op.numbers):
