@@ -136,6 +136,7 @@ def result_type(a: object, b: object) -> dtype:
 
 
 from . import accelerator, cuda, fft, linalg, nn, optim, testing, utils
+from .free import belong as _belong
 from .nn.free import FUNCTIONS as _functions_of_nn
 from .ops.distributions import feature_dropout
 from .ops.sharing import LAYOUTS as _layouts
@@ -222,6 +223,8 @@ else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+for _name in (nn.functional.__name__, linalg.__name__, __name__):
+    _belong(_name)
 if _os.environ.get("GRADFLOW_GRADCHECK") == "1":
     from .checking import check_program as _check_program
 

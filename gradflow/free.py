@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import inspect
 import sys
+import types
 from collections.abc import Callable
 from typing import Any
 
 from . import dtypes
+from .backends import Direct
 from .errors import DTypeError
 from .kinds.direct import before
 from .kinds.out import into
 from .ops.arguments import at_fault, check_options, in_torchs_words
 from .tensor import Tensor
+
+Routine = types.FunctionType | Direct
 
 # New tensors; with ``out=`` of its type.
 CREATING = ("arange", "empty", "eye", "full", "linspace", "logspace", "ones", "rand", "randint", "randn", "randperm", "zeros")
@@ -99,3 +103,24 @@ def along(function: Callable) -> Callable:
     call.__name__ = call.__qualname__ = function.__name__
     call.__doc__, call.__module__ = function.__doc__, function.__module__
     return call
+
+
+def find(place: str, names: str) -> Any:
+    """What pickle finds there, or None."""
+    found: Any = sys.modules.get(place)
+    for name in names.split("."):
+        found = getattr(found, name, None)
+    return found
+
+
+def belong(place: str) -> None:
+    """Functions of the module ``place`` that are not found under the name of their making, as most that are in front of others, are of this
+    module from now on: functions are pickled by name, and layers hold some."""
+    for name, f in vars(sys.modules[place]).items():
+        if (
+            name[0] != "_"
+            and isinstance(f, Routine)
+            and f.__module__.startswith("gradflow.")
+            and find(f.__module__, f.__qualname__) is not f
+        ):
+            f.__module__, f.__qualname__ = place, name

@@ -131,10 +131,10 @@ def public() -> Iterator[tuple[str, Callable]]:
     for place, module in PLACES.items():
         for name in sorted(vars(module)):
             f = getattr(module, name)
-            made_here = getattr(f, "__module__", "") or ""
+            made_here = getattr(inspect.unwrap(f) if inspect.isroutine(f) else f, "__module__", "") or ""
             if name.startswith("_") or name.endswith("_") or not callable(f) or inspect.isclass(f) or id(f) in seen:
                 continue
-            if made_here.startswith(
+            if name in gf.nn.free.FUNCTIONS or made_here.startswith(
                 ("gradflow.ops", "gradflow.nn", "gradflow.linalg", "gradflow.special", "gradflow.methods", "gradflow.free")
             ):
                 full = f"{place}.{name}" if place else name

@@ -43,7 +43,7 @@ FLOORS = {
     "free": (OPS, set()),
     "methods": ({*OPS, "drawing", "free", "creation", "constructors"}, set()),
     "numpy_calls": ({*TENSORS, "ops", "creation", "methods"}, set()),
-    "special": ({"methods", "ops"}, set()),
+    "special": ({"free", "methods", "ops"}, set()),
     "settings": ({"backends", "devices", "errors", "dtypes"}, {"cuda"}),
     "version": ({"_version"}, set()),
     "random": ({"ops"}, set()),

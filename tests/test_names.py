@@ -1,7 +1,11 @@
 """The names of torch that programs use are here: a count over some two hundred programs for teaching, without what there is no room for
 (distributed training, fx, onnx, quantization, sparse and complex tensors)."""
 
+import copy
+import importlib
+import inspect
 import pathlib
+import pickle
 
 import pytest
 
@@ -104,3 +108,18 @@ def test_benchmark():
     assert [line.split(" | ")[0].strip() for line in table.splitlines()] == ["ints", "+", "*"]
     with pytest.raises(ValueError, match="Timer: only statements"):
         Timer("x", language="c++")
+
+
+@pytest.mark.parametrize(
+    "place", ["gradflow", "gradflow.nn.functional", "gradflow.linalg", "gradflow.special", "gradflow.fft", "gradflow.nn.init"]
+)
+def test_functions_are_pickled_by_name(place):
+    """Layers hold some of them: ``TransformerEncoderLayer(activation=F.gelu)``."""
+    module = importlib.import_module(place)
+    functions = [f for name, f in vars(module).items() if name[0] != "_" and inspect.isroutine(f)]
+    assert len(functions) > 10
+    for f in functions:
+        assert pickle.loads(pickle.dumps(f)) is f and copy.deepcopy(f) is f
+    if place == "gradflow.nn.functional":
+        layer = gf.nn.TransformerEncoderLayer(4, 2, activation=module.gelu)
+        assert pickle.loads(pickle.dumps(layer)).activation is module.gelu
