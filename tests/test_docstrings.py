@@ -18,6 +18,7 @@ PLACES = """
     gradflow.distributions gradflow.distributions.constraints gradflow.distributions.transforms gradflow.cuda.amp gradflow.jit
     gradflow.utils.data gradflow.utils.checkpoint gradflow.utils.hooks gradflow.utils.dlpack
     gradflow.cuda gradflow.accelerator gradflow.graph gradflow.memory gradflow.profiler gradflow.testing gradflow.errors gradflow.mxnet
+    gradflow.mxnet.np gradflow.mxnet.npx gradflow.mxnet.nd gradflow.mxnet.autograd gradflow.mxnet.sym
 """.split()
 
 

@@ -239,23 +239,28 @@ class NDArray:
 
     @property
     def shape(self) -> tuple:
+        """The sizes of the axes."""
         return tuple(self.tensor.shape)
 
     @property
     def dtype(self) -> Any:
+        """The type of the elements, one of NumPy's."""
         dtype = self.tensor.array.dtype
         return dtype.type if type(self) is NDArray else dtype
 
     @property
     def size(self) -> int:
+        """How many elements there are."""
         return self.tensor.numel()
 
     @property
     def ndim(self) -> int:
+        """How many axes there are."""
         return self.tensor.ndim
 
     @property
     def ctx(self) -> Context:
+        """Where the array is: `cpu()` or `gpu(i)`."""
         device = self.tensor.device
         return Context("cpu" if device.type == "cpu" else "gpu", device.index or 0)
 
@@ -263,6 +268,7 @@ class NDArray:
 
     @property
     def T(self) -> Any:
+        """The axes in reverse order."""
         return run(lambda t: t.permute(*range(t.ndim)[::-1]), type(self), (self,), {})
 
     def __len__(self) -> int:
@@ -317,6 +323,7 @@ class NDArray:
     asscalar = item
 
     def tolist(self) -> Any:
+        """The elements in nested lists."""
         return self.tensor.tolist()
 
     def astype(self, dtype: Any, copy: bool = True) -> Any:
@@ -327,6 +334,7 @@ class NDArray:
         return run(lambda t: t.to(wanted), type(self), (self,), {})
 
     def copy(self) -> Any:
+        """A new array of the same elements."""
         return run(gf.clone, type(self), (self,), {})
 
     def copyto(self, other: Any) -> Any:
@@ -345,12 +353,15 @@ class NDArray:
     as_in_context = to_device = as_in_ctx
 
     def as_np_ndarray(self) -> ndarray:
+        """The same elements as an array of ``np``."""
         return ndarray(self.tensor)
 
     def as_nd_ndarray(self) -> NDArray:
+        """The same elements as an array of ``nd``."""
         return NDArray(self.tensor)
 
     def tostype(self, stype: str) -> Any:
+        """The array itself: 'default', dense, is the only storage type."""
         if stype != "default":
             raise ArgumentError(f"tostype: there are no {stype!r} arrays here; all are 'default', that is dense")
         return self

@@ -11,6 +11,9 @@ from ..tape.walk import collect
 from ..tensor import Tensor
 from .array import NDArray, bare, gf, mark, run, state
 
+__all__ = ["Function", "backward", "grad", "is_recording", "is_training", "mark_variables", "pause", "predict_mode", "record"]
+__all__ += ["set_recording", "set_training", "train_mode"]
+
 
 class Scope:
     """Recording and training as given, within a ``with`` block; ``None`` leaves one as it is."""
@@ -30,41 +33,103 @@ class Scope:
 
 
 def record(train_mode: bool = True) -> Scope:
-    """Record what is computed in the block; layers such as dropout behave as in training if ``train_mode``."""
+    """Record what is computed in the block; layers such as dropout behave as in training if ``train_mode``.
+
+    >>> from gradflow.mxnet import autograd, np
+    >>> x = np.array([1, 2])
+    >>> x.attach_grad()
+    >>> with autograd.record():
+    ...     y = x * x
+    >>> y.backward()
+    >>> x.grad
+    array([2., 4.])
+    """
     return Scope(True, train_mode)
 
 
 def pause(train_mode: bool = False) -> Scope:
-    """Record nothing in the block."""
+    """Record nothing in the block.
+
+    >>> from gradflow.mxnet import autograd
+    >>> with autograd.record():
+    ...     with autograd.pause():
+    ...         autograd.is_recording()
+    False
+    """
     return Scope(False, train_mode)
 
 
 def train_mode() -> Scope:
-    """Layers behave as in training in the block; recording stays as it is."""
+    """Layers behave as in training in the block; recording stays as it is.
+
+    >>> from gradflow.mxnet import autograd
+    >>> with autograd.train_mode():
+    ...     autograd.is_training(), autograd.is_recording()
+    (True, False)
+    """
     return Scope(None, True)
 
 
 def predict_mode() -> Scope:
-    """Layers behave as in prediction in the block; recording stays as it is."""
+    """Layers behave as in prediction in the block; recording stays as it is.
+
+    >>> from gradflow.mxnet import autograd
+    >>> with autograd.record():
+    ...     with autograd.predict_mode():
+    ...         autograd.is_training(), autograd.is_recording()
+    (False, True)
+    """
     return Scope(None, False)
 
 
 def is_recording() -> bool:
+    """Whether what is computed now is recorded, as within ``record()``.
+
+    >>> from gradflow.mxnet import autograd
+    >>> autograd.is_recording()
+    False
+    >>> with autograd.record():
+    ...     autograd.is_recording()
+    True
+    """
     return state.recording
 
 
 def is_training() -> bool:
+    """Whether layers such as dropout behave as in training now.
+
+    >>> from gradflow.mxnet import autograd
+    >>> autograd.is_training()
+    False
+    >>> with autograd.record():
+    ...     autograd.is_training()
+    True
+    """
     return state.training
 
 
 def set_recording(is_recording: bool) -> bool:
-    """Switch recording; returns what it was."""
+    """Switch recording; returns what it was.
+
+    >>> from gradflow.mxnet import autograd
+    >>> autograd.set_recording(True)
+    False
+    >>> autograd.set_recording(False)
+    True
+    """
     was, state.recording = state.recording, bool(is_recording)
     return was
 
 
 def set_training(train_mode: bool) -> bool:
-    """Switch training; returns what it was."""
+    """Switch training; returns what it was.
+
+    >>> from gradflow.mxnet import autograd
+    >>> autograd.set_training(True)
+    False
+    >>> autograd.set_training(False)
+    True
+    """
     was, state.training = state.training, bool(train_mode)
     return was
 
@@ -78,7 +143,17 @@ def as_list(x: Any, op: str) -> list[NDArray]:
 
 
 def mark_variables(variables: Any, gradients: Any, grad_reqs: Any = "write") -> None:
-    """Let the gradients of ``variables`` arrive in ``gradients``, arrays of the same shapes, as ``grad_reqs`` says."""
+    """Let the gradients of ``variables`` arrive in ``gradients``, arrays of the same shapes, as ``grad_reqs`` says.
+
+    >>> from gradflow.mxnet import autograd, np
+    >>> x, g = np.array([1, 2]), np.zeros(2)
+    >>> autograd.mark_variables(x, g)
+    >>> with autograd.record():
+    ...     y = x * x
+    >>> y.backward()
+    >>> g
+    array([2., 4.])
+    """
     variables, gradients = as_list(variables, "mark_variables"), as_list(gradients, "mark_variables")
     reqs = [grad_reqs] * len(variables) if isinstance(grad_reqs, str) else list(grad_reqs)
     if not len(variables) == len(gradients) == len(reqs):
@@ -108,6 +183,15 @@ def backward(heads: Any, head_grads: Any = None, retain_graph: bool = False, tra
     """The gradients of the arrays ``heads``, each times its head gradient, for all arrays with an attached gradient that lead there.
 
     They are written over the old ones, or added to them, or left out, as each array's ``grad_req`` says.
+
+    >>> from gradflow.mxnet import autograd, np
+    >>> x = np.array([1, 2])
+    >>> x.attach_grad()
+    >>> with autograd.record():
+    ...     y, z = x * x, 3 * x
+    >>> autograd.backward([y, z])
+    >>> x.grad
+    array([5., 7.])
     """
     outputs, cotangents = heads_of(heads, head_grads, "backward")
     nodes, _ = collect(dict.fromkeys(t.node for t in outputs), leaves=True)
@@ -137,7 +221,16 @@ def grad(
     create_graph: bool = False,
     train_mode: bool = True,
 ) -> list:
-    """The gradients of ``heads`` for ``variables`` as new arrays, in a list; recorded themselves if ``create_graph``."""
+    """The gradients of ``heads`` for ``variables`` as new arrays, in a list; recorded themselves if ``create_graph``.
+
+    >>> from gradflow.mxnet import autograd, np
+    >>> x = np.array([1, 2])
+    >>> x.attach_grad()
+    >>> with autograd.record():
+    ...     y = x * x
+    >>> autograd.grad(y, [x])
+    [array([2., 4.])]
+    """
     inputs = as_list(variables, "grad")
     if not inputs:
         raise ArgumentError("grad: variables cannot be an empty list; name what to differentiate for")

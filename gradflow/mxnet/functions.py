@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import ArgumentError, AxisError, DTypeError
 from ..tensor import Tensor
+from . import texts
 from .array import gf
 
 WORDS = {"axis": "dim", "keepdims": "keepdim"}
@@ -284,6 +285,8 @@ def pad(x: Tensor, pad_width: Any, mode: str = "constant", constant_values: Any 
     return gf.nn.functional.pad(x, flat, names[mode], *((constant_values,) if mode == "constant" else ()))
 
 
+texts.explain(NUMPY, texts.NUMPY)
+
 # What arrays have as methods, beside their own.
 METHODS = """
     sum mean prod max min std var argmax argmin cumsum all any abs exp expm1 log log2 log10 log1p sqrt square reciprocal sign floor ceil trunc
@@ -292,6 +295,7 @@ METHODS = """
 
 
 def reshape_like_numpy(a: Tensor, *shape: Any) -> Tensor:
+    """The elements in this shape, given as numbers or as one tuple; -1 is inferred."""
     return a.reshape(*(shape[0] if len(shape) == 1 and isinstance(shape[0], list | tuple) else shape))
 
 

@@ -8,8 +8,10 @@ from typing import Any
 from ..errors import ArgumentError
 from ..nn import functional as F
 from ..tensor import Tensor
+from . import texts_of_layers as texts
 from .array import element_type, gf, state
 from .functions import NUMPY, classic_reshape, flatten, positions, real_arrays
+from .texts import explain
 
 EXTENSION: dict[str, Callable] = {name: getattr(gf, name) for name in ("relu", "sigmoid", "erf", "erfinv")}
 EXTENSION |= {"gammaln": gf.lgamma, "batch_flatten": flatten, "softsign": F.softsign, "log_sigmoid": F.logsigmoid, "mish": F.mish}
@@ -344,3 +346,6 @@ CLASSIC |= {f"elemwise_{n}": NUMPY[m] for n, m in (("add", "add"), ("sub", "subt
 CLASSIC |= {f"broadcast_{n}": CLASSIC[m] for n, m in (("add", "add"), ("sub", "subtract"), ("mul", "multiply"), ("div", "divide"))}
 CLASSIC |= {f"broadcast_{n}": CLASSIC[n] for n in ("maximum", "minimum", "power", "equal", "not_equal", "greater", "less")}
 CLASSIC |= {f"broadcast_{n}": CLASSIC[n] for n in ("greater_equal", "less_equal")}
+
+explain(EXTENSION, texts.EXTENSION)
+explain(CLASSIC, texts.CLASSIC)

@@ -12,6 +12,8 @@ import numpy as onp
 from ..errors import ArgumentError
 from ..tensor import Tensor
 from .array import NDArray, bare, dressed, element_type, gf, named, place, tensor_of
+from .texts import explain
+from .texts_of_layers import MAKING
 
 
 def creator(cls: type[NDArray], function: Callable) -> Callable:
@@ -114,7 +116,9 @@ def likes(cls: type[NDArray]) -> dict[str, Callable]:
 
 def creators(cls: type[NDArray]) -> dict[str, Callable]:
     functions = (zeros, ones, empty, full, arange, linspace, logspace, eye, identity)
-    return {"array": array_maker(cls)} | {f.__name__: creator(cls, f) for f in functions} | likes(cls)
+    made = {"array": array_maker(cls)} | {f.__name__: creator(cls, f) for f in functions} | likes(cls)
+    explain(made, MAKING)
+    return made
 
 
 def randoms(cls: type[NDArray]) -> SimpleNamespace:
@@ -160,4 +164,5 @@ def randoms(cls: type[NDArray]) -> SimpleNamespace:
 
     given: dict[str, Any] = {"seed": seed, "randint": randint, "permutation": permutation, "shuffle": shuffle, "choice": choice}
     given |= {"normal": sized(normal), "uniform": sized(uniform), "rand": creator(cls, rand), "randn": creator(cls, randn)}
+    explain(given, MAKING)
     return SimpleNamespace(**given)

@@ -48,15 +48,38 @@ linalg = _SimpleNamespace(
 
 
 def asarray(a: _Any, dtype: _Any = None) -> _Any:
-    """The array itself if it is one of this type, else a new one."""
+    """The array itself if it is one of this type, else a new one.
+
+    >>> from gradflow.mxnet import np
+    >>> x = np.ones(2)
+    >>> np.asarray(x) is x
+    True
+    >>> np.asarray([1, 2])
+    array([1., 2.])
+    """
     return a if isinstance(a, ndarray) and dtype in (None, a.dtype) else array(a, dtype)  # type: ignore[name-defined]  # noqa: F821
 
 
 def may_share_memory(a: _Any, b: _Any) -> _Any:
+    """Whether the elements of two arrays may lie in the same memory.
+
+    >>> from gradflow.mxnet import np
+    >>> x = np.ones((2, 2))
+    >>> np.may_share_memory(x, x[0])
+    True
+    >>> np.may_share_memory(x, x + 1)
+    False
+    """
     return _numpy.may_share_memory(a.tensor.array, b.tensor.array)
 
 
 def shape(a: _Any) -> tuple:
+    """The sizes of the axes, a tuple.
+
+    >>> from gradflow.mxnet import np
+    >>> np.shape(np.ones((2, 3)))
+    (2, 3)
+    """
     return a.shape
 
 

@@ -15,13 +15,25 @@ current_device = current_context
 
 
 def set_np(shape: _Any = True, array: _Any = True, dtype: _Any = False) -> None:
-    """MXNet's NumPy mode, which is always on here: ``np`` and ``nd`` are there side by side."""
+    """MXNet's NumPy mode, which is always on here: ``np`` and ``nd`` are there side by side.
+
+    >>> from gradflow.mxnet import npx
+    >>> npx.set_np()
+    >>> npx.is_np_array()
+    True
+    """
 
 
 reset_np = set_np
 
 
 def is_np_array() -> bool:
+    """Whether MXNet's NumPy mode is on: always.
+
+    >>> from gradflow.mxnet import npx
+    >>> npx.is_np_array()
+    True
+    """
     return True
 
 

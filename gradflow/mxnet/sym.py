@@ -30,7 +30,13 @@ def symbols_in(x: Any) -> Iterator[Symbol]:
 
 
 class Symbol:
-    """A place in a graph: a variable, or ``function`` of other symbols. Made by `var` and by the functions of this module."""
+    """A place in a graph: a variable, or ``function`` of other symbols. Made by `var` and by the functions of this module.
+
+    >>> from gradflow.mxnet import nd, sym
+    >>> a = sym.var("a")
+    >>> (a + 1).eval(a=nd.ones((2,)))[0].asnumpy().tolist()
+    [2.0, 2.0]
+    """
 
     def __init__(self, function: Callable | None, args: tuple = (), kwargs: dict | None = None, name: str = "", kind: str = ""):
         self.function, self.args, self.kwargs, self.name, self.kind = function, args, kwargs or {}, name, kind
@@ -221,7 +227,16 @@ def guessed(s: Symbol, values: dict[int, Any]) -> list[Symbol]:
 
 
 class Executor:
-    """A graph bound to arrays. ``arg_dict`` and ``grad_dict`` have them by name, ``outputs`` the latest results."""
+    """A graph bound to arrays. ``arg_dict`` and ``grad_dict`` have them by name, ``outputs`` the latest results.
+
+    >>> from gradflow.mxnet import nd, sym
+    >>> run = (2 * sym.var("a")).bind(args=[nd.ones((2,))])
+    >>> run.forward(is_train=True)[0].asnumpy().tolist()
+    [2.0, 2.0]
+    >>> run.backward()
+    >>> run.grad_dict["a"].asnumpy().tolist()
+    [2.0, 2.0]
+    """
 
     def __init__(self, symbol: Symbol, args: dict[str, NDArray], grads: dict[str, NDArray], grad_req: Any):
         names = symbol.list_arguments()
@@ -268,7 +283,14 @@ class Executor:
 
 
 def var(name: str | None = None, shape: Any = None, **kwargs: Any) -> Symbol:
-    """A variable: an argument of the graphs that it is used in. Its name is made up if it is not given."""
+    """A variable: an argument of the graphs that it is used in. Its name is made up if it is not given.
+
+    >>> from gradflow.mxnet import sym
+    >>> sym.var("a")
+    <Symbol a>
+    >>> sym.var("b", shape=(2, 3)).shape
+    (2, 3)
+    """
     if name is not None and not isinstance(name, str):
         raise DTypeError(f"var: the name is a {type(name).__name__}; expected a str")
     s = Symbol(None, name=name or automatic("var"))
@@ -280,7 +302,13 @@ Variable = var
 
 
 def Group(symbols: Sequence[Symbol]) -> Symbol:
-    """One symbol with the outputs of several."""
+    """One symbol with the outputs of several.
+
+    >>> from gradflow.mxnet import nd, sym
+    >>> a = sym.var("a")
+    >>> [y.asnumpy().tolist() for y in sym.Group([a + 1, a * 2]).eval(a=nd.ones((2,)))]
+    [[2.0, 2.0], [2.0, 2.0]]
+    """
     parts = tuple(symbols)
     group = Symbol(lambda *values: list(values), parts, name="group", kind="group")
     group.list_outputs = lambda: [name for s in parts for name in s.list_outputs()]  # type: ignore[method-assign]
@@ -312,6 +340,8 @@ def maker(kind: str, function: Callable) -> Callable:
 
 
 globals().update({name: maker(name, function) for name, function in CLASSIC.items()})
+__all__ = ["Executor", "Group", "Symbol", "Variable", "var"]
+__all__ += list(CLASSIC)
 
 
 def binary(kind: str, function: Callable, reverse: bool = False) -> Callable:
