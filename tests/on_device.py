@@ -84,13 +84,13 @@ class Reference(types.ModuleType):
 
     def __init__(self, module):
         super().__init__(module.__name__)
-        self.module, self.found = module, {}
+        self.original, self.found = module, {}  # `module` is a name in nn.modules
 
     def __getattr__(self, name):
         if name not in self.found:
-            if not hasattr(self.module, name):
-                pytest.skip(f"{self.module.__name__} has no {name}: a test of PyTorch's own")
-            self.found[name] = reference(getattr(self.module, name))
+            if not hasattr(self.original, name):
+                pytest.skip(f"{self.original.__name__} has no {name}: a test of PyTorch's own")
+            self.found[name] = reference(getattr(self.original, name))
         return self.found[name]
 
 
